@@ -1,0 +1,96 @@
+"""Arrays that are made once and then read from a memory-mapped file.
+
+Decoded photographs and backbone features both outgrow memory, so they are written to disk batch
+by batch, and a process that reads them holds no more than the rows it asks for.
+"""
+
+import os
+import shutil
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+
+FREE_SPACE_MARGIN = 1.05
+
+
+class ArrayCache:
+    """A folder of ``.npy`` files named by the key of what they hold.
+
+    A file appears under its name only when it is complete, so that an interrupted run leaves
+    nothing that a later one would trust.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = Path(folder)
+
+    def path(self, key: str) -> Path:
+        """Where the array of this key is, or would be."""
+        return self.folder / f"{key}.npy"
+
+    def open(self, key: str) -> np.ndarray:
+        """The finished array of this key, memory-mapped and read-only.
+
+        Raises:
+            FileNotFoundError: no array has been stored under this key.
+        """
+        return np.load(self.path(key), mmap_mode="r")
+
+    def get(
+        self,
+        key: str,
+        shape: tuple[int, ...],
+        dtype: np.dtype,
+        make: Callable[[], Iterable[np.ndarray]],
+    ) -> np.ndarray:
+        """The array of this key, made now if it is not there yet.
+
+        Args:
+            key: a file name that changes whenever the content would.
+            shape: of the whole array; the first axis is the one that is written in batches.
+            dtype: of the whole array.
+            make: called only if the array is missing; yields its batches in order.
+
+        Returns:
+            The memory-mapped, read-only array.
+
+        Raises:
+            OSError: the disk has no room for it.
+            ValueError: the batches do not add up to the shape.
+        """
+        if not self.path(key).exists():
+            self._write(key, shape, np.dtype(dtype), make)
+        return self.open(key)
+
+    def _write(
+        self,
+        key: str,
+        shape: tuple[int, ...],
+        dtype: np.dtype,
+        make: Callable[[], Iterable[np.ndarray]],
+    ) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._check_space(key, int(np.prod(shape)) * dtype.itemsize)
+        partial = self.folder / f".{key}.{os.getpid()}.partial"
+        try:
+            with partial.open("wb") as file:
+                header = {"descr": dtype.str, "fortran_order": False, "shape": shape}
+                np.lib.format.write_array_header_1_0(file, header)
+                rows = 0
+                for batch in make():
+                    file.write(np.ascontiguousarray(batch, dtype=dtype).data)
+                    rows += len(batch)
+            if rows != shape[0]:
+                raise ValueError(f"{key} should have {shape[0]} rows; {rows} were made")
+            partial.replace(self.path(key))
+        finally:
+            partial.unlink(missing_ok=True)
+
+    def _check_space(self, key: str, needed: int) -> None:
+        free = shutil.disk_usage(self.folder).free
+        if needed * FREE_SPACE_MARGIN > free:
+            raise OSError(
+                f"{key} needs {needed / 1e9:.1f} GB in {self.folder}, where {free / 1e9:.1f} GB are "
+                "free: free some space, use fewer photographs or a smaller feature_size, or point "
+                "the catalog entry `array_cache` at a larger disk"
+            )

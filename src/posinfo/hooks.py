@@ -1,0 +1,53 @@
+"""Kedro hooks: refuse unknown parameters before anything runs, and say where the results are."""
+
+from typing import Any
+
+from kedro.framework.hooks import hook_impl
+from kedro.framework.project import pipelines
+from kedro.io import CatalogProtocol
+from kedro.pipeline import Pipeline
+from kedro_datasets.text import TextDataset
+from rich import get_console
+
+from posinfo.choices import check
+
+REPORTING = "08_reporting"
+
+
+class ParameterHooks:
+    """Kedro accepts any top-level key of the parameters; a misspelt one would be ignored."""
+
+    @hook_impl(tryfirst=True)
+    def before_pipeline_run(self, catalog: CatalogProtocol) -> None:
+        """Raises ``ValueError`` for a top-level parameter that no registered pipeline reads."""
+        known = {
+            name.removeprefix("params:").partition(".")[0]
+            for pipeline in pipelines.values()
+            for name in pipeline.inputs()
+            if name.startswith("params:")
+        }
+        for name in catalog.load("parameters"):
+            check("parameter", name, sorted(known))
+
+
+class ReportHooks:
+    """What a run ends with."""
+
+    @hook_impl
+    def after_pipeline_run(
+        self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol
+    ) -> None:
+        """Print every text that the run reports, and the path of every report."""
+        console = get_console()
+        reports = {
+            name: dataset
+            for name in sorted(pipeline.all_outputs())
+            if REPORTING in str(getattr(dataset := catalog.get(name), "_filepath", ""))
+        }
+        for dataset in reports.values():
+            if isinstance(dataset, TextDataset):
+                print(dataset.load())  # noqa: T201 - a table that the console must not wrap
+        for dataset in reports.values():
+            console.print(str(dataset._filepath), highlight=False, soft_wrap=True)
+        if reports:
+            console.print("MLflow: make mlflow, then http://127.0.0.1:5000", highlight=False)

@@ -1,0 +1,83 @@
+"""Figures, drawn without pyplot so that no display and no global state is needed."""
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+Maps = dict[str, Float[Tensor, "h w"]]
+PIXELS_PER_INCH = 110
+
+
+def masks_figure(masks: Maps) -> Figure:
+    """The ground-truth maps side by side."""
+    figure, axes = _grid(1, len(masks))
+    for axis, (pattern, mask) in zip(axes[0], masks.items(), strict=True):
+        _show_map(axis, mask)
+        axis.set_title(_spoken(pattern), fontsize=9)
+    return figure
+
+
+def images_figure(rows: dict[str, list[UInt8[np.ndarray, "3 h w"]]]) -> Figure:
+    """Rows of images, each with its name."""
+    figure, axes = _grid(len(rows), max(map(len, rows.values())))
+    for row, (name, images) in zip(axes, rows.items(), strict=True):
+        for axis, image in zip(row, images, strict=False):
+            axis.imshow(image.transpose(1, 2, 0))
+        row[0].set_ylabel(_spoken(name), fontsize=9)
+    return figure
+
+
+def predicted_maps_figure(
+    image: UInt8[np.ndarray, "3 h w"], masks: Maps, predictions: dict[str, Maps]
+) -> Figure:
+    """What each backbone's readouts say of one image (Islam et al., figure 3).
+
+    Args:
+        image: the image that was shown.
+        masks: ground truth by pattern: the columns.
+        predictions: maps by backbone and pattern: the rows.
+    """
+    figure, axes = _grid(len(predictions) + 1, len(masks) + 1)
+    axes[0, 0].imshow(image.transpose(1, 2, 0))
+    axes[0, 0].set_title("image", fontsize=9)
+    for axis in axes[1:, 0]:
+        axis.set_visible(False)
+    rows = {"ground truth": masks, **predictions}
+    for row, (backbone, maps) in zip(axes[:, 1:], rows.items(), strict=True):
+        for axis, pattern in zip(row, masks, strict=True):
+            _show_map(axis, maps[pattern])
+        row[0].set_ylabel(_spoken(backbone), fontsize=9)
+    for axis, pattern in zip(axes[0, 1:], masks, strict=True):
+        axis.set_title(_spoken(pattern), fontsize=9)
+    return figure
+
+
+def cell_figure(mask: Float[Tensor, "h w"], prediction: Float[Tensor, "h w"]) -> Figure:
+    """The ground truth of one cell beside its predicted map."""
+    figure, axes = _grid(1, 2)
+    for axis, name, values in zip(
+        axes[0], ("ground truth", "predicted"), (mask, prediction), strict=True
+    ):
+        _show_map(axis, values)
+        axis.set_title(name, fontsize=9)
+    return figure
+
+
+def _grid(rows: int, columns: int) -> tuple[Figure, np.ndarray]:
+    figure = Figure(
+        figsize=(1.45 * columns + 0.4, 1.45 * rows + 0.3), dpi=PIXELS_PER_INCH, layout="constrained"
+    )
+    axes = figure.subplots(rows, columns, squeeze=False)
+    for axis in axes.flat:
+        axis.set(xticks=[], yticks=[])
+    return figure, axes
+
+
+def _show_map(axis: Axes, values: Tensor) -> None:
+    axis.imshow(values.cpu().numpy(), vmin=0, vmax=1, cmap="viridis")
+
+
+def _spoken(name: str) -> str:
+    return name.replace("_", " ")

@@ -1,0 +1,100 @@
+"""From predicted maps to the rows of a result table."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from posinfo.measures.metrics import constant_floor, mean_absolute_error, spearman
+from posinfo.networks.upsampled_loss import upsample
+from posinfo.progress import OnProgress, silent
+
+BATCH_SIZE = 16
+
+Head = tuple[str, int]
+"""The pattern that a readout was trained on, and its seed."""
+
+
+def predict(
+    readouts: nn.Module, features: Float[np.ndarray, "n s s c"], device: torch.device
+) -> Iterable[Float[Tensor, "k g g"]]:
+    """The maps of every head, image after image, computed in float32.
+
+    Args:
+        readouts: in evaluation mode on ``device``.
+        features: as they are cached.
+        device: computes.
+    """
+    for start in range(0, len(features), BATCH_SIZE):
+        batch = torch.from_numpy(np.array(features[start : start + BATCH_SIZE])).to(device)
+        with torch.inference_mode():
+            yield from readouts(batch.float().permute(0, 3, 1, 2))
+
+
+def score_images(
+    maps: Iterable[Float[Tensor, "k g g"]],
+    names: Sequence[tuple[str, str]],
+    heads: Sequence[Head],
+    masks: dict[str, Float[Tensor, "h w"]],
+    on_progress: OnProgress = silent,
+) -> pd.DataFrame:
+    """SPC and MAE of every head on every image, at the resolution of the masks.
+
+    Args:
+        maps: the predictions of all heads for each image.
+        names: stimulus and photograph of each image.
+        heads: pattern and seed of each head.
+        masks: ground truth by pattern.
+        on_progress: called after each image.
+
+    Returns:
+        Columns ``pattern, seed, stimulus, photograph, spc, mae``; ``spc`` is NaN where the
+        prediction is constant.
+    """
+    patterns = list(dict.fromkeys(pattern for pattern, _ in heads))
+    columns = {p: [i for i, (pattern, _) in enumerate(heads) if pattern == p] for p in patterns}
+    rows = []
+    for predictions, (stimulus, photograph) in zip(maps, names, strict=True):
+        for pattern in patterns:
+            mask = masks[pattern].to(predictions.device)
+            full = upsample(predictions[columns[pattern]], tuple(mask.shape))
+            seeds = (heads[column][1] for column in columns[pattern])
+            measured = zip(
+                seeds,
+                spearman(full, mask).tolist(),
+                mean_absolute_error(full, mask).tolist(),
+                strict=True,
+            )
+            rows += [(pattern, seed, stimulus, photograph, spc, mae) for seed, spc, mae in measured]
+        on_progress(1)
+    return pd.DataFrame(rows, columns=["pattern", "seed", "stimulus", "photograph", "spc", "mae"])
+
+
+def summarise_images(
+    images: pd.DataFrame, masks: dict[str, Float[Tensor, "h w"]]
+) -> pd.DataFrame:
+    """One row per cell and seed: means over images.
+
+    Args:
+        images: what ``score_images`` returns, with a column ``backbone`` before the others.
+        masks: ground truth by pattern.
+
+    Returns:
+        Columns ``backbone, pattern, stimulus, seed, spc, mae, mae_floor, skill, n_images,
+        n_constant``. A constant prediction counts as SPC 0 and is counted in ``n_constant``;
+        ``mae_floor`` is the MAE of the best constant and ``skill`` is 1 - MAE / floor.
+    """
+    cells = images.groupby(["backbone", "pattern", "stimulus", "seed"], sort=False)
+    scores = cells.agg(
+        spc=("spc", lambda spc: spc.fillna(0).mean()),
+        mae=("mae", "mean"),
+        n_images=("mae", "size"),
+        n_constant=("spc", lambda spc: int(spc.isna().sum())),
+    ).reset_index()
+    floors = {pattern: constant_floor(mask) for pattern, mask in masks.items()}
+    scores.insert(6, "mae_floor", scores.pattern.map(floors))
+    scores.insert(7, "skill", 1 - scores.mae / scores.mae_floor)
+    return scores

@@ -1,0 +1,1 @@
+"""What is measured: backbones, padding, features and readouts. Plain PyTorch."""

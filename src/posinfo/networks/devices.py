@@ -1,0 +1,41 @@
+"""Which processor computes, and in which precision."""
+
+import torch
+
+from posinfo.choices import check
+
+KINDS = ("auto", "cpu", "cuda", "mps")
+PRECISIONS = {"bfloat16": torch.bfloat16, "float32": torch.float32}
+
+
+def pick_device(name: str) -> torch.device:
+    """A device by name; ``auto`` takes CUDA, then Apple's MPS, then the CPU.
+
+    Raises:
+        ValueError: an unknown name, or a device that this machine does not have.
+    """
+    kind, _, index = name.partition(":")
+    check("device", name if index and not index.isdigit() else kind, KINDS)
+    if kind == "auto":
+        kind = "cuda" if torch.cuda.is_available() else "cpu"
+        return torch.device("mps" if kind == "cpu" and torch.backends.mps.is_available() else kind)
+    found = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": torch.backends.mps.is_available()}
+    if int(index or 0) >= found[kind]:
+        raise ValueError(f"device {name!r} is not on this machine; `auto` takes what there is")
+    return torch.device(name)
+
+
+def pick_precision(name: str, device: torch.device) -> torch.dtype:
+    """The number format of forward passes; ``auto`` takes bfloat16 where it is faster.
+
+    Raises:
+        ValueError: an unknown name.
+    """
+    check("precision", name, ["auto", *PRECISIONS])
+    if name != "auto":
+        return PRECISIONS[name]
+    if device.type == "cuda":
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        fast = device.type == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return torch.bfloat16 if fast else torch.float32

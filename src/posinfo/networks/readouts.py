@@ -1,0 +1,219 @@
+"""The PosENet readout: a small convolutional head on frozen features (Islam et al., section 3.1).
+
+Head as in the released code: convolutions of one width with BatchNorm and ReLU between them, and
+a last convolution to one channel with BatchNorm and a sigmoid. Heads that read the same features
+are trained side by side as the channels of one convolution. Every layer keeps them apart and SGD
+updates each weight by its own gradient, so each head learns what it would learn alone.
+"""
+
+from collections.abc import Iterator
+from typing import Literal
+from zlib import crc32
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from torch import Tensor, nn
+
+from posinfo.networks.training import fit
+from posinfo.networks.upsampled_loss import UpsampledMSE
+from posinfo.progress import OnProgress, silent
+
+BATCH_ORDER_SEED = 0
+
+
+class ReadoutConfig(BaseModel):
+    """The head and its training (PAPERS A.1; learning rate, batch and decay: released code).
+
+    Attributes:
+        kernel_size: of every convolution, in pixels of the feature grid.
+        layers: number of convolutions.
+        hidden_width: channels between them; ``same``: as many as the features have.
+        padding: of every convolution, in pixels; 0 as released.
+        steps: SGD steps, or None where ``epochs`` is given.
+        epochs: passes over the train images, or None where ``steps`` is given.
+        lr: learning rate, divided by 10 after two thirds of the steps.
+        momentum: of SGD.
+        weight_decay: of SGD.
+        batch_size: images per step.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kernel_size: int = Field(ge=1)
+    layers: int = Field(ge=1)
+    hidden_width: int | Literal["same"]
+    padding: int = Field(ge=0)
+    steps: int | None = Field(ge=1)
+    epochs: int | None = Field(ge=1)
+    lr: float = Field(gt=0)
+    momentum: float = Field(ge=0, lt=1)
+    weight_decay: float = Field(ge=0)
+    batch_size: int = Field(ge=2)
+
+    @model_validator(mode="after")
+    def _one_length(self) -> "ReadoutConfig":
+        if (self.steps is None) == (self.epochs is None):
+            raise ValueError(
+                f"exactly one of steps and epochs must be set; got steps {self.steps}, "
+                f"epochs {self.epochs}"
+            )
+        return self
+
+    def grid(self, feature_size: int) -> int:
+        """Side of the predicted map in pixels of the feature grid.
+
+        Raises:
+            ValueError: nothing is left of it.
+        """
+        side = feature_size - self.layers * (self.kernel_size - 1 - 2 * self.padding)
+        if side < 2:
+            raise ValueError(
+                f"{self.layers} layers of kernel_size {self.kernel_size} with padding "
+                f"{self.padding} leave {max(side, 0)} of {feature_size} pixels; at least 2 are needed"
+            )
+        return side
+
+    def total_steps(self, images: int) -> int:
+        """SGD steps for this many train images.
+
+        Raises:
+            ValueError: there are fewer images than one batch takes.
+        """
+        if images < self.batch_size:
+            raise ValueError(
+                f"{images} train images are fewer than readout.batch_size {self.batch_size}: "
+                "use more photographs or a smaller batch"
+            )
+        return self.steps or self.epochs * (images // self.batch_size)
+
+
+def initial_seed(pattern: str, seed: int) -> int:
+    """The seed of one head's initial weights: each pattern and seed starts somewhere else."""
+    return crc32(f"{pattern} {seed}".encode())
+
+
+class Readouts(nn.Module):
+    """Several heads that read the same features.
+
+    Args:
+        channels: of the features.
+        seeds: of the initial weights, one per head.
+        config: kernel, layers, width and padding.
+    """
+
+    def __init__(self, channels: int, seeds: list[int], config: ReadoutConfig) -> None:
+        super().__init__()
+        heads = len(seeds)
+        hidden = channels if config.hidden_width == "same" else config.hidden_width
+        widths = [channels, *[hidden] * (config.layers - 1), 1]
+        self.convolutions = nn.ModuleList(
+            nn.Conv2d(
+                width_in if layer == 0 else heads * width_in,
+                heads * width_out,
+                config.kernel_size,
+                padding=config.padding,
+                groups=1 if layer == 0 else heads,
+            )
+            for layer, (width_in, width_out) in enumerate(zip(widths, widths[1:], strict=False))
+        )
+        self.norms = nn.ModuleList(nn.BatchNorm2d(heads * width) for width in widths[1:])
+        self._initialise(seeds, widths)
+
+    def _initialise(self, seeds: list[int], widths: list[int]) -> None:
+        """Xavier-uniform kernels and zero biases, as released, drawn head by head."""
+        for head, seed in enumerate(seeds):
+            generator = torch.Generator().manual_seed(seed)
+            for convolution, width_in, width_out in zip(
+                self.convolutions, widths, widths[1:], strict=False
+            ):
+                kernel = torch.empty(width_out, width_in, *convolution.kernel_size)
+                nn.init.xavier_uniform_(kernel, generator=generator)
+                rows = slice(head * width_out, (head + 1) * width_out)
+                convolution.weight.data[rows] = kernel
+                nn.init.zeros_(convolution.bias)
+
+    def forward(self, features: Float[Tensor, "n c s s"]) -> Float[Tensor, "n k g g"]:
+        """The predicted map of every head, in (0, 1)."""
+        *hidden, last = zip(self.convolutions, self.norms, strict=True)
+        for convolution, norm in hidden:
+            features = torch.relu(norm(convolution(features)))
+        convolution, norm = last
+        return torch.sigmoid(norm(convolution(features).float()))
+
+
+def train_readouts(
+    features: Float[np.ndarray, "n s s c"],
+    targets: Float[Tensor, "k h w"],
+    seeds: list[int],
+    config: ReadoutConfig,
+    *,
+    device: torch.device,
+    precision: torch.dtype,
+    on_progress: OnProgress = silent,
+) -> tuple[Readouts, Float[Tensor, "e k"]]:
+    """Fit one head per target, all in the same passes over the features.
+
+    The order of the batches is the same for every head and seed; a seed varies the initial
+    weights alone.
+
+    Args:
+        features: of the train images, as they are cached.
+        targets: ground-truth maps at full resolution, one per head.
+        seeds: of the initial weights, one per head.
+        config: the protocol.
+        device: computes.
+        precision: of the convolutions; everything after them is float32.
+        on_progress: called with the number of steps done.
+
+    Returns:
+        The fitted heads in evaluation mode on ``device``, and the loss of each head in each epoch.
+
+    Raises:
+        FloatingPointError: a loss is not finite.
+        ValueError: fewer images than a batch, or no pixels left to predict.
+    """
+    count, side, _, channels = features.shape
+    steps = config.total_steps(count)
+    grid = config.grid(side)
+    readouts = Readouts(channels, seeds, config).to(device, memory_format=torch.channels_last)
+    loss = UpsampledMSE(targets.to(device), (grid, grid))
+    optimiser = torch.optim.SGD(
+        readouts.parameters(),
+        lr=config.lr,
+        momentum=config.momentum,
+        weight_decay=config.weight_decay,
+    )
+    schedule = torch.optim.lr_scheduler.StepLR(optimiser, max(1, round(steps * 2 / 3)))
+
+    def loss_of(batch: Tensor) -> Tensor:
+        with torch.autocast(device.type, precision, enabled=precision != torch.float32):
+            predictions = readouts(batch)
+        return loss(predictions.float())
+
+    history = fit(
+        readouts,
+        _batches(features, config.batch_size, steps, device, precision),
+        loss_of,
+        optimiser,
+        schedule,
+        on_progress,
+    )
+    epochs = history.split(count // config.batch_size)
+    return readouts.eval(), torch.stack([epoch.mean(0) for epoch in epochs])
+
+
+def _batches(
+    features: np.ndarray, size: int, steps: int, device: torch.device, precision: torch.dtype
+) -> Iterator[Tensor]:
+    """Shuffled batches, epoch after epoch; the incomplete batch at an epoch's end is left out."""
+    generator = torch.Generator().manual_seed(BATCH_ORDER_SEED)
+    batch = torch.empty(size, *features.shape[1:], dtype=precision, device=device)
+    order = torch.empty(0, dtype=torch.long)
+    for _ in range(steps):
+        if len(order) < size:
+            order = torch.randperm(len(features), generator=generator)
+        chosen, order = order[:size], order[size:]
+        batch.copy_(torch.from_numpy(features[chosen.sort().values.numpy()]))
+        yield batch.permute(0, 3, 1, 2)

@@ -1,0 +1,1 @@
+"""The Kedro glue: a folder per experiment, tracking, progress bars and catalog dataset types."""

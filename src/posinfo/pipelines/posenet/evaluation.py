@@ -1,0 +1,174 @@
+"""Stage 3 of the posenet experiment: scores, Table 1 and predicted maps."""
+
+import logging
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from posinfo.array_cache import ArrayCache
+from posinfo.measures.figures import cell_figure, predicted_maps_figure
+from posinfo.measures.metrics import constant_floor
+from posinfo.measures.scores import predict, score_images, summarise_images
+from posinfo.measures.table1 import table1, table1_markdown
+from posinfo.networks.readout_state import from_tensors
+from posinfo.networks.upsampled_loss import upsample
+from posinfo.pipelines import tracking
+from posinfo.pipelines.posenet.parameters import PosenetParameters
+from posinfo.pipelines.progress import progress_bar
+from posinfo.pipelines.shared_parameters import Device
+from posinfo.stimuli.photos import decode_images
+from posinfo.stimuli.synthetic import SYNTHETIC
+
+Readouts = dict[str, Callable[[], dict[str, Tensor]]]
+Maps = dict[str, Tensor]
+
+log = logging.getLogger(__name__)
+
+
+def evaluate(
+    posenet: PosenetParameters,
+    device: Device,
+    readouts: Readouts,
+    features: dict[str, dict[str, str]],
+    masks: Maps,
+    test_photos: pd.DataFrame,
+    array_cache: ArrayCache,
+) -> dict[str, Callable[[], pd.DataFrame]]:
+    """SPC and MAE of every readout on every test image, one backbone after the other."""
+    names = [
+        *(("photos", photograph) for photograph in test_photos.photograph),
+        *((name, name) for name in SYNTHETIC),
+    ]
+    return {
+        label: partial(
+            _evaluate_one,
+            *(label, posenet, device.pick(), _finished(readouts, label), features[label]),
+            *(masks, names, array_cache),
+        )
+        for label in posenet.rows
+    }
+
+
+def summarise(
+    posenet: PosenetParameters,
+    image_scores: dict[str, Callable[[], pd.DataFrame]],
+    masks: Maps,
+    published_numbers: pd.DataFrame,
+) -> tuple[pd.DataFrame, pd.DataFrame, str]:
+    """The result table, Table 1 beside the published numbers, and Table 1 for reading."""
+    rows = posenet.rows
+    images = pd.concat([image_scores[label]() for label in rows], ignore_index=True)
+    scores = summarise_images(images, masks)
+    for column, setting in enumerate(("weights", "padding"), start=1):
+        values = {label: getattr(row, setting) for label, row in rows.items()}
+        scores.insert(column, setting, scores.backbone.map(values))
+    architectures = {label: row.arch for label, row in rows.items()}
+    table = table1(scores, images, published_numbers, architectures)
+    text = table1_markdown(table)
+    tracking.log_table(table, text, "table1")
+    return scores, table, text
+
+
+def draw_predicted_maps(
+    posenet: PosenetParameters,
+    readouts: Readouts,
+    features: dict[str, dict[str, str]],
+    masks: Maps,
+    test_photos: pd.DataFrame,
+    array_cache: ArrayCache,
+) -> Figure:
+    """What the readouts of the first seed predict for the first test image."""
+    predictions = {}
+    for label in posenet.rows:
+        heads, _ = from_tensors(_finished(readouts, label)(), posenet.readout)
+        first = array_cache.open(features[label]["photos"])[:1]
+        maps = next(iter(predict(heads, first, torch.device("cpu"))))
+        predictions[label] = _maps_of_first_seed(maps, posenet, masks)
+    image = decode_images(test_photos, posenet.image_size, array_cache).pixels[0]
+    figure = predicted_maps_figure(np.asarray(image), masks, predictions)
+    tracking.log_figure(figure, "predicted_maps.png")
+    return figure
+
+
+def _evaluate_one(
+    label: str,
+    posenet: PosenetParameters,
+    device: torch.device,
+    stored: Callable[[], dict[str, Tensor]],
+    features: dict[str, str],
+    masks: Maps,
+    names: list[tuple[str, str]],
+    array_cache: ArrayCache,
+) -> pd.DataFrame:
+    readouts, history = from_tensors(stored(), posenet.readout)
+    readouts.to(device)
+    tests = [array_cache.open(features[name]) for name in ("photos", "synthetic")]
+    maps = [m.cpu() for arrays in tests for m in predict(readouts, arrays, device)]
+    with progress_bar(f"scores of {label}", len(names)) as on_progress:
+        images = score_images(maps, names, posenet.heads, masks, on_progress)
+    images.insert(0, "backbone", label)
+    predicted = _maps_of_first_seed(maps[0], posenet, masks)
+    for pattern in posenet.patterns:
+        columns = [i for i, head in enumerate(posenet.heads) if head[0] == pattern]
+        cell = images[images.pattern == pattern]
+        _report_cell(label, pattern, posenet, cell, history[:, columns], masks, predicted)
+    return images
+
+
+def _report_cell(
+    label: str,
+    pattern: str,
+    posenet: PosenetParameters,
+    images: pd.DataFrame,
+    history: Tensor,
+    masks: Maps,
+    predicted: Maps,
+) -> None:
+    """One MLflow child run and one line in the log."""
+    floor = constant_floor(masks[pattern])
+    means = images.fillna({"spc": 0}).groupby(["stimulus", "seed"])[["spc", "mae"]].mean()
+    with tracking.child_run(f"{label} {pattern}", _settings(label, pattern, posenet)):
+        for seed, losses in zip(posenet.seeds, history.T.tolist(), strict=True):
+            tracking.log_history(f"loss_seed_{seed}", losses)
+        for stimulus, values in means.groupby("stimulus"):
+            tracking.log_metrics(
+                {
+                    f"spc_{stimulus}": values.spc.mean(),
+                    f"spc_sd_{stimulus}": values.spc.std(),
+                    f"mae_{stimulus}": values.mae.mean(),
+                    f"skill_{stimulus}": 1 - values.mae.mean() / floor,
+                }
+            )
+        tracking.log_metrics({"mae_floor": floor})
+        tracking.log_figure(cell_figure(masks[pattern], predicted[pattern]), "map.png")
+    photos = means.loc["photos"]
+    log.info(
+        "%s, %s: SPC %.3f ± %.3f, MAE %.3f (constant: %.3f)",
+        *(label, pattern, photos.spc.mean(), photos.spc.std(ddof=0), photos.mae.mean(), floor),
+    )
+
+
+def _settings(label: str, pattern: str, posenet: PosenetParameters) -> dict:
+    settings = posenet.model_dump(exclude={"backbones", "patterns", "only"})
+    row = posenet.backbones[label].model_dump()
+    return {"backbone": label, "pattern": pattern, **row, **settings, "backbone_seed": row["seed"]}
+
+
+def _maps_of_first_seed(maps: Tensor, posenet: PosenetParameters, masks: Maps) -> Maps:
+    first = [i for i, (_, seed) in enumerate(posenet.heads) if seed == posenet.seeds[0]]
+    size = (posenet.image_size, posenet.image_size)
+    return dict(zip(masks, upsample(maps[first], size), strict=True))
+
+
+def _finished(readouts: Readouts, label: str) -> Callable[[], dict[str, Tensor]]:
+    if label not in readouts:
+        raise FileNotFoundError(
+            f"there are no trained readouts of {label!r}: run the stage `modeling` first "
+            f"(trained: {', '.join(sorted(readouts))})"
+        )
+    return readouts[label]

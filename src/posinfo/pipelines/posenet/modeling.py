@@ -1,0 +1,115 @@
+"""Stage 2 of the posenet experiment: features of frozen backbones, and readouts on them."""
+
+import logging
+from collections.abc import Callable
+from functools import partial
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from posinfo.array_cache import ArrayCache
+from posinfo.networks.backbones import BackboneConfig, build_backbone
+from posinfo.networks.features import extract_features
+from posinfo.networks.readout_state import to_tensors
+from posinfo.networks.readouts import initial_seed
+from posinfo.networks.readouts import train_readouts as fit_readouts
+from posinfo.pipelines.posenet.parameters import PosenetParameters
+from posinfo.pipelines.progress import progress_bar
+from posinfo.pipelines.shared_parameters import Device, Precision
+from posinfo.stimuli.image_set import ImageSet
+from posinfo.stimuli.photos import decode_images
+from posinfo.stimuli.synthetic import SYNTHETIC
+
+log = logging.getLogger(__name__)
+
+
+def extract(
+    posenet: PosenetParameters,
+    device: Device,
+    precision: Precision,
+    train_photos: pd.DataFrame,
+    test_photos: pd.DataFrame,
+    synthetic_images: dict[str, Tensor],
+    array_cache: ArrayCache,
+) -> dict[str, dict[str, str]]:
+    """Keys of the cached features by backbone and image set; what the cache lacks is computed."""
+    images = {
+        "train": decode_images(train_photos, posenet.image_size, array_cache),
+        "photos": decode_images(test_photos, posenet.image_size, array_cache),
+        "synthetic": ImageSet.of(torch.cat([synthetic_images[name] for name in SYNTHETIC])),
+    }
+    on = device.pick()
+    return {
+        label: _extract_one(label, row, posenet, images, on, precision.pick(on), array_cache)
+        for label, row in posenet.rows.items()
+    }
+
+
+def train(
+    posenet: PosenetParameters,
+    device: Device,
+    precision: Precision,
+    features: dict[str, dict[str, str]],
+    masks: dict[str, Tensor],
+    array_cache: ArrayCache,
+) -> dict[str, Callable[[], dict[str, Tensor]]]:
+    """The readouts of each backbone, trained one after the other as the catalog stores them."""
+    on = device.pick()
+    return {
+        label: partial(
+            _train_one, label, posenet, masks, features[label], on, precision.pick(on), array_cache
+        )
+        for label in posenet.rows
+    }
+
+
+def _extract_one(
+    label: str,
+    row: BackboneConfig,
+    posenet: PosenetParameters,
+    images: dict[str, ImageSet],
+    device: torch.device,
+    precision: torch.dtype,
+    array_cache: ArrayCache,
+) -> dict[str, str]:
+    backbone = build_backbone(row, posenet.feature_size, posenet.normalisation)
+    channels = row.feature_channels(posenet.image_size, posenet.feature_size)
+    with progress_bar(f"features of {label}", sum(map(len, images.values()))) as on_progress:
+        return {
+            name: extract_features(
+                backbone,
+                shown,
+                array_cache,
+                channels=channels,
+                device=device,
+                precision=precision,
+                on_progress=on_progress,
+            )
+            for name, shown in images.items()
+        }
+
+
+def _train_one(
+    label: str,
+    posenet: PosenetParameters,
+    masks: dict[str, Tensor],
+    features: dict[str, str],
+    device: torch.device,
+    precision: torch.dtype,
+    array_cache: ArrayCache,
+) -> dict[str, Tensor]:
+    train_features = array_cache.open(features["train"])
+    steps = posenet.readout.total_steps(len(train_features))
+    with progress_bar(f"readouts of {label}", steps) as on_progress:
+        readouts, history = fit_readouts(
+            train_features,
+            torch.stack([masks[pattern] for pattern, _ in posenet.heads]),
+            [initial_seed(pattern, seed) for pattern, seed in posenet.heads],
+            posenet.readout,
+            device=device,
+            precision=precision,
+            on_progress=on_progress,
+        )
+    log.info("%s: %d readouts trained for %d steps", label, len(posenet.heads), steps)
+    return to_tensors(readouts, history)

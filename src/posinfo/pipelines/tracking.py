@@ -1,0 +1,66 @@
+"""MLflow: the one module that knows it. kedro-mlflow opens the parent run of a `kedro run`."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import mlflow
+import pandas as pd
+from matplotlib.figure import Figure
+from mlflow.entities import Metric
+from mlflow.tracking import MlflowClient
+from mlflow.utils.time import get_current_time_millis
+
+
+@contextmanager
+def child_run(name: str, settings: Mapping[str, Any]) -> Iterator[None]:
+    """A run below the current one for one cell of a table.
+
+    Args:
+        name: of the run.
+        settings: of the cell; nested ones become parameters of their own (``readout.lr``).
+    """
+    with mlflow.start_run(run_name=name, nested=True):
+        mlflow.log_params(flatten(settings))
+        yield
+
+
+def log_metrics(metrics: Mapping[str, float]) -> None:
+    """Final values of the current run; undefined ones (NaN) are left out."""
+    mlflow.log_metrics({name: value for name, value in metrics.items() if value == value})
+
+
+def log_history(name: str, values: list[float]) -> None:
+    """A metric over epochs, counted from 1, in one write."""
+    now = get_current_time_millis()
+    steps = [Metric(name, value, now, step) for step, value in enumerate(values, start=1)]
+    MlflowClient().log_batch(_active_run_id(), metrics=steps)
+
+
+def log_figure(figure: Figure, file: str) -> None:
+    """A picture among the artifacts of the current run."""
+    mlflow.log_figure(figure, file)
+
+
+def log_table(table: pd.DataFrame, markdown: str, name: str) -> None:
+    """A table among the artifacts of the current run, as CSV and as Markdown."""
+    mlflow.log_text(table.to_csv(index=False), f"{name}.csv")
+    mlflow.log_text(markdown, f"{name}.md")
+
+
+def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings as dotted names."""
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            flat |= flatten(value, f"{prefix}{name}.")
+        else:
+            flat[f"{prefix}{name}"] = value
+    return flat
+
+
+def _active_run_id() -> str:
+    run = mlflow.active_run()
+    if run is None:
+        raise RuntimeError("there is no active MLflow run")
+    return run.info.run_id

@@ -1,0 +1,14 @@
+"""Project settings; see Kedro's documentation of settings.py."""
+
+import os
+
+from posinfo.hooks import ParameterHooks, ReportHooks
+
+HOOKS = (ParameterHooks(), ReportHooks())
+
+CONFIG_LOADER_ARGS = {
+    "base_env": "base",
+    "default_run_env": "local",
+    "merge_strategy": {"parameters": "soft"},  # or --params of one nested key would drop the rest
+    "custom_resolvers": {"environment": lambda name, default: os.environ.get(name, default)},
+}

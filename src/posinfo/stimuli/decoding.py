@@ -1,0 +1,72 @@
+"""From an image file of any kind to 8-bit RGB pixels of one size."""
+
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image, ImageOps
+
+Box = tuple[int, int, int, int]
+SYMMETRIES = 8  # of the square: four quarter turns, each mirrored or not
+
+
+class DamagedImageError(ValueError):
+    """A file that has the name of an image and cannot be read as one."""
+
+
+def upright_size(file: Path) -> tuple[int, int]:
+    """Width and height in pixels after the EXIF rotation, read from the header alone.
+
+    Raises:
+        DamagedImageError: the header cannot be read.
+    """
+    with _opened(file) as image:
+        rotated = image.getexif().get(0x0112, 1) >= 5
+        return image.size[::-1] if rotated else image.size
+
+
+def decode(
+    file: Path, box: Box, symmetry: int, size: int
+) -> UInt8[np.ndarray, "3 size size"]:
+    """The inside of a box of an image, resized to a square.
+
+    Rotated by its EXIF tag; grey, palette, 16-bit and CMYK images become 8-bit RGB, and
+    transparent ones are laid on white.
+
+    Args:
+        file: the image; of an animation, its first frame.
+        box: left, top, right and bottom in pixels of the upright image.
+        symmetry: 0..7: quarter turns counter-clockwise, plus 4 to mirror left and right first.
+        size: side in pixels of the result; the aspect ratio is not kept, as in the released code.
+
+    Raises:
+        DamagedImageError: the file cannot be decoded.
+    """
+    with _opened(file) as image:
+        try:
+            rgb = _as_rgb(ImageOps.exif_transpose(image))
+            square = rgb.resize((size, size), Image.Resampling.BILINEAR, box=box)
+        except (OSError, SyntaxError, ValueError) as error:
+            raise DamagedImageError(f"{file} cannot be decoded: {error}") from error
+    pixels = np.asarray(square).transpose(2, 0, 1)
+    mirrored = pixels[:, :, ::-1] if symmetry >= SYMMETRIES // 2 else pixels
+    return np.rot90(mirrored, symmetry % 4, axes=(1, 2))
+
+
+def _opened(file: Path) -> Image.Image:
+    try:
+        return Image.open(file)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise DamagedImageError(f"{file} is not a readable image: {error}") from error
+
+
+def _as_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I;16"):  # Pillow would clip 16-bit grey at 255 instead of scaling
+        image = Image.fromarray((np.asarray(image, dtype=np.uint16) >> 8).astype(np.uint8))
+    if image.mode in ("I", "F"):
+        raise ValueError(f"its {image.mode!r} pixels have no fixed range; store it with 8 or 16 bits")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        paper = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(paper, image)
+    return image.convert("RGB")

@@ -1,0 +1,106 @@
+"""Ground-truth position maps (Islam et al., ICLR 2020, section 3.1 and figure 2).
+
+The formulas are those of the released masks, which the prose of the paper does not always match:
+H and V are linear ramps, and HS varies over y (docs/papers/posenet.md). Pixel ``i`` of a side of
+``n`` pixels stands at ``i / n``, as in those masks, and every map is min-max scaled to [0, 1].
+"""
+
+import math
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from posinfo.choices import pick
+
+STRIPE_PERIODS = 2.5
+GAUSSIAN_SIGMA = 0.5  # fraction of the side
+CONTROL_GRID = 28  # cells per side: the finest detail that a readout of 28x28 features can draw
+CONTROL_SEED = 20200427
+
+Size = tuple[int, int]
+
+
+def make_pattern(name: str, size: Size) -> Float[Tensor, "h w"]:
+    """One ground-truth map by name.
+
+    Args:
+        name: a key of ``PATTERNS``.
+        size: height and width in pixels, each at least 2.
+
+    Returns:
+        The map in [0, 1].
+
+    Raises:
+        ValueError: an unknown name, or a side shorter than 2 pixels.
+    """
+    if min(size) < 2:
+        raise ValueError(f"a pattern needs at least 2x2 pixels; got {size[0]}x{size[1]}")
+    return pick("pattern", name, PATTERNS)(size)
+
+
+def horizontal(size: Size) -> Float[Tensor, "h w"]:
+    """H: 0 at the left edge to 1 at the right edge."""
+    return torch.linspace(0, 1, size[1]).expand(size).clone()
+
+
+def vertical(size: Size) -> Float[Tensor, "h w"]:
+    """V: 0 at the top edge to 1 at the bottom edge."""
+    return torch.linspace(0, 1, size[0])[:, None].expand(size).clone()
+
+
+def gaussian(size: Size) -> Float[Tensor, "h w"]:
+    """G: a Gaussian of sigma half the side, 1 at the centre pixel and 0 at the top left corner."""
+    y, x = (_bell(side) for side in size)
+    return _min_max(y[:, None] * x)
+
+
+def horizontal_stripes(size: Size) -> Float[Tensor, "h w"]:
+    """HS: 2.5 cosine periods over y, starting at a peak: horizontal stripes."""
+    return _stripes(size[0])[:, None].expand(size).clone()
+
+
+def vertical_stripes(size: Size) -> Float[Tensor, "h w"]:
+    """VS: 2.5 cosine periods over x, starting at a peak: vertical stripes."""
+    return _stripes(size[1]).expand(size).clone()
+
+
+def control(size: Size) -> Float[Tensor, "h w"]:
+    """A fixed random map with exactly the values of H, in random places.
+
+    The order of the values follows smooth noise drawn on 28x28 cells, which is what the readout
+    can draw: a probe that fits this map measures its own capacity (Hewitt and Liang, 2019).
+    """
+    generator = torch.Generator().manual_seed(CONTROL_SEED)
+    noise = torch.randn(1, 1, CONTROL_GRID, CONTROL_GRID, generator=generator)
+    order = interpolate(noise, size, mode="bilinear").flatten().argsort(stable=True)
+    values = horizontal(size).flatten().sort().values
+    return torch.empty_like(values).scatter_(0, order, values).view(size)
+
+
+def _positions(side: int) -> Float[Tensor, " side"]:
+    return torch.arange(side) / side
+
+
+def _bell(side: int) -> Float[Tensor, " side"]:
+    return torch.exp(-0.5 * ((_positions(side) - 0.5) / GAUSSIAN_SIGMA) ** 2)
+
+
+def _stripes(side: int) -> Float[Tensor, " side"]:
+    return _min_max(torch.cos(2 * math.pi * STRIPE_PERIODS * _positions(side)))
+
+
+def _min_max(values: Tensor) -> Tensor:
+    return (values - values.min()) / (values.max() - values.min())
+
+
+PATTERNS: dict[str, Callable[[Size], Tensor]] = {
+    "horizontal": horizontal,
+    "vertical": vertical,
+    "gaussian": gaussian,
+    "horizontal_stripes": horizontal_stripes,
+    "vertical_stripes": vertical_stripes,
+    "control": control,
+}

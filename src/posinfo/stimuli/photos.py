@@ -1,0 +1,245 @@
+"""Photographs: the ones that installed packages ship, or any folder of the user's.
+
+A *manifest* is a table with one row per image to be shown to a network: ``photograph`` (its
+name), ``file``, the box to cut out of it (``left, top, right, bottom`` in pixels), the
+``symmetry`` of the square to apply to it (0: none) and the file's ``sha256``. Pixels are decoded
+from it once and kept in the array cache.
+"""
+
+import hashlib
+import importlib.util
+from collections.abc import Iterator
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pandas as pd
+import torch
+from pydantic import BaseModel, ConfigDict, DirectoryPath, Field, model_validator
+
+from posinfo.array_cache import ArrayCache
+from posinfo.progress import OnProgress, silent
+from posinfo.stimuli.decoding import SYMMETRIES, DamagedImageError, decode, upright_size
+from posinfo.stimuli.image_set import ImageSet
+
+IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif"}
+DAMAGED_LISTED = 10
+
+# Files inside the wheels of scikit-image, scikit-learn and matplotlib, by the name of what they
+# show: the two views of the motorcycle are one photograph.
+EMBEDDED = {
+    "train": {
+        "astronaut": ["skimage/data/astronaut.png"],
+        "chelsea": ["skimage/data/chelsea.png"],
+        "grace_hopper": ["matplotlib/mpl-data/sample_data/grace_hopper.jpg"],
+        "motorcycle": ["skimage/data/motorcycle_left.png", "skimage/data/motorcycle_right.png"],
+        "brick": ["skimage/data/brick.png"],
+        "camera": ["skimage/data/camera.png"],
+        "coins": ["skimage/data/coins.png"],
+        "grass": ["skimage/data/grass.png"],
+        "gravel": ["skimage/data/gravel.png"],
+        "hubble": ["skimage/data/hubble_deep_field.jpg"],
+        "tissue": ["skimage/data/ihc.png"],
+        "retina": ["skimage/data/retina.jpg"],
+    },
+    "test": {
+        "china": ["sklearn/datasets/images/china.jpg"],
+        "coffee": ["skimage/data/coffee.png"],
+        "flower": ["sklearn/datasets/images/flower.jpg"],
+        "rocket": ["skimage/data/rocket.jpg"],
+    },
+}
+CROP_SIDE = (0.4, 1.0)  # of the photograph's shorter side
+
+
+class PhotosConfig(BaseModel):
+    """Which photographs to train and to test on.
+
+    Attributes:
+        train_dir: a folder of images, searched recursively; None: the embedded photographs.
+        test_dir: the same for the test images.
+        train_crops: crops cut from the embedded train photographs.
+        test_crops: crops cut from the embedded test photographs.
+        seed: of the places and scales of the crops.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    train_dir: DirectoryPath | None
+    test_dir: DirectoryPath | None
+    train_crops: int = Field(ge=1)
+    test_crops: int = Field(ge=1)
+    seed: int = Field(ge=0)
+
+    @model_validator(mode="after")
+    def _folders_hold_images(self) -> "PhotosConfig":
+        for key in ("train_dir", "test_dir"):
+            folder = getattr(self, key)
+            if folder is not None and not image_files(folder):
+                raise ValueError(
+                    f"photos.{key}: no image in {folder} or below it; "
+                    f"images end in {', '.join(sorted(IMAGE_SUFFIXES))}"
+                )
+        return self
+
+
+def image_files(folder: Path) -> list[Path]:
+    """All images in a folder and below it, sorted; hidden and other files are passed over."""
+    return sorted(
+        file
+        for file in Path(folder).rglob("*")
+        if file.suffix.lower() in IMAGE_SUFFIXES and not file.name.startswith(".")
+    )
+
+
+def photo_manifests(config: PhotosConfig) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The manifests of the train and the test images.
+
+    Raises:
+        DamagedImageError: names the files that are no images.
+        ValueError: a train image is also a test image.
+    """
+    train, test = (
+        embedded_crops(split, crops, config.seed) if folder is None else whole_images(folder)
+        for split, folder, crops in (
+            ("train", config.train_dir, config.train_crops),
+            ("test", config.test_dir, config.test_crops),
+        )
+    )
+    shared = test.file[test.sha256.isin(train.sha256)]
+    if len(shared):
+        raise ValueError(
+            f"{shared.nunique()} test images are also train images, the first is {shared.iloc[0]}: "
+            "photos.train_dir and photos.test_dir must not share images"
+        )
+    return train, test
+
+
+def whole_images(folder: Path) -> pd.DataFrame:
+    """The manifest of a user's folder: every image once and whole."""
+    files = image_files(folder)
+    sizes = _all_readable(joblib.delayed(_try)(upright_size, file) for file in files)
+    return pd.DataFrame(
+        {
+            "photograph": [file.relative_to(folder).as_posix() for file in files],
+            "file": [str(file.resolve()) for file in files],
+            **{"left": 0, "top": 0},
+            "right": [width for width, _ in sizes],
+            "bottom": [height for _, height in sizes],
+            "symmetry": 0,
+            "sha256": [_sha256(file) for file in files],
+        }
+    )
+
+
+def embedded_crops(split: str, count: int, seed: int) -> pd.DataFrame:
+    """The manifest of random square crops of the embedded photographs, evenly over them.
+
+    Each crop is turned and mirrored at random: in a dozen photographs the sky is always up, and a
+    readout would find the top edge by its colour.
+
+    Args:
+        split: ``train`` or ``test``.
+        count: number of crops.
+        seed: of their places and scales.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    files = [
+        (photograph, _packaged(path))
+        for turn in range(2)
+        for photograph, paths in EMBEDDED[split].items()
+        for path in [paths[turn % len(paths)]]
+    ]
+    sizes = {file: upright_size(file) for _, file in files}
+    digests = {file: _sha256(file) for _, file in files}
+    rows = []
+    for index in range(count):
+        photograph, file = files[index % len(files)]
+        box = _random_square(sizes[file], generator)
+        symmetry = int(torch.randint(SYMMETRIES, (), generator=generator))
+        rows.append((photograph, str(file), *box, symmetry, digests[file]))
+    columns = ["photograph", "file", "left", "top", "right", "bottom", "symmetry", "sha256"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def decode_images(
+    manifest: pd.DataFrame, size: int, cache: ArrayCache, on_progress: OnProgress = silent
+) -> ImageSet:
+    """The images of a manifest, decoded once and then read from the cache.
+
+    Args:
+        manifest: see the module's docstring.
+        size: side in pixels to which each box is resized.
+        cache: keeps the pixels.
+        on_progress: called with the number of images decoded.
+
+    Raises:
+        DamagedImageError: names the files that could not be decoded.
+    """
+    identity = manifest.drop(columns=["file", "photograph"]).to_csv(index=False) + str(size)
+    key = f"{hashlib.sha256(identity.encode()).hexdigest()[:16]}-{len(manifest)}"
+
+    def batches() -> Iterator[np.ndarray]:
+        jobs = (
+            joblib.delayed(_try)(
+                decode, Path(row.file), (row.left, row.top, row.right, row.bottom), row.symmetry, size
+            )
+            for row in manifest.itertuples()
+        )
+        damaged = []
+        for result in _threads(jobs):
+            on_progress(1)
+            if isinstance(result, DamagedImageError):
+                damaged.append(result)
+            elif not damaged:
+                yield result[None]
+        _refuse(damaged)
+
+    shape = (len(manifest), 3, size, size)
+    return ImageSet(cache.get(f"pixels-{key}", shape, np.dtype(np.uint8), batches), key)
+
+
+def _random_square(size: tuple[int, int], generator: torch.Generator) -> tuple[int, int, int, int]:
+    scale, across, down = torch.rand(3, generator=generator).tolist()
+    low, high = CROP_SIDE
+    side = round(min(size) * (low + (high - low) * scale))
+    left, top = round(across * (size[0] - side)), round(down * (size[1] - side))
+    return left, top, left + side, top + side
+
+
+def _packaged(path: str) -> Path:
+    package, _, inside = path.partition("/")
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        raise FileNotFoundError(f"the embedded photographs need {package}, which is not installed")
+    return Path(spec.origin).parent / inside
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def _try(function, file: Path, *arguments):
+    try:
+        return function(file, *arguments)
+    except DamagedImageError as error:
+        return error
+
+
+def _threads(jobs):
+    return joblib.Parallel(n_jobs=-1, prefer="threads", return_as="generator")(jobs)
+
+
+def _all_readable(jobs) -> list:
+    results = list(_threads(jobs))
+    _refuse([result for result in results if isinstance(result, DamagedImageError)])
+    return results
+
+
+def _refuse(damaged: list[DamagedImageError]) -> None:
+    if damaged:
+        listed = "\n".join(f"  {error}" for error in damaged[:DAMAGED_LISTED])
+        raise DamagedImageError(
+            f"{len(damaged)} damaged images; remove or mend them (the first are listed):\n{listed}"
+        )
