@@ -7,6 +7,7 @@ by batch, and a process that reads them holds no more than the rows it asks for.
 import os
 import shutil
 from collections.abc import Callable, Iterable
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -69,8 +70,7 @@ class ArrayCache:
         dtype: np.dtype,
         make: Callable[[], Iterable[np.ndarray]],
     ) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._check_space(key, int(np.prod(shape)) * dtype.itemsize)
+        self.require(prod(shape) * dtype.itemsize)
         partial = self.folder / f".{key}.{os.getpid()}.partial"
         try:
             with partial.open("wb") as file:
@@ -86,11 +86,17 @@ class ArrayCache:
         finally:
             partial.unlink(missing_ok=True)
 
-    def _check_space(self, key: str, needed: int) -> None:
+    def require(self, needed: int) -> None:
+        """Whether the disk has room for so many bytes.
+
+        Raises:
+            OSError: it has not; the message says what to change.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(self.folder).free
         if needed * FREE_SPACE_MARGIN > free:
             raise OSError(
-                f"{key} needs {needed / 1e9:.1f} GB in {self.folder}, where {free / 1e9:.1f} GB are "
-                "free: free some space, use fewer photographs or a smaller feature_size, or point "
-                "the catalog entry `array_cache` at a larger disk"
+                f"{needed / 1e9:.1f} GB are needed in {self.folder}, where {free / 1e9:.1f} GB are "
+                "free: make room, use fewer images or a smaller feature_size, or point the "
+                "catalog entry `array_cache` at a larger disk"
             )

@@ -38,16 +38,17 @@ class ReportHooks:
         self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol
     ) -> None:
         """Print every text that the run reports, and the path of every report."""
-        console = get_console()
-        reports = {
-            name: dataset
-            for name in sorted(pipeline.all_outputs())
-            if REPORTING in str(getattr(dataset := catalog.get(name), "_filepath", ""))
-        }
-        for dataset in reports.values():
+        outputs = [catalog.get(name) for name in sorted(pipeline.all_outputs())]
+        reports = [dataset for dataset in outputs if REPORTING in _path(dataset)]
+        for dataset in reports:
             if isinstance(dataset, TextDataset):
-                print(dataset.load())  # noqa: T201 - a table that the console must not wrap
-        for dataset in reports.values():
-            console.print(str(dataset._filepath), highlight=False, soft_wrap=True)
+                print(dataset.load())  # noqa: T201 - a console would wrap the table
+        console = get_console()
+        for dataset in reports:
+            console.print(_path(dataset), highlight=False, soft_wrap=True)
         if reports:
             console.print("MLflow: make mlflow, then http://127.0.0.1:5000", highlight=False)
+
+
+def _path(dataset: object) -> str:
+    return str(getattr(dataset, "_filepath", ""))

@@ -10,5 +10,5 @@ CONFIG_LOADER_ARGS = {
     "base_env": "base",
     "default_run_env": "local",
     "merge_strategy": {"parameters": "soft"},  # or --params of one nested key would drop the rest
-    "custom_resolvers": {"environment": lambda name, default: os.environ.get(name, default)},
+    "custom_resolvers": {"environment": os.environ.get},
 }

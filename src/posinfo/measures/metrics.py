@@ -30,7 +30,7 @@ def spearman(
         if np.ptp(values) <= CONSTANT_RANGE:
             return np.nan
         ranks = _centred_ranks(values)
-        return ranks @ reference / np.linalg.norm(ranks)
+        return float(ranks @ reference / np.linalg.norm(ranks))
 
     correlations = [correlate(values) for values in maps]
     return torch.tensor(correlations, dtype=torch.float64).view(predictions.shape[:-2])

@@ -60,7 +60,7 @@ def score_images(
     for predictions, (stimulus, photograph) in zip(maps, names, strict=True):
         for pattern in patterns:
             mask = masks[pattern].to(predictions.device)
-            full = upsample(predictions[columns[pattern]], tuple(mask.shape))
+            full = upsample(predictions[columns[pattern]], (mask.shape[0], mask.shape[1]))
             seeds = (heads[column][1] for column in columns[pattern])
             measured = zip(
                 seeds,
@@ -73,9 +73,7 @@ def score_images(
     return pd.DataFrame(rows, columns=["pattern", "seed", "stimulus", "photograph", "spc", "mae"])
 
 
-def summarise_images(
-    images: pd.DataFrame, masks: dict[str, Float[Tensor, "h w"]]
-) -> pd.DataFrame:
+def summarise_images(images: pd.DataFrame, masks: dict[str, Float[Tensor, "h w"]]) -> pd.DataFrame:
     """One row per cell and seed: means over images.
 
     Args:

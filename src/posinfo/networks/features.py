@@ -1,6 +1,8 @@
 """Features of a frozen backbone: computed once per image and read from disk ever after."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 import torch
@@ -14,54 +16,74 @@ from posinfo.stimuli.image_set import ImageSet
 BATCH_SIZE = 16
 
 
-def features_key(backbone: Backbone, images: ImageSet, precision: torch.dtype) -> str:
-    """The name under which these features are cached: it changes whenever they would."""
-    release = torch.__version__.replace("+", "-")
-    name = str(precision).removeprefix("torch.")
-    return f"features-{backbone.digest}-{images.key}-{name}-{release}"
+@dataclass(frozen=True)
+class FeatureJob:
+    """One backbone to be run over one set of images.
+
+    Attributes:
+        backbone: the frozen network.
+        images: shown to it in batches.
+        channels: of the features, see ``BackboneConfig.feature_channels``.
+        precision: of the forward pass.
+    """
+
+    backbone: Backbone
+    images: ImageSet
+    channels: int
+    precision: torch.dtype
+
+    @property
+    def key(self) -> str:
+        """The name of these features in the cache: it changes whenever they would."""
+        release = torch.__version__.replace("+", "-")
+        precision = str(self.precision).removeprefix("torch.")
+        return f"features-{self.backbone.digest}-{self.images.key}-{precision}-{release}"
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """Images, rows, columns and channels."""
+        side = self.backbone.feature_size
+        return len(self.images), side, side, self.channels
+
+    @property
+    def bytes(self) -> int:
+        """Size of the features as float16."""
+        return 2 * prod(self.shape)
+
+    def done(self, cache: ArrayCache) -> bool:
+        """Whether the cache has them."""
+        return cache.path(self.key).exists()
 
 
 def extract_features(
-    backbone: Backbone,
-    images: ImageSet,
-    cache: ArrayCache,
-    *,
-    channels: int,
-    device: torch.device,
-    precision: torch.dtype,
-    on_progress: OnProgress = silent,
-) -> str:
-    """Run a backbone over a set of images, unless the cache has the result already.
+    job: FeatureJob, cache: ArrayCache, device: torch.device, on_progress: OnProgress = silent
+) -> np.ndarray:
+    """Features of a set of images, from the cache or else computed.
 
     Args:
-        backbone: the frozen network; it is left on ``device`` in ``precision``.
-        images: shown to it in batches.
-        cache: receives the float16 features, shape (n, s, s, c).
-        channels: of the features, see ``BackboneConfig.feature_channels``.
+        job: what to compute; its backbone is left on ``device`` in the job's precision.
+        cache: keeps the features.
         device: computes.
-        precision: of the forward pass.
         on_progress: called with the number of images done.
 
     Returns:
-        The key of the features in the cache.
+        The memory-mapped float16 features, shape (n, s, s, c).
 
     Raises:
         OverflowError: a feature does not fit float16.
         OSError: the disk has no room.
     """
-    key = features_key(backbone, images, precision)
-    side = backbone.feature_size
 
     def batches() -> Iterator[np.ndarray]:
-        backbone.to(device, precision, memory_format=torch.channels_last)
-        for start in range(0, len(images), BATCH_SIZE):
+        backbone = job.backbone.to(device, job.precision)
+        backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        for start in range(0, len(job.images), BATCH_SIZE):
             with torch.inference_mode():
-                features = backbone(images.batch(start, BATCH_SIZE).to(device))
+                features = backbone(job.images.batch(start, BATCH_SIZE).to(device))
             yield _as_float16(features).permute(0, 2, 3, 1).cpu().numpy()
             on_progress(len(features))
 
-    cache.get(key, (len(images), side, side, channels), np.dtype(np.float16), batches)
-    return key
+    return cache.get(job.key, job.shape, np.dtype(np.float16), batches)
 
 
 def _as_float16(features: Tensor) -> Tensor:

@@ -7,6 +7,8 @@ from torch import nn
 
 from posinfo.choices import pick
 
+Padded = nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d
+
 
 def repad(model: nn.Module, kind: str) -> nn.Module:
     """A copy of a network with the same weights and another padding.
@@ -24,19 +26,17 @@ def repad(model: nn.Module, kind: str) -> nn.Module:
     change = pick("padding", kind, PADDINGS)
     repadded = copy.deepcopy(model)
     for module in repadded.modules():
-        if isinstance(module, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d):
+        if isinstance(module, Padded):
             change(module)
     return repadded
 
 
-def _as_built(layer: nn.Module) -> None:
+def _as_built(layer: Padded) -> None:
     """Zero padding is what torchvision's networks have."""
 
 
-def _unpad(layer: nn.Module) -> None:
+def _unpad(layer: Padded) -> None:
     layer.padding = (0, 0)
-    if isinstance(layer, nn.Conv2d):  # Conv2d reads this copy instead in some padding modes
-        layer._reversed_padding_repeated_twice = [0, 0, 0, 0]
 
 
-PADDINGS: dict[str, Callable[[nn.Module], None]] = {"zero": _as_built, "none": _unpad}
+PADDINGS: dict[str, Callable[[Padded], None]] = {"zero": _as_built, "none": _unpad}

@@ -1,6 +1,5 @@
 """Trained readouts as plain tensors, and back."""
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 

@@ -7,6 +7,7 @@ updates each weight by its own gradient, so each head learns what it would learn
 """
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Literal
 from zlib import crc32
 
@@ -71,7 +72,7 @@ class ReadoutConfig(BaseModel):
         if side < 2:
             raise ValueError(
                 f"{self.layers} layers of kernel_size {self.kernel_size} with padding "
-                f"{self.padding} leave {max(side, 0)} of {feature_size} pixels; at least 2 are needed"
+                f"{self.padding} leave {max(side, 0)} of {feature_size} px; at least 2 are needed"
             )
         return side
 
@@ -86,7 +87,7 @@ class ReadoutConfig(BaseModel):
                 f"{images} train images are fewer than readout.batch_size {self.batch_size}: "
                 "use more photographs or a smaller batch"
             )
-        return self.steps or self.epochs * (images // self.batch_size)
+        return self.steps or (self.epochs or 0) * (images // self.batch_size)
 
 
 def initial_seed(pattern: str, seed: int) -> int:
@@ -107,7 +108,7 @@ class Readouts(nn.Module):
         super().__init__()
         heads = len(seeds)
         hidden = channels if config.hidden_width == "same" else config.hidden_width
-        widths = [channels, *[hidden] * (config.layers - 1), 1]
+        widths = list(pairwise([channels, *[hidden] * (config.layers - 1), 1]))
         self.convolutions = nn.ModuleList(
             nn.Conv2d(
                 width_in if layer == 0 else heads * width_in,
@@ -116,23 +117,11 @@ class Readouts(nn.Module):
                 padding=config.padding,
                 groups=1 if layer == 0 else heads,
             )
-            for layer, (width_in, width_out) in enumerate(zip(widths, widths[1:], strict=False))
+            for layer, (width_in, width_out) in enumerate(widths)
         )
-        self.norms = nn.ModuleList(nn.BatchNorm2d(heads * width) for width in widths[1:])
-        self._initialise(seeds, widths)
-
-    def _initialise(self, seeds: list[int], widths: list[int]) -> None:
-        """Xavier-uniform kernels and zero biases, as released, drawn head by head."""
-        for head, seed in enumerate(seeds):
-            generator = torch.Generator().manual_seed(seed)
-            for convolution, width_in, width_out in zip(
-                self.convolutions, widths, widths[1:], strict=False
-            ):
-                kernel = torch.empty(width_out, width_in, *convolution.kernel_size)
-                nn.init.xavier_uniform_(kernel, generator=generator)
-                rows = slice(head * width_out, (head + 1) * width_out)
-                convolution.weight.data[rows] = kernel
-                nn.init.zeros_(convolution.bias)
+        self.norms = nn.ModuleList(nn.BatchNorm2d(heads * width_out) for _, width_out in widths)
+        for convolution in self.convolutions:
+            _initialise(convolution, seeds)
 
     def forward(self, features: Float[Tensor, "n c s s"]) -> Float[Tensor, "n k g g"]:
         """The predicted map of every head, in (0, 1)."""
@@ -141,6 +130,17 @@ class Readouts(nn.Module):
             features = torch.relu(norm(convolution(features)))
         convolution, norm = last
         return torch.sigmoid(norm(convolution(features).float()))
+
+
+def _initialise(convolution: nn.Module, seeds: list[int]) -> None:
+    """Xavier-uniform kernels and zero biases, as released, drawn head by head."""
+    assert isinstance(convolution, nn.Conv2d) and convolution.bias is not None
+    with torch.no_grad():
+        convolution.bias.zero_()
+        for kernel, seed in zip(convolution.weight.chunk(len(seeds)), seeds, strict=True):
+            drawn = torch.empty_like(kernel, memory_format=torch.contiguous_format)
+            generator = torch.Generator().manual_seed(seed)
+            kernel.copy_(nn.init.xavier_uniform_(drawn, generator=generator))
 
 
 def train_readouts(
@@ -177,7 +177,8 @@ def train_readouts(
     count, side, _, channels = features.shape
     steps = config.total_steps(count)
     grid = config.grid(side)
-    readouts = Readouts(channels, seeds, config).to(device, memory_format=torch.channels_last)
+    readouts = Readouts(channels, seeds, config).to(device)
+    readouts = readouts.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     loss = UpsampledMSE(targets.to(device), (grid, grid))
     optimiser = torch.optim.SGD(
         readouts.parameters(),

@@ -28,6 +28,11 @@ class UpsampledMSE(nn.Module):
         grid: height and width of the predictions.
     """
 
+    gram_rows: Tensor
+    gram_columns: Tensor
+    projected: Tensor
+    energy: Tensor
+
     def __init__(self, targets: Float[Tensor, "k h w"], grid: tuple[int, int]) -> None:
         super().__init__()
         rows, columns = (

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from math import isnan
 from typing import Any
 
 import mlflow
@@ -27,7 +28,7 @@ def child_run(name: str, settings: Mapping[str, Any]) -> Iterator[None]:
 
 def log_metrics(metrics: Mapping[str, float]) -> None:
     """Final values of the current run; undefined ones (NaN) are left out."""
-    mlflow.log_metrics({name: value for name, value in metrics.items() if value == value})
+    mlflow.log_metrics({name: value for name, value in metrics.items() if not isnan(value)})
 
 
 def log_history(name: str, values: list[float]) -> None:

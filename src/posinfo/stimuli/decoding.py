@@ -22,12 +22,11 @@ def upright_size(file: Path) -> tuple[int, int]:
     """
     with _opened(file) as image:
         rotated = image.getexif().get(0x0112, 1) >= 5
-        return image.size[::-1] if rotated else image.size
+        width, height = image.size
+        return (height, width) if rotated else (width, height)
 
 
-def decode(
-    file: Path, box: Box, symmetry: int, size: int
-) -> UInt8[np.ndarray, "3 size size"]:
+def decode(file: Path, box: Box, symmetry: int, size: int) -> UInt8[np.ndarray, "3 size size"]:
     """The inside of a box of an image, resized to a square.
 
     Rotated by its EXIF tag; grey, palette, 16-bit and CMYK images become 8-bit RGB, and
@@ -64,7 +63,7 @@ def _as_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I;16"):  # Pillow would clip 16-bit grey at 255 instead of scaling
         image = Image.fromarray((np.asarray(image, dtype=np.uint16) >> 8).astype(np.uint8))
     if image.mode in ("I", "F"):
-        raise ValueError(f"its {image.mode!r} pixels have no fixed range; store it with 8 or 16 bits")
+        raise ValueError(f"{image.mode!r} pixels have no fixed range; store them with 8 or 16 bits")
     if image.has_transparency_data:
         image = image.convert("RGBA")
         paper = Image.new("RGBA", image.size, "white")

