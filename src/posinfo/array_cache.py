@@ -11,6 +11,7 @@ from math import prod
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 FREE_SPACE_MARGIN = 1.05
 
@@ -41,7 +42,7 @@ class ArrayCache:
         self,
         key: str,
         shape: tuple[int, ...],
-        dtype: np.dtype,
+        dtype: DTypeLike,
         make: Callable[[], Iterable[np.ndarray]],
     ) -> np.ndarray:
         """The array of this key, made now if it is not there yet.

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from pydantic import ValidationError
@@ -61,7 +63,7 @@ def test_decoded_images_are_those_of_the_manifest(save_photo, cache):
     images = decode_images(manifest, 12, cache, done.append)
     assert sum(done) == len(images) == 6
     for file, pixels in zip(manifest.file, images.pixels, strict=True):
-        np.testing.assert_array_equal(pixels, decode(file, (0, 0, 60, 40), 0, 12))
+        np.testing.assert_array_equal(pixels, decode(Path(file), (0, 0, 60, 40), 0, 12))
 
 
 def test_images_are_decoded_once(save_photo, cache, monkeypatch):
@@ -83,7 +85,9 @@ def test_damaged_images_are_all_named(save_photo, cache):
     folder = save_photo("good.png").parent
     (folder / "bad1.jpg").write_bytes(b"nothing")
     (folder / "bad2.jpg").write_bytes(b"")
-    with pytest.raises(DamagedImageError, match="^2 damaged images; (?s:.*)bad1.jpg(?s:.*)bad2.jpg"):
+    with pytest.raises(
+        DamagedImageError, match="^2 damaged images; (?s:.*)bad1.jpg(?s:.*)bad2.jpg"
+    ):
         whole_images(folder)
 
 
@@ -104,7 +108,9 @@ def test_test_images_must_not_be_train_images(save_photo):
 def test_missing_and_empty_folders_are_refused(tmp_path):
     with pytest.raises(ValidationError, match="train_dir"):
         config(train_dir=tmp_path / "nowhere")
-    with pytest.raises(ValidationError, match=r"photos\.test_dir: no image in .* or below it; images"):
+    with pytest.raises(
+        ValidationError, match=r"photos\.test_dir: no image in .* or below it; images"
+    ):
         config(test_dir=tmp_path)
 
 

@@ -28,5 +28,7 @@ def test_noise_has_the_statistics_of_the_released_image():
 
 
 def test_unknown_stimulus_is_refused():
-    with pytest.raises(ValueError, match="^stimulus must be one of black, white, noise; got 'grey'$"):
+    with pytest.raises(
+        ValueError, match="^stimulus must be one of black, white, noise; got 'grey'$"
+    ):
         synthetic_image("grey", (4, 4))

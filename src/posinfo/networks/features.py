@@ -83,7 +83,7 @@ def extract_features(
             yield _as_float16(features).permute(0, 2, 3, 1).cpu().numpy()
             on_progress(len(features))
 
-    return cache.get(job.key, job.shape, np.dtype(np.float16), batches)
+    return cache.get(job.key, job.shape, np.float16, batches)
 
 
 def _as_float16(features: Tensor) -> Tensor:

@@ -1,14 +1,14 @@
 """Catalog dataset types that kedro-datasets lacks."""
 
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from kedro.io import AbstractDataset, DatasetError
 
 from posinfo.array_cache import ArrayCache
 
 
-class ArrayCacheDataset(AbstractDataset[NoReturn, ArrayCache]):
+class ArrayCacheDataset(AbstractDataset[object, ArrayCache]):
     """The folder that holds decoded images and features.
 
     Nodes load it as an ``ArrayCache`` and write through that, batch by batch, because what it
@@ -30,7 +30,7 @@ class ArrayCacheDataset(AbstractDataset[NoReturn, ArrayCache]):
         """The cache; its folder appears with its first array."""
         return ArrayCache(self._filepath)
 
-    def save(self, data: NoReturn) -> None:
+    def save(self, data: object) -> None:
         """Always refused: arrays are written through the cache that ``load`` returns."""
         raise DatasetError("the array cache is an input; nodes write through ArrayCache.get")
 

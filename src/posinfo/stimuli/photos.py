@@ -193,7 +193,7 @@ def decode_images(
         _refuse(damaged)
 
     shape = (len(manifest), 3, size, size)
-    return ImageSet(cache.get(f"pixels-{key}", shape, np.dtype(np.uint8), batches), key)
+    return ImageSet(cache.get(f"pixels-{key}", shape, np.uint8, batches), key)
 
 
 def _random_square(size: tuple[int, int], generator: torch.Generator) -> tuple[int, int, int, int]:

@@ -87,9 +87,10 @@ def draw_predicted_maps(
         heads, _ = from_tensors(_finished(readouts, label)(), posenet.readout)
         first = array_cache.open(features[label]["photos"])[:1]
         maps = next(iter(predict(heads, first, torch.device("cpu"))))
-        predictions[label] = _maps_of_first_seed(maps, posenet, masks)
+        predictions[label] = _maps_of_first_seed(maps, posenet)
     image = decode_images(test_photos, posenet.image_size, array_cache).pixels[0]
-    figure = predicted_maps_figure(np.asarray(image), masks, predictions)
+    columns = {pattern: masks[pattern] for pattern in posenet.patterns}
+    figure = predicted_maps_figure(np.asarray(image), columns, predictions)
     tracking.log_figure(figure, "predicted_maps.png")
     return figure
 
@@ -111,7 +112,7 @@ def _evaluate_one(
     with progress_bar(f"scores of {label}", len(names)) as on_progress:
         images = score_images(maps, names, posenet.heads, masks, on_progress)
     images.insert(0, "backbone", label)
-    predicted = _maps_of_first_seed(maps[0], posenet, masks)
+    predicted = _maps_of_first_seed(maps[0], posenet)
     for pattern, scores in summarise_images(images, masks).groupby("pattern", sort=False):
         columns = [i for i, head in enumerate(posenet.heads) if head[0] == pattern]
         settings = _settings(label, str(pattern), posenet, device)
@@ -151,10 +152,13 @@ def _settings(
     return {"backbone": label, "pattern": pattern, **row, **shared, "device": str(device)}
 
 
-def _maps_of_first_seed(maps: Tensor, posenet: PosenetParameters, masks: Maps) -> Maps:
-    first = [i for i, (_, seed) in enumerate(posenet.heads) if seed == posenet.seeds[0]]
+def _maps_of_first_seed(maps: Tensor, posenet: PosenetParameters) -> Maps:
     size = (posenet.image_size, posenet.image_size)
-    return dict(zip(masks, upsample(maps[first], size), strict=True))
+    return {
+        pattern: upsample(maps[index], size)
+        for index, (pattern, seed) in enumerate(posenet.heads)
+        if seed == posenet.seeds[0]
+    }
 
 
 def _finished(readouts: Readouts, label: str) -> Callable[[], dict[str, Tensor]]:

@@ -18,12 +18,12 @@ def create_pipeline(**_: object) -> Pipeline:
 
 def _data_preparation() -> list[Node]:
     return [
-        Node(data_preparation.make_masks, [SETTINGS], ["posenet.masks", "posenet.masks_figure"]),
-        Node(data_preparation.make_synthetic_images, [SETTINGS], "posenet.synthetic_images"),
+        Node(data_preparation.make_masks, [SETTINGS], ["posenet_masks", "posenet_masks_figure"]),
+        Node(data_preparation.make_synthetic_images, [SETTINGS], "posenet_synthetic_images"),
         Node(
             data_preparation.prepare_photos,
             ["params:photos", SETTINGS, "array_cache"],
-            ["posenet.train_photos", "posenet.test_photos", "posenet.photos_figure"],
+            ["posenet_train_photos", "posenet_test_photos", "posenet_photos_figure"],
         ),
     ]
 
@@ -36,12 +36,12 @@ def _modeling() -> list[Node]:
                 SETTINGS,
                 "params:device",
                 "params:precision",
-                "posenet.train_photos",
-                "posenet.test_photos",
-                "posenet.synthetic_images",
+                "posenet_train_photos",
+                "posenet_test_photos",
+                "posenet_synthetic_images",
                 "array_cache",
             ],
-            "posenet.features",
+            "posenet_features",
         ),
         Node(
             modeling.train,
@@ -49,11 +49,11 @@ def _modeling() -> list[Node]:
                 SETTINGS,
                 "params:device",
                 "params:precision",
-                "posenet.features",
-                "posenet.masks",
+                "posenet_features",
+                "posenet_masks",
                 "array_cache",
             ],
-            "posenet.readouts",
+            "posenet_readouts",
         ),
     ]
 
@@ -65,29 +65,29 @@ def _evaluation() -> list[Node]:
             [
                 SETTINGS,
                 "params:device",
-                "posenet.readouts",
-                "posenet.features",
-                "posenet.masks",
-                "posenet.test_photos",
+                "posenet_readouts",
+                "posenet_features",
+                "posenet_masks",
+                "posenet_test_photos",
                 "array_cache",
             ],
-            "posenet.image_scores",
+            "posenet_image_scores",
         ),
         Node(
             evaluation.summarise,
-            [SETTINGS, "posenet.image_scores", "posenet.masks", "published_numbers"],
-            ["posenet.scores", "posenet.table1", "posenet.table1_text"],
+            [SETTINGS, "posenet_image_scores", "posenet_masks", "published_numbers"],
+            ["posenet_scores", "posenet_table1", "posenet_table1_text"],
         ),
         Node(
             evaluation.draw_predicted_maps,
             [
                 SETTINGS,
-                "posenet.readouts",
-                "posenet.features",
-                "posenet.masks",
-                "posenet.test_photos",
+                "posenet_readouts",
+                "posenet_features",
+                "posenet_masks",
+                "posenet_test_photos",
                 "array_cache",
             ],
-            "posenet.predicted_maps_figure",
+            "posenet_predicted_maps_figure",
         ),
     ]

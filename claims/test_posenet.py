@@ -1,0 +1,59 @@
+"""What Islam et al. (ICLR 2020) claim, on the table of the default run, with margins."""
+
+import pytest
+
+SMOOTH = ["horizontal", "vertical", "gaussian"]
+STRIPES = ["horizontal_stripes", "vertical_stripes"]
+SYNTHETIC = ["black", "white", "noise"]
+
+
+@pytest.mark.parametrize("pattern", SMOOTH)
+def test_a_padded_vgg_knows_where_it_is_looking(posenet, pattern):
+    cell = posenet.loc["vgg16", pattern, "photos"]
+    assert cell.spc >= 0.65
+    assert cell.mae <= 0.19
+
+
+@pytest.mark.parametrize("pattern", STRIPES)
+def test_stripes_are_harder_than_ramps(posenet, pattern):
+    assert 0.3 <= posenet.loc["vgg16", pattern, "photos"].spc
+    easiest = min(posenet.loc["vgg16", smooth, "photos"].spc for smooth in SMOOTH)
+    assert posenet.loc["vgg16", pattern, "photos"].spc <= easiest - 0.1
+
+
+@pytest.mark.parametrize("pattern", SMOOTH)
+@pytest.mark.parametrize("backbone", ["posenet", "vgg16_unpadded"])
+def test_without_padding_nothing_is_known(posenet, backbone, pattern):
+    cell = posenet.loc[backbone, pattern, "photos"]
+    assert abs(cell.spc) <= 0.15
+    assert cell.mae == pytest.approx(cell.mae_floor, abs=0.01)
+
+
+@pytest.mark.parametrize("pattern", SMOOTH + STRIPES)
+def test_padding_is_why(posenet, pattern):
+    padded, unpadded = (posenet.loc[b, pattern, "photos"].spc for b in ("vgg16", "vgg16_unpadded"))
+    assert padded >= unpadded + 0.3
+
+
+@pytest.mark.parametrize("pattern", SMOOTH)
+@pytest.mark.parametrize("stimulus", SYNTHETIC)
+def test_no_content_is_needed(posenet, pattern, stimulus):
+    assert posenet.loc["vgg16", pattern, stimulus].spc >= 0.5
+
+
+@pytest.mark.parametrize("pattern", SMOOTH + STRIPES)
+@pytest.mark.parametrize("backbone", ["posenet", "vgg16_unpadded"])
+@pytest.mark.parametrize("stimulus", ["black", "white"])
+def test_constant_images_without_padding_give_constant_maps(posenet, backbone, pattern, stimulus):
+    assert posenet.loc[backbone, pattern, stimulus].spc == 0
+
+
+@pytest.mark.parametrize("pattern", SMOOTH)
+def test_training_is_not_needed(posenet, pattern):
+    """Our finding, not the paper's: random weights encode position at least as readably."""
+    assert posenet.loc["vgg16_untrained", pattern, "photos"].spc >= 0.65
+
+
+@pytest.mark.parametrize("backbone", ["posenet", "vgg16", "vgg16_unpadded", "vgg16_untrained"])
+def test_the_readout_cannot_draw_a_random_map(posenet, backbone):
+    assert abs(posenet.loc[backbone, "control", "photos"].spc) <= 0.1

@@ -1,0 +1,116 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from posinfo.measures.scores import summarise_images
+from posinfo.measures.table1 import photograph_interval, table1, table1_markdown
+from posinfo.stimuli.patterns import make_pattern
+
+PUBLISHED = pd.DataFrame(
+    [
+        ("Table 1", "VGG", "horizontal", 0.742, 0.149, 1.0),
+        ("Table 4", "VGG16", "horizontal", 0.1, 0.2, 1.0),
+        ("Table 1", "VGG", "horizontal_stripes", 0.405, 0.556, 0.5),
+    ],
+    columns=["table", "model", "pattern", "spc", "mae", "mae_scale"],
+).assign(paper="islam2020", arch="vgg16", padding="zero", stimulus="photos", source="x")
+
+
+def image_scores(photographs=("a", "a", "b", "c"), seeds=(0, 1)):
+    values = np.random.default_rng(0)
+    rows = [
+        (backbone, pattern, stimulus, seed, photograph, values.random(), values.random() / 4)
+        for backbone in ("trained", "random")
+        for pattern in ("horizontal", "horizontal_stripes", "control")
+        for stimulus, shown in (("photos", photographs), ("black", ("black",)))
+        for photograph in shown
+        for seed in seeds
+    ]
+    columns = ["backbone", "pattern", "stimulus", "seed", "photograph", "spc", "mae"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def make_table(images):
+    masks = {p: make_pattern(p, (24, 24)) for p in images.pattern.unique()}
+    scores = summarise_images(images, masks)
+    scores["weights"] = scores.backbone.map({"trained": "imagenet", "random": "untrained"})
+    scores["padding"] = "zero"
+    architectures = {"trained": "vgg16", "random": "vgg16"}
+    return scores, table1(scores, images, PUBLISHED, architectures)
+
+
+def cell(table, pattern, backbone="trained", stimulus="photos"):
+    return table[
+        (table.pattern == pattern) & (table.backbone == backbone) & (table.stimulus == stimulus)
+    ].squeeze()
+
+
+def test_cells_are_means_and_deviations_over_seeds():
+    scores, table = make_table(image_scores())
+    rows = cell(scores, "horizontal")
+    assert cell(table, "horizontal").spc == pytest.approx(rows.spc.mean())
+    assert cell(table, "horizontal").spc_sd == pytest.approx(rows.spc.std(ddof=1))
+    assert cell(table, "horizontal").n_seeds == 2
+    assert cell(table, "horizontal").n_photographs == 3
+    assert len(table) == 2 * 3 * 2
+
+
+def test_selectivity_is_relative_to_the_control_of_the_same_stimulus():
+    _, table = make_table(image_scores())
+    for stimulus in ("photos", "black"):
+        difference = (
+            cell(table, "horizontal", stimulus=stimulus).spc
+            - cell(table, "control", stimulus=stimulus).spc
+        )
+        assert cell(table, "horizontal", stimulus=stimulus).selectivity == pytest.approx(difference)
+
+
+def test_trained_networks_meet_their_published_row():
+    _, table = make_table(image_scores())
+    assert cell(table, "horizontal").published_spc == 0.742
+    assert cell(table, "horizontal").published_table == "islam2020 Table 1"
+    assert cell(table, "horizontal_stripes").published_mae == 0.556
+    assert cell(table, "horizontal_stripes").published_mae_rescaled == pytest.approx(0.278)
+    assert np.isnan(cell(table, "horizontal", backbone="random").published_spc)
+    assert np.isnan(cell(table, "control").published_spc)
+
+
+def test_interval_holds_the_mean_and_ignores_copies_of_a_photograph():
+    images = image_scores()
+    one = images[(images.backbone == "trained") & (images.pattern == "horizontal")]
+    photos = one[one.stimulus == "photos"]
+    low, high = photograph_interval(photos)
+    assert low < photos.groupby("photograph").spc.mean().mean() < high
+    assert photograph_interval(pd.concat([photos] * 5)) == (low, high)
+    assert photograph_interval(photos) == (low, high)
+
+
+def test_interval_equals_a_direct_bootstrap():
+    images = image_scores(photographs=("a", "b", "c", "d", "e"), seeds=(0, 1, 2))
+    photos = images[(images.backbone == "trained") & (images.pattern == "control")]
+    photos = photos[photos.stimulus == "photos"]
+    values = photos.pivot_table(index="photograph", columns="seed", values="spc").to_numpy()
+    draw = np.random.default_rng(1)
+    means = [values[draw.integers(0, 5, 5)][:, draw.integers(0, 3, 3)].mean() for _ in range(20000)]
+    assert photograph_interval(photos) == pytest.approx(
+        np.quantile(means, [0.025, 0.975]), abs=0.02
+    )
+
+
+def test_single_photograph_has_no_interval_and_single_seed_no_deviation():
+    _, table = make_table(image_scores(photographs=("a",), seeds=(0,)))
+    row = cell(table, "horizontal")
+    assert np.isnan([row.spc_low, row.spc_high, row.spc_sd]).all()
+    assert "| nan" not in table1_markdown(table)
+    _, table = make_table(image_scores(seeds=(0,)))
+    assert cell(table, "horizontal").spc_low < cell(table, "horizontal").spc_high
+
+
+def test_markdown_shows_ours_beside_theirs():
+    _, table = make_table(image_scores())
+    lines = table1_markdown(table).splitlines()
+    assert len(lines) == 2 + 3 * 2
+    ours = cell(table, "horizontal_stripes")
+    line = next(x for x in lines if "horizontal_stripes" in x and "trained" in x)
+    assert f"{ours.spc:.3f} ± {ours.spc_sd:.3f}" in line
+    assert "0.405" in line and "0.278" in line

@@ -1,0 +1,100 @@
+import pytest
+import torch
+from pydantic import ValidationError
+from torch.nn.functional import interpolate
+
+from posinfo.networks.backbones import BACKBONES, BackboneConfig, build_backbone
+from posinfo.networks.normalisation import normalise
+from posinfo.networks.weights import load_network
+
+
+def row(arch="vgg16", weights="untrained", padding="zero", **more):
+    return BackboneConfig(arch=arch, weights=weights, padding=padding, **more)
+
+
+def images(generator, side=64):
+    return torch.randint(0, 256, (2, 3, side, side), generator=generator, dtype=torch.uint8)
+
+
+def test_vgg16_blocks_are_the_relu_outputs_before_pooling(generator):
+    shown = images(generator)
+    layers = load_network("vgg16", "untrained").features
+    outputs, x = [], normalise(shown, "imagenet")
+    for index, layer in enumerate(layers):
+        x = layer(x)
+        if index in (3, 8, 15, 22, 29):
+            outputs.append(interpolate(x, (7, 7), mode="bilinear", align_corners=True))
+    features = build_backbone(row(), 7, "imagenet")(shown)
+    torch.testing.assert_close(features, torch.cat(outputs, 1).detach(), rtol=1e-4, atol=1e-5)
+    assert features.shape == (2, 1472, 7, 7)
+
+
+def test_image_alone_is_resized(generator):
+    shown = images(generator)
+    backbone = build_backbone(row("image", "none", "none"), 7, "none")
+    expected = interpolate(shown.float() / 255, (7, 7), mode="bilinear", align_corners=True)
+    torch.testing.assert_close(backbone(shown), expected)
+
+
+@pytest.mark.parametrize("arch", BACKBONES)
+def test_dry_run_gives_the_true_number_of_channels(arch, generator):
+    config = row("image", "none", "none") if arch == "image" else row(arch)
+    features = build_backbone(config, 5, "imagenet")(images(generator))
+    assert features.shape[1] == config.feature_channels(64, 5)
+
+
+def test_released_block_sizes_without_padding():
+    blocks = build_backbone(row(padding="none"), 28, "imagenet").blocks.to("meta")
+    maps = blocks(torch.empty(1, 3, 224, 224, device="meta"))
+    assert [tuple(m.shape[-2:]) for m in maps.values()] == [(s, s) for s in (220, 106, 47, 17, 2)]
+
+
+def test_nothing_of_a_backbone_can_learn():
+    backbone = build_backbone(row(), 7, "imagenet")
+    assert not any(parameter.requires_grad for parameter in backbone.parameters())
+    assert not any(module.training for module in backbone.blocks.modules())
+
+
+def test_digest_follows_weights_padding_and_alignment():
+    digests = [
+        build_backbone(config, size, kind).digest
+        for config, size, kind in [
+            (row(), 7, "imagenet"),
+            (row(seed=1), 7, "imagenet"),
+            (row(padding="none"), 7, "imagenet"),
+            (row(), 8, "imagenet"),
+            (row(), 7, "none"),
+        ]
+    ]
+    assert len(set(digests)) == 5
+    assert build_backbone(row(), 7, "imagenet").digest == digests[0]
+
+
+def test_too_small_images_are_refused():
+    with pytest.raises(ValueError) as raised:
+        row(padding="none").feature_channels(128, 7)
+    assert str(raised.value).startswith(
+        "images of 128 px are too small for arch 'vgg16' with padding 'none': "
+    )
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        (
+            {"arch": "vgg61"},
+            "arch must be one of image, vgg16; got 'vgg61' (did you mean 'vgg16'?)",
+        ),
+        ({"padding": "circle"}, "padding must be one of zero, none; got 'circle'"),
+        (
+            {"arch": "image"},
+            "arch 'image' has no layers: weights and padding must be none; got weights "
+            "'untrained', padding 'zero'",
+        ),
+        ({"colour": "red"}, "Extra inputs are not permitted"),
+    ],
+)
+def test_bad_rows_are_refused(fields, message):
+    with pytest.raises(ValidationError) as raised:
+        row(**fields)
+    assert message in str(raised.value)

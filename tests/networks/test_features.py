@@ -1,0 +1,78 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from posinfo.networks.backbones import Backbone, BackboneConfig, build_backbone
+from posinfo.networks.features import BATCH_SIZE, FeatureJob, extract_features
+from posinfo.stimuli.image_set import ImageSet
+
+CPU = torch.device("cpu")
+
+
+class Counted(nn.Module):
+    """A network of one layer that counts the images it sees."""
+
+    def __init__(self, gain=1.0):
+        super().__init__()
+        self.layer = nn.Conv2d(3, 4, 3, padding=1)
+        self.layer.weight.data *= gain
+        self.seen = 0
+
+    def forward(self, images):
+        self.seen += len(images)
+        return {"f1": self.layer(images)}
+
+
+def job(generator, count=BATCH_SIZE + 3, network=None):
+    images = torch.randint(0, 256, (count, 3, 16, 16), generator=generator, dtype=torch.uint8)
+    backbone = Backbone(network or Counted(), 8, "imagenet")
+    return FeatureJob(backbone, ImageSet.of(images), 4, torch.float32)
+
+
+def test_each_image_is_seen_once(generator, cache):
+    work = job(generator)
+    done = []
+    for _ in range(3):
+        extract_features(work, cache, CPU, done.append)
+    assert work.backbone.blocks.seen == sum(done) == len(work.images)
+
+
+def test_cached_features_equal_fresh_ones(generator, cache):
+    work = job(generator)
+    cached = extract_features(work, cache, CPU)
+    fresh = work.backbone(torch.from_numpy(work.images.pixels))
+    expected = fresh.permute(0, 2, 3, 1).detach().half().numpy()
+    np.testing.assert_array_equal(extract_features(work, cache, CPU), cached)
+    np.testing.assert_allclose(cached, expected, rtol=2e-3, atol=1e-4)
+    assert cached.shape == work.shape
+    assert cached.nbytes == work.bytes
+
+
+def test_frozen_backbone_does_not_move(generator, cache):
+    work = job(generator)
+    before = {name: t.clone() for name, t in work.backbone.state_dict().items()}
+    extract_features(work, cache, CPU)
+    for name, tensor in work.backbone.state_dict().items():
+        assert torch.equal(tensor, before[name])
+
+
+def test_overflow_says_so(generator, cache):
+    with pytest.raises(
+        OverflowError, match=r"^features reach .*, beyond the 65504 of float16: check"
+    ):
+        extract_features(job(generator, network=Counted(1e6)), cache, CPU)
+    assert list(cache.folder.iterdir()) == []
+
+
+def test_key_follows_backbone_images_and_precision(generator):
+    work = job(generator)
+    other_images = ImageSet.of(torch.zeros(2, 3, 16, 16, dtype=torch.uint8))
+    row = BackboneConfig(arch="image", weights="none", padding="none")
+    keys = {
+        work.key,
+        FeatureJob(work.backbone, other_images, 4, torch.float32).key,
+        FeatureJob(work.backbone, work.images, 4, torch.bfloat16).key,
+        FeatureJob(build_backbone(row, 8, "none"), work.images, 3, torch.float32).key,
+    }
+    assert len(keys) == 4

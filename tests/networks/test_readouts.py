@@ -1,0 +1,151 @@
+import numpy as np
+import pytest
+import torch
+from pydantic import ValidationError
+from torch import nn
+from torch.nn.functional import interpolate, mse_loss
+
+from posinfo.networks.readout_state import from_tensors, to_tensors
+from posinfo.networks.readouts import ReadoutConfig, Readouts, initial_seed, train_readouts
+from posinfo.stimuli.patterns import make_pattern
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def features():
+    return np.random.default_rng(0).random((12, 8, 8, 5)).astype(np.float16)
+
+
+@pytest.fixture
+def targets():
+    return torch.stack([make_pattern(name, (24, 24)) for name in ("horizontal", "gaussian")])
+
+
+def train(features, targets, config, seeds=(0, 1), precision=torch.float32):
+    return train_readouts(features, targets, list(seeds), config, device=CPU, precision=precision)
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3])
+@pytest.mark.parametrize("kernel_size", [1, 3])
+@pytest.mark.parametrize("padding", [0, 1])
+def test_prediction_has_the_stated_grid(protocol, layers, kernel_size, padding):
+    config = protocol.model_copy(
+        update={"layers": layers, "kernel_size": kernel_size, "padding": padding}
+    )
+    maps = Readouts(5, [0, 1, 2], config).eval()(torch.rand(2, 5, 8, 8))
+    assert maps.shape == (2, 3, config.grid(8), config.grid(8))
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("hidden_width", [4, "same"])
+def test_head_alone_learns_what_it_learns_beside_others(
+    features, targets, protocol, layers, hidden_width
+):
+    config = protocol.model_copy(update={"layers": layers, "hidden_width": hidden_width})
+    together, history = train(features, targets, config)
+    for head in (0, 1):
+        alone, own = train(features, targets[head : head + 1], config, seeds=[head])
+        shown = torch.from_numpy(features).float().permute(0, 3, 1, 2)
+        torch.testing.assert_close(
+            together(shown)[:, head], alone(shown)[:, 0], rtol=1e-4, atol=1e-5
+        )
+        torch.testing.assert_close(history[:, head], own[:, 0], rtol=1e-4, atol=1e-6)
+
+
+def test_training_equals_the_released_procedure(features, targets, protocol):
+    """Conv, BatchNorm, sigmoid, upsampling and MSE at full size, one head, plain PyTorch."""
+    ours, _ = train(features, targets[:1], protocol, seeds=[3])
+    head = nn.Sequential(nn.Conv2d(5, 1, 3), nn.BatchNorm2d(1), nn.Sigmoid())
+    nn.init.zeros_(head[0].bias)
+    nn.init.xavier_uniform_(head[0].weight, generator=torch.Generator().manual_seed(3))
+    optimiser = torch.optim.SGD(head.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4)
+    order = torch.Generator().manual_seed(0)
+    batches = [b for _ in range(3) for b in torch.randperm(12, generator=order).split(4)][:8]
+    for step, batch in enumerate(batches):
+        optimiser.param_groups[0]["lr"] = 0.1 if step < 5 else 0.01  # two thirds of 8 steps
+        shown = torch.from_numpy(features[batch.sort().values]).float().permute(0, 3, 1, 2)
+        full = interpolate(head(shown), (24, 24), mode="bilinear")[:, 0]
+        optimiser.zero_grad()
+        mse_loss(full, targets[0].expand_as(full)).backward()
+        optimiser.step()
+    shown = torch.from_numpy(features).float().permute(0, 3, 1, 2)
+    torch.testing.assert_close(ours(shown), head.eval()(shown), rtol=1e-4, atol=1e-5)
+
+
+def test_same_seed_gives_the_same_bits(features, targets, protocol):
+    for precision in (torch.float32, torch.bfloat16):
+        (first, one), (again, two) = (
+            train(features, targets, protocol, precision=precision) for _ in range(2)
+        )
+        assert torch.equal(one, two)
+        for name, tensor in first.state_dict().items():
+            assert torch.equal(tensor, again.state_dict()[name])
+
+
+def test_position_blind_features_give_the_floor(targets, protocol):
+    constant = np.ones((12, 8, 8, 5), dtype=np.float16)
+    config = protocol.model_copy(update={"steps": 200})
+    _, history = train(constant, targets, config)
+    variance = targets.flatten(1).var(dim=1, correction=0)
+    torch.testing.assert_close(history[-1], variance, rtol=0.01, atol=1e-4)
+
+
+def test_features_that_are_coordinates_are_read_out(protocol):
+    ramp = np.linspace(-1, 1, 8, dtype=np.float16)
+    features = np.broadcast_to(ramp[None, None, :, None], (12, 8, 8, 1)).copy()
+    config = protocol.model_copy(update={"steps": 300, "kernel_size": 1})
+    _, history = train(features, make_pattern("horizontal", (24, 24))[None], config, seeds=[0])
+    assert history[-1].item() < 0.002
+
+
+def test_epochs_count_whole_batches(features, targets, protocol):
+    config = protocol.model_copy(update={"steps": None, "epochs": 2, "batch_size": 5})
+    _, history = train(features, targets, config)
+    assert config.total_steps(len(features)) == 4
+    assert history.shape == (2, 2)
+
+
+def test_state_survives_the_round_trip(features, targets, protocol):
+    readouts, history = train(features, targets, protocol)
+    again, same_history = from_tensors(to_tensors(readouts, history), protocol)
+    shown = torch.from_numpy(features).float().permute(0, 3, 1, 2)
+    assert torch.equal(readouts(shown), again(shown))
+    assert torch.equal(history, same_history)
+
+
+def test_state_of_other_settings_is_refused(features, targets, protocol):
+    tensors = to_tensors(*train(features, targets, protocol))
+    with pytest.raises(ValueError, match="^these readouts were trained with other settings: "):
+        from_tensors(tensors, protocol.model_copy(update={"layers": 2}))
+
+
+def test_initial_seeds_differ_by_pattern_and_seed():
+    seeds = {initial_seed(p, s) for p in ("horizontal", "vertical") for s in range(3)}
+    assert len(seeds) == 6
+
+
+def test_bad_lengths_are_refused(protocol):
+    fields = protocol.model_dump()
+    for steps, epochs in ((None, None), (3, 3)):
+        with pytest.raises(ValidationError) as raised:
+            ReadoutConfig(**{**fields, "steps": steps, "epochs": epochs})
+        assert f"exactly one of steps and epochs must be set; got steps {steps}" in str(
+            raised.value
+        )
+
+
+def test_too_few_images_are_refused(features, targets, protocol):
+    with pytest.raises(ValueError) as raised:
+        train(features[:3], targets, protocol)
+    assert str(raised.value) == (
+        "3 train images are fewer than readout.batch_size 4: "
+        "use more photographs or a smaller batch"
+    )
+
+
+def test_kernel_larger_than_features_is_refused(protocol):
+    with pytest.raises(
+        ValueError, match="^1 layers of kernel_size 3 with padding 0 leave 1 of 3 px"
+    ):
+        protocol.grid(3)

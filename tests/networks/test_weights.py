@@ -1,0 +1,106 @@
+import pytest
+import torch
+from safetensors.torch import save_file
+from torchvision.models import vgg16
+
+from posinfo.networks.weights import check_source, load_network
+
+
+@pytest.fixture(scope="module")
+def features():
+    """A state dict of VGG-16 without its classifier."""
+    torch.manual_seed(3)
+    with torch.device("meta"):
+        shapes = vgg16().features.state_dict()
+    return {f"features.{name}": torch.randn(t.shape) for name, t in shapes.items()}
+
+
+def same(network, features):
+    state = network.state_dict()
+    return all(torch.equal(state[name], tensor) for name, tensor in features.items())
+
+
+def test_untrained_weights_follow_their_seed_and_leave_the_global_generator_alone():
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    torch.manual_seed(5)
+    first, again, other = (load_network("vgg16", "untrained", seed) for seed in (1, 1, 2))
+    assert torch.equal(torch.rand(1), expected)
+    assert torch.equal(first.features[0].weight, again.features[0].weight)
+    assert not torch.equal(first.features[0].weight, other.features[0].weight)
+    assert not first.training
+
+
+@pytest.mark.parametrize("suffix", ["safetensors", "pth"])
+def test_state_dict_without_classifier_is_loaded(features, tmp_path, suffix):
+    path = tmp_path / f"w.{suffix}"
+    save_file(features, path) if suffix == "safetensors" else torch.save(features, path)
+    check_source("vgg16", str(path))
+    assert same(load_network("vgg16", str(path)), features)
+
+
+def test_state_dict_with_classifier_and_module_prefix_is_loaded(features, tmp_path):
+    with torch.device("meta"):
+        shapes = vgg16().classifier.state_dict()
+    classifier = {
+        f"classifier.{name}": torch.zeros(1).expand(t.shape) for name, t in shapes.items()
+    }
+    prefixed = {f"module.{name}": t for name, t in {**features, **classifier}.items()}
+    torch.save(prefixed, tmp_path / "w.pth")
+    assert same(load_network("vgg16", str(tmp_path / "w.pth")), features)
+
+
+def test_hed_weights_are_a_vgg16():
+    check_source("vgg16", "hed-bsds500")
+    network = load_network("vgg16", "hed-bsds500")
+    assert network.features(torch.zeros(1, 3, 32, 32)).isfinite().all()
+
+
+def test_misfit_names_the_keys(features, tmp_path):
+    bad = {name: t for name, t in features.items() if name != "features.0.bias"}
+    bad["extra.weight"] = torch.zeros(1)
+    bad["features.2.bias"] = torch.zeros(3)
+    save_file(bad, tmp_path / "w.safetensors")
+    with pytest.raises(ValueError) as raised:
+        check_source("vgg16", str(tmp_path / "w.safetensors"))
+    assert str(raised.value) == (
+        f"weights: {tmp_path / 'w.safetensors'} does not fit the architecture "
+        "(missing: features.0.bias; unexpected: extra.weight; "
+        "of another shape: features.2.bias (3,) instead of (64,))"
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"junk", "is damaged or no state dict"),
+        ([1, 2], "must hold a state dict"),
+        (print, "holds more than tensors"),
+    ],
+)
+def test_other_files_are_refused(tmp_path, content, message):
+    path = tmp_path / "w.pth"
+    path.write_bytes(content) if isinstance(content, bytes) else torch.save(content, path)
+    with pytest.raises(ValueError, match=message):
+        check_source("vgg16", str(path))
+
+
+def test_missing_file_is_named():
+    with pytest.raises(FileNotFoundError, match=r"^weights: there is no file nowhere\.pth$"):
+        check_source("vgg16", "nowhere.pth")
+
+
+def test_unknown_source_lists_the_known():
+    with pytest.raises(ValueError) as raised:
+        check_source("vgg16", "imagnet")
+    assert str(raised.value) == (
+        "weights must be one of untrained, imagenet, hed-bsds500, "
+        "a path ending in .safetensors, .pth, .pt; got 'imagnet' (did you mean 'imagenet'?)"
+    )
+
+
+def test_hed_weights_belong_to_vgg16():
+    with pytest.raises(
+        ValueError, match="^weights 'hed-bsds500' belong to arch vgg16; got arch 'vgg19'$"
+    ):
+        check_source("vgg19", "hed-bsds500")

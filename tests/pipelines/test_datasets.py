@@ -1,0 +1,12 @@
+import pytest
+from kedro.io import DatasetError
+
+from posinfo.pipelines.datasets import ArrayCacheDataset
+
+
+def test_cache_is_loaded_and_never_saved(tmp_path):
+    dataset = ArrayCacheDataset(filepath=str(tmp_path / "cache"))
+    assert dataset.exists()
+    assert dataset.load().folder == tmp_path / "cache"
+    with pytest.raises(DatasetError, match=r"nodes write through ArrayCache\.get"):
+        dataset.save(1)
