@@ -131,8 +131,8 @@ def _report_cell(
         for seed, losses in zip(seeds, history.T.tolist(), strict=True):
             tracking.log_history(f"loss_seed_{seed}", losses)
         for stimulus, rows in scores.groupby("stimulus"):
-            metrics = ("spc", "mae", "skill")
-            tracking.log_metrics({f"{m}_{stimulus}": float(rows[m].mean()) for m in metrics})
+            means = rows[["spc", "mae", "skill"]].mean().add_suffix(f"_{stimulus}")
+            tracking.log_metrics(means.to_dict())
         tracking.log_metrics({"mae_floor": scores.mae_floor.iloc[0]})
         tracking.log_figure(figure, "map.png")
     photos = scores[scores.stimulus == "photos"]

@@ -1,0 +1,126 @@
+"""One pass and joint readouts against the released procedure, and against a bare forward.
+
+The released procedure trains one pattern at a time and runs the backbone again in every epoch
+(float32, channels first, upsampling before the loss). It is timed on whole batches of the same
+images and scaled to whole epochs; our side is timed whole, with nothing cached: features of every
+image, then the readouts of all patterns. VGG-16, one seed, 15 epochs.
+
+    python benchmarks/speed.py            # 320 images, a few minutes
+    python benchmarks/speed.py --images 64
+"""
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.nn.functional import interpolate, mse_loss
+
+from posinfo.array_cache import ArrayCache
+from posinfo.networks.backbones import BackboneConfig, build_backbone
+from posinfo.networks.devices import pick_device, pick_precision
+from posinfo.networks.features import BATCH_SIZE, FeatureJob, extract_features
+from posinfo.networks.normalisation import normalise
+from posinfo.networks.readouts import ReadoutConfig, initial_seed, train_readouts
+from posinfo.stimuli.image_set import ImageSet
+from posinfo.stimuli.patterns import make_pattern
+from posinfo.stimuli.photos import decode_images, embedded_crops
+
+PATTERNS = ["horizontal", "vertical", "gaussian", "horizontal_stripes", "vertical_stripes"]
+EPOCHS, BATCH, SIZE, CHANNELS = 15, 32, 224, 1472
+ROW = BackboneConfig(arch="vgg16", weights="untrained", padding="zero")
+PROTOCOL = ReadoutConfig(
+    kernel_size=3, layers=1, hidden_width=64, padding=0, steps=None, epochs=EPOCHS,
+    lr=0.1, momentum=0.9, weight_decay=1e-4, batch_size=BATCH,
+)  # fmt: skip
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Wall time of one call."""
+    start = time.monotonic()
+    work()
+    return time.monotonic() - start
+
+
+def released(images: ImageSet, device: torch.device, batches: int) -> float:
+    """Seconds per image, epoch and pattern of the released procedure."""
+    backbone = build_backbone(ROW, 28, "imagenet").to(device)
+    head = nn.Sequential(nn.Conv2d(CHANNELS, 1, 3), nn.BatchNorm2d(1), nn.Sigmoid()).to(device)
+    optimiser = torch.optim.SGD(head.parameters(), 0.1, momentum=0.9, weight_decay=1e-4)
+    target = make_pattern("horizontal", (SIZE, SIZE)).to(device).expand(BATCH, 1, SIZE, SIZE)
+
+    def step(index: int) -> None:
+        shown = normalise(images.batch(index * BATCH, BATCH).to(device), "imagenet")
+        with torch.no_grad():
+            maps = backbone.blocks(shown).values()
+            resized = [interpolate(m, (28, 28), mode="bilinear", align_corners=True) for m in maps]
+            features = torch.cat(resized, 1)
+        loss = mse_loss(interpolate(head(features), (SIZE, SIZE), mode="bilinear"), target)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+
+    step(0)
+    return seconds(lambda: [step(index) for index in range(batches)]) / (batches * BATCH)
+
+
+def ours(images: ImageSet, device: torch.device, precision: torch.dtype) -> tuple[float, float]:
+    """Seconds of extracting every feature, and of training all patterns."""
+    with tempfile.TemporaryDirectory() as folder:
+        job = FeatureJob(build_backbone(ROW, 28, "imagenet"), images, CHANNELS, precision)
+        cache = ArrayCache(Path(folder))
+        extraction = seconds(lambda: extract_features(job, cache, device))
+        targets = torch.stack([make_pattern(pattern, (SIZE, SIZE)) for pattern in PATTERNS])
+        seeds = [initial_seed(pattern, 0) for pattern in PATTERNS]
+        features = cache.open(job.key)
+        training = seconds(
+            lambda: train_readouts(
+                features, targets, seeds, PROTOCOL, device=device, precision=precision
+            )
+        )
+    return extraction, training
+
+
+def bare(images: ImageSet, device: torch.device, precision: torch.dtype) -> float:
+    """Seconds of the backbone's forward alone on the same images, already normalised."""
+    blocks = build_backbone(ROW, 28, "imagenet").blocks.to(device, precision)
+    blocks.to(memory_format=torch.channels_last)
+    chain = nn.Sequential(*blocks.features.children())  # keeps no block but the last
+    shown = normalise(images.batch(0, BATCH_SIZE).to(device), "imagenet")
+    shown = shown.to(precision, memory_format=torch.channels_last)
+    with torch.inference_mode():
+        chain(shown)
+        return seconds(lambda: [chain(shown) for _ in range(len(images) // BATCH_SIZE)])
+
+
+def main() -> None:
+    """Time all sides on the same images and print the ratios."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--images", type=int, default=320)
+    parser.add_argument("--released-batches", type=int, default=3)
+    options = parser.parse_args()
+    device = pick_device("auto")
+    precision = pick_precision("auto", device)
+    with tempfile.TemporaryDirectory() as folder:
+        manifest = embedded_crops("train", options.images, 0)
+        images = decode_images(manifest, SIZE, ArrayCache(Path(folder)))
+        forward = bare(images, device, precision)
+        extraction, training = ours(images, device, precision)
+        again = bare(images, device, precision)
+        per_image = released(images, device, options.released_batches)
+    theirs = per_image * options.images * EPOCHS * len(PATTERNS)
+    print(
+        f"{options.images} images, {EPOCHS} epochs, {len(PATTERNS)} patterns, {device}, {precision}"
+    )
+    print(f"released: {1e3 * per_image:.0f} ms per image, epoch and pattern; {theirs:.0f} s in all")
+    print(f"ours: {extraction:.1f} s features + {training:.1f} s readouts")
+    print(f"ratio: {theirs / (extraction + training):.0f}")
+    share = (forward + again) / 2 / extraction
+    print(f"extraction reaches {share:.0%} of the throughput of the bare forward")
+
+
+if __name__ == "__main__":
+    main()
