@@ -49,6 +49,11 @@ def test_partial_file_of_a_killed_process_is_not_trusted(cache):
     np.testing.assert_array_equal(cache.get("a", (4, 3), np.float16, batches), ROWS)
 
 
+def test_missing_array_says_what_to_run(cache):
+    with pytest.raises(FileNotFoundError, match=r"a\.npy is missing: .* run the stage `modeling`"):
+        cache.open("a")
+
+
 def test_missing_rows_are_refused(cache):
     with pytest.raises(ValueError, match="^a should have 5 rows; 4 were made$"):
         cache.get("a", (5, 3), np.float16, batches)

@@ -36,6 +36,11 @@ class ArrayCache:
         Raises:
             FileNotFoundError: no array has been stored under this key.
         """
+        if not self.path(key).exists():
+            raise FileNotFoundError(
+                f"{self.path(key)} is missing: it was deleted, or its stage has not run; "
+                "run the stage `modeling`, or the whole pipeline, again"
+            )
         return np.load(self.path(key), mmap_mode="r")
 
     def get(

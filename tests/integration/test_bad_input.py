@@ -11,7 +11,10 @@ import pytest
         ("posenet.backbones.vgg16.weights=nothing.pth", "weights: there is no file nothing.pth"),
         ("posenet.readout.kernels=3", "Extra inputs are not permitted"),
         ("posnet.image_size=200", "parameter must be one of"),
-        ("photos.train_dir=/nowhere/at/all", "Path does not point to a directory"),
+        (
+            "photos.train_dir=/nowhere/at/all",
+            "photos.train_dir: there is no folder /nowhere/at/all",
+        ),
         ("device=gpu", "device must be one of auto, cpu, cuda, mps; got 'gpu'"),
         ("posenet.feature_size=500", "feature_size 500 must be at most image_size 216"),
         ("posenet.readout.batch_size=50", "12 train images are fewer than readout.batch_size 50"),

@@ -106,7 +106,9 @@ def test_test_images_must_not_be_train_images(save_photo):
 
 
 def test_missing_and_empty_folders_are_refused(tmp_path):
-    with pytest.raises(ValidationError, match="train_dir"):
+    with pytest.raises(
+        ValidationError, match=r"photos\.train_dir: there is no folder .*nowhere; README says"
+    ):
         config(train_dir=tmp_path / "nowhere")
     with pytest.raises(
         ValidationError, match=r"photos\.test_dir: no image in .* or below it; images"

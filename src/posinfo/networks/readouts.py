@@ -179,7 +179,7 @@ def train_readouts(
     grid = config.grid(side)
     readouts = Readouts(channels, seeds, config).to(device)
     readouts = readouts.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    loss = UpsampledMSE(targets.to(device), (grid, grid))
+    loss = UpsampledMSE(targets, (grid, grid)).to(device)
     optimiser = torch.optim.SGD(
         readouts.parameters(),
         lr=config.lr,

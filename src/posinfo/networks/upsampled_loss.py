@@ -24,7 +24,7 @@ class UpsampledMSE(nn.Module):
     """Mean squared error between upsampled predictions and full-resolution targets.
 
     Args:
-        targets: one map per head, shape (k, h, w).
+        targets: one map per head, shape (k, h, w), on the CPU; it is projected in float64.
         grid: height and width of the predictions.
     """
 
@@ -36,7 +36,7 @@ class UpsampledMSE(nn.Module):
     def __init__(self, targets: Float[Tensor, "k h w"], grid: tuple[int, int]) -> None:
         super().__init__()
         rows, columns = (
-            _upsampling_matrix(small, large).to(targets.device)
+            _upsampling_matrix(small, large)
             for small, large in zip(grid, targets.shape[-2:], strict=True)
         )
         exact = targets.double()

@@ -16,7 +16,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import torch
-from pydantic import BaseModel, ConfigDict, DirectoryPath, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from posinfo.array_cache import ArrayCache
 from posinfo.progress import OnProgress, silent
@@ -62,8 +62,8 @@ class PhotosConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    train_dir: DirectoryPath | None
-    test_dir: DirectoryPath | None
+    train_dir: Path | None
+    test_dir: Path | None
     train_crops: int = Field(ge=1)
     test_crops: int = Field(ge=1)
     seed: int = Field(ge=0)
@@ -72,6 +72,11 @@ class PhotosConfig(BaseModel):
     def _folders_hold_images(self) -> "PhotosConfig":
         for key in ("train_dir", "test_dir"):
             folder = getattr(self, key)
+            if folder is not None and not folder.is_dir():
+                raise ValueError(
+                    f"photos.{key}: there is no folder {folder}; README says where to get the "
+                    "paper's data, and null stands for the embedded photographs"
+                )
             if folder is not None and not image_files(folder):
                 raise ValueError(
                     f"photos.{key}: no image in {folder} or below it; "
