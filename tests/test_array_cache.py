@@ -1,3 +1,4 @@
+import os
 import shutil
 from collections import namedtuple
 
@@ -45,8 +46,18 @@ def test_interrupted_array_leaves_nothing(cache, error):
 
 def test_partial_file_of_a_killed_process_is_not_trusted(cache):
     cache.folder.mkdir()
-    (cache.folder / ".a.1.partial").write_bytes(b"half")
+    left = cache.folder / f".a.{2**22 + 1}.partial"  # beyond the largest process number
+    left.write_bytes(b"half")
     np.testing.assert_array_equal(cache.get("a", (4, 3), np.float16, batches), ROWS)
+    assert not left.exists()
+
+
+def test_partial_file_of_a_living_process_is_left_alone(cache):
+    cache.folder.mkdir()
+    other = cache.folder / f".a.{os.getppid()}.partial"
+    other.write_bytes(b"half")
+    cache.get("a", (4, 3), np.float16, batches)
+    assert other.exists()
 
 
 def test_missing_array_says_what_to_run(cache):

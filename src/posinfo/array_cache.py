@@ -11,6 +11,7 @@ from math import prod
 from pathlib import Path
 
 import numpy as np
+import psutil
 from numpy.typing import DTypeLike
 
 FREE_SPACE_MARGIN = 1.05
@@ -77,6 +78,7 @@ class ArrayCache:
         make: Callable[[], Iterable[np.ndarray]],
     ) -> None:
         self.require(prod(shape) * dtype.itemsize)
+        self._sweep(key)
         partial = self.folder / f".{key}.{os.getpid()}.partial"
         try:
             with partial.open("wb") as file:
@@ -86,11 +88,19 @@ class ArrayCache:
                 for batch in make():
                     file.write(np.ascontiguousarray(batch, dtype=dtype).data)
                     rows += len(batch)
+                file.flush()
+                os.fsync(file.fileno())
             if rows != shape[0]:
                 raise ValueError(f"{key} should have {shape[0]} rows; {rows} were made")
             partial.replace(self.path(key))
         finally:
             partial.unlink(missing_ok=True)
+
+    def _sweep(self, key: str) -> None:
+        """Remove what processes that were killed have left of this array."""
+        for partial in self.folder.glob(f".{key}.*.partial"):
+            if not psutil.pid_exists(int(partial.name.split(".")[-2])):
+                partial.unlink(missing_ok=True)
 
     def require(self, needed: int) -> None:
         """Whether the disk has room for so many bytes.

@@ -1,5 +1,6 @@
 """Kedro hooks: refuse unknown parameters before anything runs, and say where the results are."""
 
+import atexit
 from typing import Any
 
 from kedro.framework.hooks import hook_impl
@@ -10,6 +11,7 @@ from kedro_datasets.text import TextDataset
 from rich import get_console
 
 from posinfo.choices import check
+from posinfo.pipelines import tracking
 
 REPORTING = "08_reporting"
 
@@ -34,6 +36,11 @@ class ReportHooks:
     """What a run ends with."""
 
     @hook_impl
+    def before_pipeline_run(self) -> None:
+        """Ctrl-C reaches no hook of Kedro's, but it reaches this."""
+        atexit.register(tracking.end_interrupted_run)
+
+    @hook_impl
     def after_pipeline_run(
         self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol
     ) -> None:
@@ -47,7 +54,7 @@ class ReportHooks:
         for dataset in reports:
             console.print(_path(dataset), highlight=False, soft_wrap=True)
         if reports:
-            console.print("MLflow: make mlflow, then http://127.0.0.1:5000", highlight=False)
+            console.print(f"MLflow: {tracking.page()}", highlight=False)
 
 
 def _path(dataset: object) -> str:

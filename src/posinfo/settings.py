@@ -10,5 +10,9 @@ CONFIG_LOADER_ARGS = {
     "base_env": "base",
     "default_run_env": "local",
     "merge_strategy": {"parameters": "soft"},  # or --params of one nested key would drop the rest
-    "custom_resolvers": {"environment": os.environ.get},
+    "custom_resolvers": {
+        "environment": os.environ.get,
+        # a server keeps its own artifacts; a folder of this machine is of no use to its other users
+        "artifacts": lambda folder: None if "MLFLOW_TRACKING_URI" in os.environ else folder,
+    },
 }

@@ -26,11 +26,21 @@ class Copy:
             cwd=self.root, env=variables, capture_output=True, text=True, check=False,
         )  # fmt: skip
 
+    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "kedro", "run", "--env=test", *arguments]
+        return subprocess.Popen(
+            command, cwd=self.root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+
     def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return self.kedro("run", "--env=test", *arguments, **environment)
 
     def read(self, path: str) -> bytes:
-        return (self.root / "data" / path).read_bytes()
+        return (self.data / path).read_bytes()
+
+    @property
+    def data(self) -> Path:
+        return self.root / "data" / "test"
 
 
 @pytest.fixture

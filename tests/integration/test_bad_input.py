@@ -24,8 +24,8 @@ def test_bad_parameter_stops_the_run(project, parameters, message):
     result = project.run(f"--params={parameters}")
     assert result.returncode != 0
     assert message in result.stdout + result.stderr
-    assert not list(project.root.glob("data/04_feature/*"))
-    assert not (project.root / "data/08_reporting/posenet/scores.csv").exists()
+    assert not list(project.data.glob("04_feature/features-*"))
+    assert not (project.data / "08_reporting/posenet/scores.csv").exists()
 
 
 def test_damaged_photograph_is_named_before_any_feature(project, save_photo):
@@ -36,7 +36,7 @@ def test_damaged_photograph_is_named_before_any_feature(project, save_photo):
     assert result.returncode != 0
     assert "1 damaged images" in result.stdout + result.stderr
     assert "broken.png" in result.stdout + result.stderr
-    assert not list(project.root.glob("data/04_feature/*"))
+    assert not list(project.data.glob("04_feature/features-*"))
 
 
 def test_unknown_pattern_in_a_list_is_refused(project):
@@ -46,11 +46,11 @@ def test_unknown_pattern_in_a_list_is_refused(project):
     assert "got 'gausian' (did you mean 'gaussian'?)" in result.stdout + result.stderr
 
 
-def test_evaluation_before_training_says_what_to_run(project):
+def test_evaluation_before_training_names_what_is_missing(project):
     result = project.run("--pipeline=evaluation")
     assert result.returncode != 0
     assert "No partitions found in" in result.stderr
-    assert "data/06_models/posenet/readouts" in result.stderr
+    assert "data/test/06_models/posenet/readouts" in result.stderr
 
 
 def test_failed_run_is_marked_failed_in_mlflow(project):

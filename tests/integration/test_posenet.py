@@ -1,5 +1,8 @@
 """`kedro run --pipeline=posenet` from end to end, on tiny settings."""
 
+import signal
+import time
+
 import mlflow
 import numpy as np
 import pandas as pd
@@ -14,7 +17,7 @@ BACKBONES = ["posenet", "vgg16", "vgg16_unpadded", "vgg16_untrained"]
 
 @pytest.fixture
 def scores(finished):
-    return pd.read_csv(finished.root / "data" / REPORTS / "scores.csv", keep_default_na=False)
+    return pd.read_csv(finished.data / REPORTS / "scores.csv", keep_default_na=False)
 
 
 def test_scores_have_a_row_per_cell_and_seed(scores):
@@ -48,12 +51,12 @@ def test_run_ends_with_the_table_and_the_paths(finished):
     assert text in finished.result.stdout
     assert len(text.splitlines()) == 2 + 6 * 4
     for name in ("scores.csv", "table1.csv", "table1.md", "masks.png", "photos.png"):
-        assert str(finished.root / "data" / REPORTS / name) in finished.result.stdout
+        assert str(finished.data / REPORTS / name) in finished.result.stdout
 
 
 def test_pictures_are_pictures(finished):
     for name in ("masks", "photos", "predicted_maps"):
-        with Image.open(finished.root / "data" / REPORTS / f"{name}.png") as image:
+        with Image.open(finished.data / REPORTS / f"{name}.png") as image:
             assert np.asarray(image.convert("L")).std() > 10
 
 
@@ -95,13 +98,30 @@ def test_second_run_and_single_stages_repeat_the_same_bits(project):
     first = project.run("--pipeline=posenet", "--config=run.yml")
     assert first.returncode == 0, first.stdout + first.stderr
     before = {name: project.read(f"{REPORTS}/{name}") for name in ("scores.csv", "table1.csv")}
-    assert set(pd.read_csv(project.root / f"data/{REPORTS}/scores.csv").seed) == {3}
+    assert set(pd.read_csv(project.data / REPORTS / "scores.csv").seed) == {3}
     for stage in ("data_preparation", "modeling", "evaluation"):
         result = project.run(f"--pipeline={stage}", "--config=run.yml")
         assert result.returncode == 0, result.stdout + result.stderr
         if stage == "modeling":
             assert "vgg16: features of 0 images computed" in result.stdout
     assert before == {name: project.read(f"{REPORTS}/{name}") for name in before}
+    config.write_text("run:\n  params:\n    posenet: {only: [posenet, vgg16], seeds: [4]}\n")
+    result = project.run("--pipeline=evaluation", "--config=run.yml")
+    assert result.returncode != 0
+    assert "these readouts were trained with other settings or features" in result.stderr
+
+
+def test_interrupted_run_is_killed_in_mlflow_and_leaves_no_half_array(project):
+    process = project.start("--pipeline=posenet")
+    features = project.data / "04_feature"
+    while not list(features.glob("features-*")) and process.poll() is None:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) != 0
+    assert not list(features.glob(".*.partial"))
+    client = mlflow.MlflowClient(f"sqlite:///{project.root}/mlflow.db")
+    runs = client.search_runs([client.get_experiment_by_name("posinfo").experiment_id])
+    assert [run.info.status for run in runs] == ["KILLED"]
 
 
 def test_user_photographs_and_weights_are_taken(project, save_photo):
@@ -116,7 +136,7 @@ def test_user_photographs_and_weights_are_taken(project, save_photo):
     )  # fmt: skip
     assert result.returncode == 0, result.stdout + result.stderr
     assert "train: 6 images from 6 photographs" in result.stdout
-    photos = pd.read_csv(project.root / "data/02_intermediate/posenet/test_photos.csv")
+    photos = pd.read_csv(project.data / "02_intermediate/posenet/test_photos.csv")
     assert photos.photograph.tolist() == [f"below/{index}.png" for index in range(6)]
-    scores = pd.read_csv(project.root / "data" / REPORTS / "scores.csv")
+    scores = pd.read_csv(project.data / REPORTS / "scores.csv")
     assert set(scores[scores.backbone == "vgg16"].weights) == {"untrained"}

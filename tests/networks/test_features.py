@@ -27,23 +27,23 @@ class Counted(nn.Module):
 def job(generator, count=BATCH_SIZE + 3, network=None):
     images = torch.randint(0, 256, (count, 3, 16, 16), generator=generator, dtype=torch.uint8)
     backbone = Backbone(network or Counted(), 8, "imagenet")
-    return FeatureJob(backbone, ImageSet.of(images), 4, torch.float32)
+    return FeatureJob(backbone, ImageSet.of(images), 4, CPU, torch.float32)
 
 
 def test_each_image_is_seen_once(generator, cache):
     work = job(generator)
     done = []
     for _ in range(3):
-        extract_features(work, cache, CPU, done.append)
+        extract_features(work, cache, done.append)
     assert work.backbone.blocks.seen == sum(done) == len(work.images)
 
 
 def test_cached_features_equal_fresh_ones(generator, cache):
     work = job(generator)
-    cached = extract_features(work, cache, CPU)
+    cached = extract_features(work, cache)
     fresh = work.backbone(torch.from_numpy(work.images.pixels))
     expected = fresh.permute(0, 2, 3, 1).detach().half().numpy()
-    np.testing.assert_array_equal(extract_features(work, cache, CPU), cached)
+    np.testing.assert_array_equal(extract_features(work, cache), cached)
     np.testing.assert_allclose(cached, expected, rtol=2e-3, atol=1e-4)
     assert cached.shape == work.shape
     assert cached.nbytes == work.bytes
@@ -52,7 +52,7 @@ def test_cached_features_equal_fresh_ones(generator, cache):
 def test_frozen_backbone_does_not_move(generator, cache):
     work = job(generator)
     before = {name: t.clone() for name, t in work.backbone.state_dict().items()}
-    extract_features(work, cache, CPU)
+    extract_features(work, cache)
     for name, tensor in work.backbone.state_dict().items():
         assert torch.equal(tensor, before[name])
 
@@ -61,7 +61,7 @@ def test_overflow_says_so(generator, cache):
     with pytest.raises(
         OverflowError, match=r"^features reach .*, beyond the 65504 of float16: check"
     ):
-        extract_features(job(generator, network=Counted(1e6)), cache, CPU)
+        extract_features(job(generator, network=Counted(1e6)), cache)
     assert list(cache.folder.iterdir()) == []
 
 
@@ -71,8 +71,9 @@ def test_key_follows_backbone_images_and_precision(generator):
     row = BackboneConfig(arch="image", weights="none", padding="none")
     keys = {
         work.key,
-        FeatureJob(work.backbone, other_images, 4, torch.float32).key,
-        FeatureJob(work.backbone, work.images, 4, torch.bfloat16).key,
-        FeatureJob(build_backbone(row, 8, "none"), work.images, 3, torch.float32).key,
+        FeatureJob(work.backbone, other_images, 4, CPU, torch.float32).key,
+        FeatureJob(work.backbone, work.images, 4, CPU, torch.bfloat16).key,
+        FeatureJob(build_backbone(row, 8, "none"), work.images, 3, CPU, torch.float32).key,
+        FeatureJob(work.backbone, work.images, 4, torch.device("cuda"), torch.float32).key,
     }
-    assert len(keys) == 4
+    assert len(keys) == 5

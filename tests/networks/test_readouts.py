@@ -108,16 +108,25 @@ def test_epochs_count_whole_batches(features, targets, protocol):
 
 def test_state_survives_the_round_trip(features, targets, protocol):
     readouts, history = train(features, targets, protocol)
-    again, same_history = from_tensors(to_tensors(readouts, history), protocol)
+    stored = to_tensors(readouts, history, {"heads": [("horizontal", 0)]})
+    again, same_history = from_tensors(stored, protocol, {"heads": [("horizontal", 0)]})
     shown = torch.from_numpy(features).float().permute(0, 3, 1, 2)
     assert torch.equal(readouts(shown), again(shown))
     assert torch.equal(history, same_history)
 
 
 def test_state_of_other_settings_is_refused(features, targets, protocol):
-    tensors = to_tensors(*train(features, targets, protocol))
-    with pytest.raises(ValueError, match="^these readouts were trained with other settings: "):
-        from_tensors(tensors, protocol.model_copy(update={"layers": 2}))
+    heads = [("horizontal", 0), ("vertical", 0)]
+    tensors = to_tensors(*train(features, targets, protocol), {"heads": heads})
+    with pytest.raises(ValueError, match="^these readouts were trained with other settings or fea"):
+        from_tensors(tensors, protocol, {"heads": heads[::-1]})
+
+
+def test_layers_of_one_width_start_differently(protocol):
+    config = protocol.model_copy(update={"layers": 3, "hidden_width": "same"})
+    first, second, _ = Readouts(5, [0], config).convolutions
+    assert first.weight.shape == second.weight.shape
+    assert not torch.equal(first.weight, second.weight)
 
 
 def test_initial_seeds_differ_by_pattern_and_seed():

@@ -1,3 +1,5 @@
+from urllib.error import URLError
+
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -50,6 +52,25 @@ def test_state_dict_with_classifier_and_module_prefix_is_loaded(features, tmp_pa
     assert same(load_network("vgg16", str(tmp_path / "w.pth")), features)
 
 
+def test_legacy_files_and_half_precision_are_loaded(features, tmp_path):
+    half = {name: tensor.bfloat16() for name, tensor in features.items()}
+    torch.save(half, tmp_path / "w.pth", _use_new_zipfile_serialization=False)
+    network = load_network("vgg16", str(tmp_path / "w.pth"))
+    assert network.features[0].weight.dtype == torch.float32
+    assert same(network, {name: tensor.float() for name, tensor in half.items()})
+
+
+def test_imagenet_weights_that_cannot_be_had_name_their_address(monkeypatch):
+    def unreachable(*_, **__):
+        raise URLError("no network")
+
+    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", unreachable)
+    with pytest.raises(
+        ValueError, match=r"^weights 'imagenet' could not be had from https://.*vgg16"
+    ):
+        check_source("vgg16", "imagenet")
+
+
 def test_hed_weights_are_a_vgg16():
     check_source("vgg16", "hed-bsds500")
     network = load_network("vgg16", "hed-bsds500")
@@ -73,9 +94,9 @@ def test_misfit_names_the_keys(features, tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"junk", "is damaged or no state dict"),
-        ([1, 2], "must hold a state dict"),
-        (print, "holds more than tensors"),
+        (b"junk", "w.pth is damaged, or holds more than tensors"),
+        ([1, 2], "w.pth must hold a state dict"),
+        (print, "w.pth is damaged, or holds more than tensors"),
     ],
 )
 def test_other_files_are_refused(tmp_path, content, message):

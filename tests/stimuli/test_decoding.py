@@ -2,9 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from posinfo.stimuli.decoding import DamagedImageError, decode, upright_size
+from posinfo.stimuli.decoding import WHOLE, DamagedImageError, decode
 
-WHOLE = (0, 0, 60, 40)
 ROTATE_CLOCKWISE = 6  # EXIF
 
 
@@ -23,6 +22,7 @@ def test_whole_image_keeps_its_values(save_photo):
     file = save_photo("a.png", size=(16, 16))
     expected = np.asarray(Image.open(file)).transpose(2, 0, 1)
     np.testing.assert_array_equal(decode(file, (0, 0, 16, 16), 0, 16), expected)
+    np.testing.assert_array_equal(decode(file, WHOLE, 0, 16), expected)
 
 
 def test_box_is_cut_out(save_photo):
@@ -43,14 +43,15 @@ def test_transparent_pixels_are_white(tmp_path):
     assert (decode(tmp_path / "clear.png", (0, 0, 8, 8), 0, 8) == 255).all()
 
 
-def test_exif_rotation_is_applied(tmp_path):
+@pytest.mark.parametrize("suffix", ["jpg", "png", "tiff", "webp"])
+def test_exif_rotation_is_applied(tmp_path, suffix):
     wide = np.zeros((20, 40, 3), dtype=np.uint8)
     wide[:, :20] = 255  # the left half, which becomes the upper half
     exif = Image.Exif()
     exif[0x0112] = ROTATE_CLOCKWISE
-    Image.fromarray(wide).save(tmp_path / "turned.jpg", exif=exif, quality=95)
-    assert upright_size(tmp_path / "turned.jpg") == (20, 40)
-    pixels = decode(tmp_path / "turned.jpg", (0, 0, 20, 40), 0, 20)
+    file = tmp_path / f"turned.{suffix}"
+    Image.fromarray(wide).save(file, exif=exif, quality=95)
+    pixels = decode(file, WHOLE, 0, 20)
     assert pixels[:, :8].min() > 240
     assert pixels[:, 12:].max() < 15
 
@@ -65,19 +66,19 @@ def test_symmetries_are_the_eight_of_the_square(save_photo):
 
 
 @pytest.mark.parametrize("content", [b"", b"no image at all"])
-def test_damaged_header_is_named(tmp_path, content):
+def test_other_files_are_named(tmp_path, content):
     file = tmp_path / "bad.jpg"
     file.write_bytes(content)
-    for read in (upright_size, lambda path: decode(path, WHOLE, 0, 8)):
-        with pytest.raises(DamagedImageError, match=r"bad\.jpg is not a readable image: "):
-            read(file)
+    with pytest.raises(DamagedImageError, match=r"bad\.jpg cannot be decoded: cannot identify"):
+        decode(file, WHOLE, 0, 8)
 
 
-def test_truncated_image_is_named(save_photo):
-    file = save_photo("a.jpg", size=(200, 200))
+@pytest.mark.parametrize("suffix", ["jpg", "png", "tiff"])
+def test_truncated_image_is_named(save_photo, suffix):
+    file = save_photo(f"a.{suffix}", size=(200, 200))
     file.write_bytes(file.read_bytes()[:3000])
-    with pytest.raises(DamagedImageError, match=r"a\.jpg cannot be decoded: "):
-        decode(file, (0, 0, 200, 200), 0, 8)
+    with pytest.raises(DamagedImageError, match=rf"a\.{suffix} cannot be decoded: "):
+        decode(file, WHOLE, 0, 8)
 
 
 def test_float_pixels_are_refused(tmp_path):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from posinfo.stimuli.decoding import DamagedImageError, decode
+from posinfo.stimuli.decoding import WHOLE, DamagedImageError, decode
 from posinfo.stimuli.photos import (
     BOX,
     EMBEDDED,
@@ -50,9 +50,11 @@ def test_folder_is_searched_recursively_and_other_files_are_passed_over(save_pho
     save_photo("below/B.JPEG", size=(30, 20))
     (folder / "notes.txt").write_text("not an image")
     (folder / "._a.jpg").write_text("metadata of another system")
+    save_photo(".thumbnails/a.jpg")
+    (folder / "a folder.png").mkdir()
     manifest = whole_images(folder)
     assert manifest.photograph.tolist() == ["a.jpg", "below/B.JPEG"]
-    assert manifest[BOX].to_numpy().tolist() == [[0, 0, 60, 40], [0, 0, 30, 20]]
+    assert (manifest[[*BOX, "symmetry"]] == 0).all(axis=None)
 
 
 def test_decoded_images_are_those_of_the_manifest(save_photo, cache):
@@ -63,7 +65,7 @@ def test_decoded_images_are_those_of_the_manifest(save_photo, cache):
     images = decode_images(manifest, 12, cache, done.append)
     assert sum(done) == len(images) == 6
     for file, pixels in zip(manifest.file, images.pixels, strict=True):
-        np.testing.assert_array_equal(pixels, decode(Path(file), (0, 0, 60, 40), 0, 12))
+        np.testing.assert_array_equal(pixels, decode(Path(file), WHOLE, 0, 12))
 
 
 def test_images_are_decoded_once(save_photo, cache, monkeypatch):
@@ -88,7 +90,7 @@ def test_damaged_images_are_all_named(save_photo, cache):
     with pytest.raises(
         DamagedImageError, match="^2 damaged images; (?s:.*)bad1.jpg(?s:.*)bad2.jpg"
     ):
-        whole_images(folder)
+        decode_images(whole_images(folder), 12, cache)
 
 
 def test_truncated_image_leaves_no_pixels_behind(save_photo, cache):

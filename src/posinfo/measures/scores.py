@@ -21,7 +21,7 @@ Head = tuple[str, int]
 def predict(
     readouts: nn.Module, features: Float[np.ndarray, "n s s c"], device: torch.device
 ) -> Iterable[Float[Tensor, "k g g"]]:
-    """The maps of every head, image after image, computed in float32.
+    """The maps of every head, image after image, computed in float32 and returned on the CPU.
 
     Args:
         readouts: in evaluation mode on ``device``.
@@ -31,7 +31,8 @@ def predict(
     for start in range(0, len(features), BATCH_SIZE):
         batch = torch.from_numpy(np.array(features[start : start + BATCH_SIZE])).to(device)
         with torch.inference_mode():
-            yield from readouts(batch.float().permute(0, 3, 1, 2))
+            maps = readouts(batch.float().permute(0, 3, 1, 2)).cpu()
+        yield from maps
 
 
 def score_images(
@@ -56,16 +57,17 @@ def score_images(
     """
     patterns = list(dict.fromkeys(pattern for pattern, _ in heads))
     columns = {p: [i for i, (pattern, _) in enumerate(heads) if pattern == p] for p in patterns}
+    height, width = next(iter(masks.values())).shape
     rows = []
     for predictions, (stimulus, photograph) in zip(maps, names, strict=True):
+        full = upsample(predictions, (height, width))
         for pattern in patterns:
-            mask = masks[pattern].to(predictions.device)
-            full = upsample(predictions[columns[pattern]], (mask.shape[0], mask.shape[1]))
+            mask, shown = masks[pattern], full[columns[pattern]]
             seeds = (heads[column][1] for column in columns[pattern])
             measured = zip(
                 seeds,
-                spearman(full, mask).tolist(),
-                mean_absolute_error(full, mask).tolist(),
+                spearman(shown, mask).tolist(),
+                mean_absolute_error(shown, mask).tolist(),
                 strict=True,
             )
             rows += [(pattern, seed, stimulus, photograph, spc, mae) for seed, spc, mae in measured]

@@ -82,7 +82,7 @@ class Backbone(nn.Module):
     """A frozen network that maps images to its blocks, aligned and concatenated.
 
     Attributes:
-        digest: changes whenever the weights, the padding or the alignment do.
+        digest: changes whenever the weights, the blocks, the padding or the alignment do.
     """
 
     def __init__(self, blocks: nn.Module, feature_size: int, normalisation: str) -> None:
@@ -122,7 +122,9 @@ def build_backbone(config: BackboneConfig, feature_size: int, normalisation: str
         else load_network(config.arch, config.weights, config.seed)
     )
     backbone = Backbone(_blocks_of(network, config), feature_size, normalisation)
-    backbone.digest = _digest(backbone, f"{config.padding} {feature_size} {normalisation}")
+    layers = BACKBONES[config.arch]
+    settings = f"{config.arch} {layers} {config.padding} {feature_size} {normalisation}"
+    backbone.digest = _digest(backbone, settings)
     return backbone
 
 

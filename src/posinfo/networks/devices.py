@@ -37,5 +37,6 @@ def pick_precision(name: str, device: torch.device) -> torch.dtype:
     if device.type == "cuda":
         fast = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
-        fast = device.type == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+        onednn = device.type == "cpu" and torch.backends.mkldnn.is_available()
+        fast = onednn and torch.ops.mkldnn._is_mkldnn_bf16_supported()
     return torch.bfloat16 if fast else torch.float32

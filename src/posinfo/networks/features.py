@@ -24,20 +24,22 @@ class FeatureJob:
         backbone: the frozen network.
         images: shown to it in batches.
         channels: of the features, see ``BackboneConfig.feature_channels``.
+        device: computes.
         precision: of the forward pass.
     """
 
     backbone: Backbone
     images: ImageSet
     channels: int
+    device: torch.device
     precision: torch.dtype
 
     @property
     def key(self) -> str:
         """The name of these features in the cache: it changes whenever they would."""
         release = torch.__version__.replace("+", "-")
-        precision = str(self.precision).removeprefix("torch.")
-        return f"features-{self.backbone.digest}-{self.images.key}-{precision}-{release}"
+        how = f"{str(self.precision).removeprefix('torch.')}-{self.device.type}-{release}"
+        return f"features-{self.backbone.digest}-{self.images.key}-{how}"
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -56,14 +58,13 @@ class FeatureJob:
 
 
 def extract_features(
-    job: FeatureJob, cache: ArrayCache, device: torch.device, on_progress: OnProgress = silent
+    job: FeatureJob, cache: ArrayCache, on_progress: OnProgress = silent
 ) -> np.ndarray:
     """Features of a set of images, from the cache or else computed.
 
     Args:
-        job: what to compute; its backbone is left on ``device`` in the job's precision.
+        job: what to compute; its backbone is left on the job's device in its precision.
         cache: keeps the features.
-        device: computes.
         on_progress: called with the number of images done.
 
     Returns:
@@ -75,11 +76,11 @@ def extract_features(
     """
 
     def batches() -> Iterator[np.ndarray]:
-        backbone = job.backbone.to(device, job.precision)
+        backbone = job.backbone.to(job.device, job.precision)
         backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         for start in range(0, len(job.images), BATCH_SIZE):
             with torch.inference_mode():
-                features = backbone(job.images.batch(start, BATCH_SIZE).to(device))
+                features = backbone(job.images.batch(start, BATCH_SIZE).to(job.device))
             yield _as_float16(features).permute(0, 2, 3, 1).cpu().numpy()
             on_progress(len(features))
 

@@ -8,7 +8,7 @@ updates each weight by its own gradient, so each head learns what it would learn
 
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Literal
+from typing import Annotated, Literal
 from zlib import crc32
 
 import numpy as np
@@ -44,7 +44,7 @@ class ReadoutConfig(BaseModel):
 
     kernel_size: int = Field(ge=1)
     layers: int = Field(ge=1)
-    hidden_width: int | Literal["same"]
+    hidden_width: Annotated[int, Field(ge=1)] | Literal["same"]
     padding: int = Field(ge=0)
     steps: int | None = Field(ge=1)
     epochs: int | None = Field(ge=1)
@@ -120,8 +120,17 @@ class Readouts(nn.Module):
             for layer, (width_in, width_out) in enumerate(widths)
         )
         self.norms = nn.ModuleList(nn.BatchNorm2d(heads * width_out) for _, width_out in widths)
+        self._initialise(seeds)
+
+    def _initialise(self, seeds: list[int]) -> None:
+        """Xavier-uniform kernels and zero biases, as released, drawn head by head."""
+        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         for convolution in self.convolutions:
-            _initialise(convolution, seeds)
+            assert isinstance(convolution, nn.Conv2d) and convolution.bias is not None
+            nn.init.zeros_(convolution.bias)
+            kernels = convolution.weight.data.chunk(len(seeds))
+            for kernel, generator in zip(kernels, generators, strict=True):
+                nn.init.xavier_uniform_(kernel, generator=generator)
 
     def forward(self, features: Float[Tensor, "n c s s"]) -> Float[Tensor, "n k g g"]:
         """The predicted map of every head, in (0, 1)."""
@@ -130,17 +139,6 @@ class Readouts(nn.Module):
             features = torch.relu(norm(convolution(features)))
         convolution, norm = last
         return torch.sigmoid(norm(convolution(features).float()))
-
-
-def _initialise(convolution: nn.Module, seeds: list[int]) -> None:
-    """Xavier-uniform kernels and zero biases, as released, drawn head by head."""
-    assert isinstance(convolution, nn.Conv2d) and convolution.bias is not None
-    with torch.no_grad():
-        convolution.bias.zero_()
-        for kernel, seed in zip(convolution.weight.chunk(len(seeds)), seeds, strict=True):
-            drawn = torch.empty_like(kernel, memory_format=torch.contiguous_format)
-            generator = torch.Generator().manual_seed(seed)
-            kernel.copy_(nn.init.xavier_uniform_(drawn, generator=generator))
 
 
 def train_readouts(
@@ -164,7 +162,7 @@ def train_readouts(
         seeds: of the initial weights, one per head.
         config: the protocol.
         device: computes.
-        precision: of the convolutions; everything after them is float32.
+        precision: of the convolutions; the last BatchNorm, the sigmoid and the loss are float32.
         on_progress: called with the number of steps done.
 
     Returns:

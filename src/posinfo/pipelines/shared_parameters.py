@@ -16,7 +16,9 @@ class Device(RootModel[str], frozen=True):
         return name
 
     def pick(self) -> torch.device:
-        """The device itself."""
+        """The device itself; float32 then means float32 there, not TF32."""
+        torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cuda.matmul.allow_tf32 = False
         return pick_device(self.root)
 
 

@@ -49,6 +49,18 @@ def log_table(table: pd.DataFrame, markdown: str, name: str) -> None:
     mlflow.log_text(markdown, f"{name}.md")
 
 
+def end_interrupted_run() -> None:
+    """Mark a run as killed that is still open when Python exits; MLflow would call it finished."""
+    if mlflow.active_run() is not None:
+        mlflow.end_run("KILLED")
+
+
+def page() -> str:
+    """Where the runs can be seen."""
+    address = mlflow.get_tracking_uri()
+    return address if address.startswith("http") else "make mlflow, then http://127.0.0.1:5000"
+
+
 def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested settings as dotted names."""
     flat: dict[str, Any] = {}

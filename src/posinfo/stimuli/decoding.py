@@ -7,23 +7,12 @@ from jaxtyping import UInt8
 from PIL import Image, ImageOps
 
 Box = tuple[int, int, int, int]
+WHOLE: Box = (0, 0, 0, 0)
 SYMMETRIES = 8  # of the square: four quarter turns, each mirrored or not
 
 
 class DamagedImageError(ValueError):
     """A file that has the name of an image and cannot be read as one."""
-
-
-def upright_size(file: Path) -> tuple[int, int]:
-    """Width and height in pixels after the EXIF rotation, read from the header alone.
-
-    Raises:
-        DamagedImageError: the header cannot be read.
-    """
-    with _opened(file) as image:
-        rotated = image.getexif().get(0x0112, 1) >= 5
-        width, height = image.size
-        return (height, width) if rotated else (width, height)
 
 
 def decode(file: Path, box: Box, symmetry: int, size: int) -> UInt8[np.ndarray, "3 size size"]:
@@ -34,29 +23,23 @@ def decode(file: Path, box: Box, symmetry: int, size: int) -> UInt8[np.ndarray, 
 
     Args:
         file: the image; of an animation, its first frame.
-        box: left, top, right and bottom in pixels of the upright image.
+        box: left, top, right and bottom in pixels of the upright image, or ``WHOLE``.
         symmetry: 0..7: quarter turns counter-clockwise, plus 4 to mirror left and right first.
         size: side in pixels of the result; the aspect ratio is not kept, as in the released code.
 
     Raises:
         DamagedImageError: the file cannot be decoded.
     """
-    with _opened(file) as image:
-        try:
+    try:
+        with Image.open(file) as image:
             rgb = _as_rgb(ImageOps.exif_transpose(image))
-            square = rgb.resize((size, size), Image.Resampling.BILINEAR, box=box)
-        except (OSError, SyntaxError, ValueError) as error:
-            raise DamagedImageError(f"{file} cannot be decoded: {error}") from error
+        chosen = None if box == WHOLE else box
+        square = rgb.resize((size, size), Image.Resampling.BILINEAR, box=chosen)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise DamagedImageError(f"{file} cannot be decoded: {error}") from error
     pixels = np.asarray(square).transpose(2, 0, 1)
     mirrored = pixels[:, :, ::-1] if symmetry >= SYMMETRIES // 2 else pixels
     return np.rot90(mirrored, symmetry % 4, axes=(1, 2))
-
-
-def _opened(file: Path) -> Image.Image:
-    try:
-        return Image.open(file)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DamagedImageError(f"{file} is not a readable image: {error}") from error
 
 
 def _as_rgb(image: Image.Image) -> Image.Image:

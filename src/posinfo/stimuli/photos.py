@@ -1,9 +1,9 @@
 """Photographs: the ones that installed packages ship, or any folder of the user's.
 
 A *manifest* is a table with one row per image to be shown to a network: ``photograph`` (its
-name), ``file``, the box to cut out of it (``left, top, right, bottom`` in pixels), the
-``symmetry`` of the square to apply to it (0: none) and the file's ``sha256``. Pixels are decoded
-from it once and kept in the array cache.
+name), ``file``, the box to cut out of it (``left, top, right, bottom`` in pixels; all 0: the
+whole image), the ``symmetry`` of the square to apply to it (0: none) and the file's ``sha256``.
+Pixels are decoded from it once and kept in the array cache.
 """
 
 import hashlib
@@ -16,11 +16,12 @@ import joblib
 import numpy as np
 import pandas as pd
 import torch
+from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from posinfo.array_cache import ArrayCache
 from posinfo.progress import OnProgress, silent
-from posinfo.stimuli.decoding import SYMMETRIES, DamagedImageError, decode, upright_size
+from posinfo.stimuli.decoding import SYMMETRIES, WHOLE, DamagedImageError, decode
 from posinfo.stimuli.image_set import ImageSet
 
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif"}
@@ -38,12 +39,12 @@ EMBEDDED = {
         "grass": ["skimage/data/grass.png"],
         "gravel": ["skimage/data/gravel.png"],
         "motorcycle": ["skimage/data/motorcycle_left.png", "skimage/data/motorcycle_right.png"],
-        "rocket": ["skimage/data/rocket.jpg"],
     },
     "test": {
         "china": ["sklearn/datasets/images/china.jpg"],
         "coffee": ["skimage/data/coffee.png"],
         "flower": ["sklearn/datasets/images/flower.jpg"],
+        "rocket": ["skimage/data/rocket.jpg"],
     },
 }
 CROP_SIDE = (0.4, 1.0)  # of the photograph's shorter side
@@ -90,7 +91,9 @@ def image_files(folder: Path) -> list[Path]:
     return sorted(
         file
         for file in Path(folder).rglob("*")
-        if file.suffix.lower() in IMAGE_SUFFIXES and not file.name.startswith(".")
+        if file.suffix.lower() in IMAGE_SUFFIXES
+        and file.is_file()
+        and not any(part.startswith(".") for part in file.relative_to(folder).parts)
     )
 
 
@@ -98,7 +101,6 @@ def photo_manifests(config: PhotosConfig) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The manifests of the train and the test images.
 
     Raises:
-        DamagedImageError: names the files that are no images.
         ValueError: a train image is also a test image.
     """
     train, test = (
@@ -120,14 +122,11 @@ def photo_manifests(config: PhotosConfig) -> tuple[pd.DataFrame, pd.DataFrame]:
 def whole_images(folder: Path) -> pd.DataFrame:
     """The manifest of a user's folder: every image once and whole."""
     files = image_files(folder)
-    sizes = _all_readable(joblib.delayed(_try)(upright_size, file) for file in files)
     return pd.DataFrame(
         {
             "photograph": [file.relative_to(folder).as_posix() for file in files],
             "file": [str(file.resolve()) for file in files],
-            **{"left": 0, "top": 0},
-            "right": [width for width, _ in sizes],
-            "bottom": [height for _, height in sizes],
+            **dict(zip(BOX, WHOLE, strict=True)),
             "symmetry": 0,
             "sha256": [_sha256(file) for file in files],
         }
@@ -152,7 +151,7 @@ def embedded_crops(split: str, count: int, seed: int) -> pd.DataFrame:
         for photograph, paths in EMBEDDED[split].items()
         for path in [paths[turn % len(paths)]]
     ]
-    sizes = {file: upright_size(file) for _, file in files}
+    sizes = {file: Image.open(file).size for _, file in files}
     digests = {file: _sha256(file) for _, file in files}
     rows = []
     for index in range(count):
@@ -162,6 +161,12 @@ def embedded_crops(split: str, count: int, seed: int) -> pd.DataFrame:
         rows.append((photograph, str(file), *box, symmetry, digests[file]))
     columns = ["photograph", "file", *BOX, "symmetry", "sha256"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def images_key(manifest: pd.DataFrame, size: int) -> str:
+    """Changes whenever the pixels that ``decode_images`` returns would."""
+    identity = manifest[[*BOX, "symmetry", "sha256"]].to_csv(index=False) + str(size)
+    return f"{hashlib.sha256(identity.encode()).hexdigest()[:16]}-{len(manifest)}"
 
 
 def decode_images(
@@ -178,8 +183,7 @@ def decode_images(
     Raises:
         DamagedImageError: names the files that could not be decoded.
     """
-    identity = manifest.drop(columns=["file", "photograph"]).to_csv(index=False) + str(size)
-    key = f"{hashlib.sha256(identity.encode()).hexdigest()[:16]}-{len(manifest)}"
+    key = images_key(manifest, size)
 
     def batches() -> Iterator[np.ndarray]:
         jobs = (
@@ -230,12 +234,8 @@ def _try(function: Callable[..., Any], file: Path, *arguments: object) -> Any:
 
 
 def _threads(jobs: Iterable) -> Iterator[Any]:
-    yield from joblib.Parallel(n_jobs=-1, prefer="threads", return_as="generator")(jobs) or ()
-
-
-def _all_readable(jobs: Iterable) -> list:
-    results = list(_threads(jobs))
-    _refuse([result for result in results if isinstance(result, DamagedImageError)])
+    results = joblib.Parallel(n_jobs=-1, prefer="threads", return_as="generator")(jobs)
+    assert isinstance(results, Iterator)
     return results
 
 

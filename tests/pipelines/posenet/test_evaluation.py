@@ -1,3 +1,8 @@
+import inspect
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
 import torch
 import yaml
 
@@ -27,18 +32,22 @@ def test_figure_pairs_truth_and_prediction_whatever_the_order_in_a_file(monkeypa
 
     heads = len(posenet.heads)
     maps = torch.stack([torch.full((26, 26), head / heads) for head in range(heads)])
-    images = type("Images", (), {"pixels": torch.zeros(1, 3, 224, 224, dtype=torch.uint8).numpy()})
-    cache = type("Cache", (), {"open": lambda self, key: torch.zeros(1, 1, 1, 1).numpy()})()
-    monkeypatch.setattr(evaluation, "predicted_maps_figure", capture)
-    monkeypatch.setattr(evaluation, "from_tensors", lambda *_: (None, None))
-    monkeypatch.setattr(evaluation, "predict", lambda *_: [maps])
-    monkeypatch.setattr(evaluation, "decode_images", lambda *_: images)
+    images = SimpleNamespace(pixels=np.zeros((1, 3, 224, 224), dtype=np.uint8))
+    cache = SimpleNamespace(open=lambda key: np.zeros((1, 1, 1, 1)))
+    for name, stand_in in {
+        "predicted_maps_figure": capture,
+        "feature_keys": lambda *_: {"photos": "key"},
+        "check_photographs": lambda *_: None,
+        "trained_readouts": lambda *_: (None, None),
+        "predict": lambda *_: [maps],
+        "decode_images": lambda *_: images,
+    }.items():
+        monkeypatch.setattr(evaluation, name, stand_in)
     monkeypatch.setattr(evaluation.tracking, "log_figure", lambda *_: None)
     reordered = {p: torch.full((224, 224), i / heads) for i, p in enumerate(posenet.patterns)}
     reordered = dict(reversed(reordered.items()))
-    evaluation.draw_predicted_maps(
-        posenet, {"posenet": dict}, {"posenet": {"photos": "key"}}, reordered, None, cache
-    )
+    draw = inspect.unwrap(evaluation.draw_predicted_maps)
+    draw(posenet, {}, {}, reordered, pd.DataFrame(), cache)
     assert list(shown["masks"]) == list(posenet.patterns)
     for pattern, mask in shown["masks"].items():
-        assert torch.equal(mask, shown["predictions"]["posenet"][pattern])
+        torch.testing.assert_close(mask, shown["predictions"]["posenet"][pattern])

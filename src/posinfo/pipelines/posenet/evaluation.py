@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from functools import partial
+from itertools import chain
 
 import numpy as np
 import pandas as pd
@@ -14,16 +15,22 @@ from posinfo.array_cache import ArrayCache
 from posinfo.measures.figures import cell_figure, predicted_maps_figure
 from posinfo.measures.scores import predict, score_images, summarise_images
 from posinfo.measures.table1 import table1, table1_markdown
-from posinfo.networks.readout_state import from_tensors
+from posinfo.networks.readouts import Readouts
 from posinfo.networks.upsampled_loss import upsample
 from posinfo.pipelines import tracking
 from posinfo.pipelines.posenet.parameters import PosenetParameters
+from posinfo.pipelines.posenet.stored import (
+    Features,
+    StoredReadouts,
+    check_photographs,
+    feature_keys,
+    trained_readouts,
+)
 from posinfo.pipelines.progress import progress_bar
-from posinfo.pipelines.shared_parameters import Device
-from posinfo.stimuli.photos import decode_images
+from posinfo.pipelines.shared_parameters import Device, Precision
+from posinfo.stimuli.photos import PhotosConfig, decode_images
 from posinfo.stimuli.synthetic import SYNTHETIC
 
-Readouts = dict[str, Callable[[], dict[str, Tensor]]]
 Maps = dict[str, Tensor]
 
 log = logging.getLogger(__name__)
@@ -31,26 +38,30 @@ log = logging.getLogger(__name__)
 
 def evaluate(
     posenet: PosenetParameters,
+    photos: PhotosConfig,
     device: Device,
-    readouts: Readouts,
-    features: dict[str, dict[str, str]],
+    precision: Precision,
+    readouts: StoredReadouts,
+    features: Features,
     masks: Maps,
     test_photos: pd.DataFrame,
     array_cache: ArrayCache,
 ) -> dict[str, Callable[[], pd.DataFrame]]:
     """SPC and MAE of every readout on every test image, one backbone after the other."""
+    on = device.pick()
+    how = {"device": str(on), "precision": str(precision.pick(on)), "photos": photos.model_dump()}
     names = [
         *(("photos", photograph) for photograph in test_photos.photograph),
         *((name, name) for name in SYNTHETIC),
     ]
-    return {
-        label: partial(
-            _evaluate_one,
-            *(label, posenet, device.pick(), _finished(readouts, label), features[label]),
-            *(masks, names, array_cache),
-        )
-        for label in posenet.rows
-    }
+    work = {}
+    for label in posenet.rows:
+        keys = feature_keys(features, label, posenet)
+        check_photographs(keys, test_photos, posenet.image_size)
+        trained = partial(trained_readouts, readouts, label, keys, posenet)
+        tests = [partial(array_cache.open, keys[name]) for name in ("photos", "synthetic")]
+        work[label] = partial(_evaluate_one, label, posenet, on, trained, tests, masks, names, how)
+    return work
 
 
 def summarise(
@@ -75,8 +86,8 @@ def summarise(
 
 def draw_predicted_maps(
     posenet: PosenetParameters,
-    readouts: Readouts,
-    features: dict[str, dict[str, str]],
+    readouts: StoredReadouts,
+    features: Features,
     masks: Maps,
     test_photos: pd.DataFrame,
     array_cache: ArrayCache,
@@ -84,10 +95,11 @@ def draw_predicted_maps(
     """What the readouts of the first seed predict for the first test image."""
     predictions = {}
     for label in posenet.rows:
-        heads, _ = from_tensors(_finished(readouts, label)(), posenet.readout)
-        first = array_cache.open(features[label]["photos"])[:1]
-        maps = next(iter(predict(heads, first, torch.device("cpu"))))
-        predictions[label] = _maps_of_first_seed(maps, posenet)
+        keys = feature_keys(features, label, posenet)
+        check_photographs(keys, test_photos, posenet.image_size)
+        heads, _ = trained_readouts(readouts, label, keys, posenet)
+        maps = predict(heads, array_cache.open(keys["photos"])[:1], torch.device("cpu"))
+        predictions[label] = _maps_of_first_seed(next(iter(maps)), posenet)
     image = decode_images(test_photos, posenet.image_size, array_cache).pixels[0]
     columns = {pattern: masks[pattern] for pattern in posenet.patterns}
     figure = predicted_maps_figure(np.asarray(image), columns, predictions)
@@ -99,23 +111,23 @@ def _evaluate_one(
     label: str,
     posenet: PosenetParameters,
     device: torch.device,
-    stored: Callable[[], dict[str, Tensor]],
-    features: dict[str, str],
+    trained: Callable[[], tuple[Readouts, Tensor]],
+    tests: list[Callable[[], np.ndarray]],
     masks: Maps,
     names: list[tuple[str, str]],
-    array_cache: ArrayCache,
+    how: dict[str, object],
 ) -> pd.DataFrame:
-    readouts, history = from_tensors(stored(), posenet.readout)
+    readouts, history = trained()
     readouts.to(device)
-    tests = [array_cache.open(features[name]) for name in ("photos", "synthetic")]
-    maps = [m.cpu() for arrays in tests for m in predict(readouts, arrays, device)]
+    maps = chain.from_iterable(predict(readouts, features(), device) for features in tests)
     with progress_bar(f"scores of {label}", len(names)) as on_progress:
-        images = score_images(maps, names, posenet.heads, masks, on_progress)
+        first = next(maps)
+        predicted = _maps_of_first_seed(first, posenet)
+        images = score_images(chain([first], maps), names, posenet.heads, masks, on_progress)
     images.insert(0, "backbone", label)
-    predicted = _maps_of_first_seed(maps[0], posenet)
     for pattern, scores in summarise_images(images, masks).groupby("pattern", sort=False):
         columns = [i for i, head in enumerate(posenet.heads) if head[0] == pattern]
-        settings = _settings(label, str(pattern), posenet, device)
+        settings = _settings(label, str(pattern), posenet) | how
         figure = cell_figure(masks[str(pattern)], predicted[str(pattern)])
         _report_cell(settings, scores, history[:, columns], figure)
     return images
@@ -143,13 +155,11 @@ def _report_cell(
     )
 
 
-def _settings(
-    label: str, pattern: str, posenet: PosenetParameters, device: torch.device
-) -> dict[str, object]:
+def _settings(label: str, pattern: str, posenet: PosenetParameters) -> dict[str, object]:
     row = posenet.backbones[label].model_dump()
     row["backbone_seed"] = row.pop("seed")
     shared = posenet.model_dump(exclude={"backbones", "patterns", "only"})
-    return {"backbone": label, "pattern": pattern, **row, **shared, "device": str(device)}
+    return {"backbone": label, "pattern": pattern, **row, **shared}
 
 
 def _maps_of_first_seed(maps: Tensor, posenet: PosenetParameters) -> Maps:
@@ -159,12 +169,3 @@ def _maps_of_first_seed(maps: Tensor, posenet: PosenetParameters) -> Maps:
         for index, (pattern, seed) in enumerate(posenet.heads)
         if seed == posenet.seeds[0]
     }
-
-
-def _finished(readouts: Readouts, label: str) -> Callable[[], dict[str, Tensor]]:
-    if label not in readouts:
-        raise FileNotFoundError(
-            f"there are no trained readouts of {label!r}: run the stage `modeling` first "
-            f"(trained: {', '.join(sorted(readouts))})"
-        )
-    return readouts[label]

@@ -56,6 +56,15 @@ class PosenetParameters(BaseModel):
             if not self.only or label in self.only
         }
 
+    def feature_settings(self, label: str) -> dict[str, object]:
+        """All that the features of a row depend on, but for the images."""
+        fields = {"image_size", "feature_size", "normalisation"}
+        return {**self.backbones[label].model_dump(), **self.model_dump(include=fields)}
+
+    def readout_settings(self, features: str) -> dict[str, object]:
+        """All that trained readouts depend on, given the key of their train features."""
+        return {"features": features, "heads": self.heads, **self.readout.model_dump()}
+
     @property
     def heads(self) -> list[tuple[str, int]]:
         """Pattern and seed of each readout of a backbone, in the order in which they are kept."""

@@ -64,7 +64,9 @@ def _evaluation() -> list[Node]:
             evaluation.evaluate,
             [
                 SETTINGS,
+                "params:photos",
                 "params:device",
+                "params:precision",
                 "posenet_readouts",
                 "posenet_features",
                 "posenet_masks",
