@@ -39,9 +39,11 @@ PROTOCOL = ReadoutConfig(
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """Wall time of one call."""
+    """Wall time of one call, the accelerator's work included."""
     start = time.monotonic()
     work()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
     return time.monotonic() - start
 
 
@@ -70,9 +72,10 @@ def released(images: ImageSet, device: torch.device, batches: int) -> float:
 def ours(images: ImageSet, device: torch.device, precision: torch.dtype) -> tuple[float, float]:
     """Seconds of extracting every feature, and of training all patterns."""
     with tempfile.TemporaryDirectory() as folder:
-        job = FeatureJob(build_backbone(ROW, 28, "imagenet"), images, CHANNELS, precision)
+        backbone = build_backbone(ROW, 28, "imagenet")
+        job = FeatureJob(backbone, images, CHANNELS, device, precision)
         cache = ArrayCache(Path(folder))
-        extraction = seconds(lambda: extract_features(job, cache, device))
+        extraction = seconds(lambda: extract_features(job, cache))
         targets = torch.stack([make_pattern(pattern, (SIZE, SIZE)) for pattern in PATTERNS])
         seeds = [initial_seed(pattern, 0) for pattern in PATTERNS]
         features = cache.open(job.key)
@@ -99,9 +102,12 @@ def bare(images: ImageSet, device: torch.device, precision: torch.dtype) -> floa
 def main() -> None:
     """Time all sides on the same images and print the ratios."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--images", type=int, default=320)
+    parser.add_argument("--images", type=int, default=320, help="a multiple of 32")
     parser.add_argument("--released-batches", type=int, default=3)
     options = parser.parse_args()
+    if options.images % BATCH:
+        parser.error(f"--images must be a multiple of {BATCH}")
+    batches = min(options.released_batches, options.images // BATCH)
     device = pick_device("auto")
     precision = pick_precision("auto", device)
     with tempfile.TemporaryDirectory() as folder:
@@ -110,7 +116,7 @@ def main() -> None:
         forward = bare(images, device, precision)
         extraction, training = ours(images, device, precision)
         again = bare(images, device, precision)
-        per_image = released(images, device, options.released_batches)
+        per_image = released(images, device, batches)
     theirs = per_image * options.images * EPOCHS * len(PATTERNS)
     print(
         f"{options.images} images, {EPOCHS} epochs, {len(PATTERNS)} patterns, {device}, {precision}"

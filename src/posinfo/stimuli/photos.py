@@ -151,7 +151,7 @@ def embedded_crops(split: str, count: int, seed: int) -> pd.DataFrame:
         for photograph, paths in EMBEDDED[split].items()
         for path in [paths[turn % len(paths)]]
     ]
-    sizes = {file: Image.open(file).size for _, file in files}
+    sizes = {file: _size(file) for _, file in files}
     digests = {file: _sha256(file) for _, file in files}
     rows = []
     for index in range(count):
@@ -219,6 +219,11 @@ def _packaged(path: str) -> Path:
     if spec is None or spec.origin is None:
         raise FileNotFoundError(f"the embedded photographs need {package}, which is not installed")
     return Path(spec.origin).parent / inside
+
+
+def _size(file: Path) -> tuple[int, int]:
+    with Image.open(file) as image:
+        return image.size
 
 
 def _sha256(file: Path) -> str:
