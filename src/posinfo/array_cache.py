@@ -88,8 +88,6 @@ class ArrayCache:
                 for batch in make():
                     file.write(np.ascontiguousarray(batch, dtype=dtype).data)
                     rows += len(batch)
-                file.flush()
-                os.fsync(file.fileno())
             if rows != shape[0]:
                 raise ValueError(f"{key} should have {shape[0]} rows; {rows} were made")
             partial.replace(self.path(key))

@@ -6,7 +6,6 @@ from math import prod
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from posinfo.array_cache import ArrayCache
 from posinfo.networks.backbones import Backbone
@@ -81,17 +80,16 @@ def extract_features(
         for start in range(0, len(job.images), BATCH_SIZE):
             with torch.inference_mode():
                 features = backbone(job.images.batch(start, BATCH_SIZE).to(job.device))
-            yield _as_float16(features).permute(0, 2, 3, 1).cpu().numpy()
+            yield _finite(features.to(torch.float16).permute(0, 2, 3, 1).cpu().numpy())
             on_progress(len(features))
 
     return cache.get(job.key, job.shape, np.float16, batches)
 
 
-def _as_float16(features: Tensor) -> Tensor:
-    half = features.to(torch.float16)
-    if not half.isfinite().all():
+def _finite(features: np.ndarray) -> np.ndarray:
+    if not np.isfinite(features).all():
         raise OverflowError(
-            f"features reach {features.abs().max().item():.3g}, beyond the 65504 of float16: "
+            "a feature is not a number or beyond the 65504 of float16: "
             "check the weights and posenet.normalisation"
         )
-    return half
+    return features

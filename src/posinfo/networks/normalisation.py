@@ -1,7 +1,5 @@
 """From 8-bit RGB to what a network's weights expect."""
 
-from collections.abc import Callable
-
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
@@ -23,22 +21,17 @@ def normalise(images: UInt8[Tensor, "n 3 h w"], kind: str) -> Float[Tensor, "n 3
     Raises:
         ValueError: an unknown kind.
     """
-    return pick("normalisation", kind, NORMALISATIONS)(images.float() / 255)
-
-
-def _imagenet(images: Tensor) -> Tensor:
     mean, std = (
         torch.tensor(values, device=images.device)[:, None, None]
-        for values in (IMAGENET_MEAN, IMAGENET_STD)
+        for values in pick("normalisation", kind, NORMALISATIONS)
     )
-    return (images - mean) / std
+    return images.float().mul_(1 / (255 * std)).sub_(mean / std)
 
 
-def _unchanged(images: Tensor) -> Tensor:
-    return images
+Colour = tuple[float, float, float]
 
-
-NORMALISATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "imagenet": _imagenet,
-    "none": _unchanged,
+# Mean and standard deviation of each channel, in [0, 1].
+NORMALISATIONS: dict[str, tuple[Colour, Colour]] = {
+    "imagenet": (IMAGENET_MEAN, IMAGENET_STD),
+    "none": ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
 }
