@@ -1,6 +1,7 @@
 """Kedro hooks: refuse unknown parameters before anything runs, and say where the results are."""
 
 import atexit
+import os
 from typing import Any
 
 from kedro.framework.hooks import hook_impl
@@ -52,7 +53,7 @@ class ReportHooks:
                 print(dataset.load())  # noqa: T201 - a console would wrap the table
         console = get_console()
         for dataset in reports:
-            console.print(_path(dataset), highlight=False, soft_wrap=True)
+            console.print(os.path.relpath(_path(dataset)), highlight=False, soft_wrap=True)
         if reports:
             console.print(f"MLflow: {tracking.page()}", highlight=False)
 

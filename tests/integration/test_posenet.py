@@ -51,7 +51,7 @@ def test_run_ends_with_the_table_and_the_paths(finished):
     assert text in finished.result.stdout
     assert len(text.splitlines()) == 2 + 6 * 4
     for name in ("scores.csv", "table1.csv", "table1.md", "masks.png", "photos.png"):
-        assert str(finished.data / REPORTS / name) in finished.result.stdout
+        assert f"data/test/{REPORTS}/{name}\n" in finished.result.stdout
 
 
 def test_pictures_are_pictures(finished):

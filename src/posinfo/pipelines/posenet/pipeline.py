@@ -18,12 +18,23 @@ def create_pipeline(**_: object) -> Pipeline:
 
 def _data_preparation() -> list[Node]:
     return [
-        Node(data_preparation.make_masks, [SETTINGS], ["posenet_masks", "posenet_masks_figure"]),
-        Node(data_preparation.make_synthetic_images, [SETTINGS], "posenet_synthetic_images"),
+        Node(
+            data_preparation.make_masks,
+            [SETTINGS],
+            ["posenet_masks", "posenet_masks_figure"],
+            name="posenet_make_masks",
+        ),
+        Node(
+            data_preparation.make_synthetic_images,
+            [SETTINGS],
+            "posenet_synthetic_images",
+            name="posenet_make_synthetic_images",
+        ),
         Node(
             data_preparation.prepare_photos,
             ["params:photos", SETTINGS, "array_cache"],
             ["posenet_train_photos", "posenet_test_photos", "posenet_photos_figure"],
+            name="posenet_prepare_photos",
         ),
     ]
 
@@ -42,6 +53,7 @@ def _modeling() -> list[Node]:
                 "array_cache",
             ],
             "posenet_features",
+            name="posenet_extract_features",
         ),
         Node(
             modeling.train,
@@ -54,6 +66,7 @@ def _modeling() -> list[Node]:
                 "array_cache",
             ],
             "posenet_readouts",
+            name="posenet_train_readouts",
         ),
     ]
 
@@ -74,11 +87,13 @@ def _evaluation() -> list[Node]:
                 "array_cache",
             ],
             "posenet_image_scores",
+            name="posenet_evaluate_readouts",
         ),
         Node(
             evaluation.summarise,
             [SETTINGS, "posenet_image_scores", "posenet_masks", "published_numbers"],
             ["posenet_scores", "posenet_table1", "posenet_table1_text"],
+            name="posenet_summarise",
         ),
         Node(
             evaluation.draw_predicted_maps,
@@ -91,5 +106,6 @@ def _evaluation() -> list[Node]:
                 "array_cache",
             ],
             "posenet_predicted_maps_figure",
+            name="posenet_draw_predicted_maps",
         ),
     ]
