@@ -51,7 +51,7 @@ def log_table(table: pd.DataFrame, markdown: str, name: str) -> None:
 
 def end_interrupted_run() -> None:
     """Mark a run as killed that is still open when Python exits; MLflow would call it finished."""
-    if mlflow.active_run() is not None:
+    while mlflow.active_run() is not None:  # kedro-mlflow opens one run several times
         mlflow.end_run("KILLED")
 
 
