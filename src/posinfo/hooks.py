@@ -33,13 +33,27 @@ class ParameterHooks:
             check("parameter", name, sorted(known))
 
 
-class ReportHooks:
-    """What a run ends with."""
+class TrackingHooks:
+    """The parent run ends as the pipeline did; left to itself, MLflow would call it finished."""
 
     @hook_impl
     def before_pipeline_run(self) -> None:
         """Ctrl-C reaches no hook of Kedro's, but it reaches this."""
-        atexit.register(tracking.end_interrupted_run)
+        atexit.register(tracking.end_runs)
+
+    @hook_impl(trylast=True)
+    def on_pipeline_error(self) -> None:
+        """A node has failed."""
+        tracking.end_runs("FAILED")
+
+    @hook_impl(trylast=True)
+    def after_pipeline_run(self) -> None:
+        """All nodes are done."""
+        tracking.end_runs("FINISHED")
+
+
+class ReportHooks:
+    """What a run ends with."""
 
     @hook_impl
     def after_pipeline_run(

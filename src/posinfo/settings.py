@@ -2,9 +2,9 @@
 
 import os
 
-from posinfo.hooks import ParameterHooks, ReportHooks
+from posinfo.hooks import ParameterHooks, ReportHooks, TrackingHooks
 
-HOOKS = (ParameterHooks(), ReportHooks())
+HOOKS = (ParameterHooks(), TrackingHooks(), ReportHooks())
 
 CONFIG_LOADER_ARGS = {
     "base_env": "base",

@@ -49,10 +49,14 @@ def log_table(table: pd.DataFrame, markdown: str, name: str) -> None:
     mlflow.log_text(markdown, f"{name}.md")
 
 
-def end_interrupted_run() -> None:
-    """Mark a run as killed that is still open when Python exits; MLflow would call it finished."""
-    while mlflow.active_run() is not None:  # kedro-mlflow opens one run several times
-        mlflow.end_run("KILLED")
+def end_runs(status: str = "KILLED") -> None:
+    """End every open run; kedro-mlflow opens one run several times and closes it once.
+
+    Args:
+        status: ``FINISHED``, ``FAILED`` or ``KILLED``.
+    """
+    while mlflow.active_run() is not None:
+        mlflow.end_run(status)
 
 
 def page() -> str:
