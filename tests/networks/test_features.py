@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from posinfo.networks.backbones import Backbone, BackboneConfig, build_backbone
-from posinfo.networks.features import BATCH_SIZE, FeatureJob, extract_features
+from posinfo.networks.features import FeatureJob, batch_size, extract_features
 from posinfo.stimuli.image_set import ImageSet
 
 CPU = torch.device("cpu")
@@ -24,7 +24,7 @@ class Counted(nn.Module):
         return {"f1": self.layer(images)}
 
 
-def job(generator, count=BATCH_SIZE + 3, network=None):
+def job(generator, count=batch_size(CPU) + 3, network=None):
     images = torch.randint(0, 256, (count, 3, 16, 16), generator=generator, dtype=torch.uint8)
     backbone = Backbone(network or Counted(), 8, "imagenet")
     return FeatureJob(backbone, ImageSet.of(images), 4, CPU, torch.float32)

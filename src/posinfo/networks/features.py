@@ -12,7 +12,10 @@ from posinfo.networks.backbones import Backbone
 from posinfo.progress import OnProgress, silent
 from posinfo.stimuli.image_set import ImageSet
 
-BATCH_SIZE = 16
+
+def batch_size(device: torch.device) -> int:
+    """Images per forward pass: on a CPU few, so that their maps stay in memory already touched."""
+    return 8 if device.type == "cpu" else 64
 
 
 @dataclass(frozen=True)
@@ -77,9 +80,10 @@ def extract_features(
     def batches() -> Iterator[np.ndarray]:
         backbone = job.backbone.to(job.device, job.precision)
         backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        for start in range(0, len(job.images), BATCH_SIZE):
+        size = batch_size(job.device)
+        for start in range(0, len(job.images), size):
             with torch.inference_mode():
-                features = backbone(job.images.batch(start, BATCH_SIZE).to(job.device))
+                features = backbone(job.images.batch(start, size).to(job.device))
             yield _finite(features.to(torch.float16).permute(0, 2, 3, 1).cpu().numpy())
             on_progress(len(features))
 
