@@ -15,8 +15,10 @@ import torch
 from posinfo.array_cache import ArrayCache
 from posinfo.measures.scores import predict, score_images
 from posinfo.networks.backbones import BackboneConfig, build_backbone
+from posinfo.networks.feature_array import FeatureArray
 from posinfo.networks.features import FeatureJob, extract_features
-from posinfo.networks.readouts import ReadoutConfig, initial_seed, train_readouts
+from posinfo.networks.readout_config import ReadoutConfig, RidgeConfig
+from posinfo.networks.readouts import initial_seed, train_readouts
 from posinfo.stimuli.patterns import make_pattern
 from posinfo.stimuli.photos import decode_images, embedded_crops
 
@@ -24,8 +26,10 @@ PATTERNS = ["horizontal", "vertical", "gaussian", "horizontal_stripes", "vertica
 HEADS = [(pattern, seed) for pattern in PATTERNS for seed in range(3)]
 ROW = BackboneConfig(arch="vgg16", weights="hed-bsds500", padding="zero")
 PROTOCOL = ReadoutConfig(
+    head="code", loss="mse",
     kernel_size=3, layers=1, hidden_width=64, padding=0, steps=450, epochs=None,
     lr=0.1, momentum=0.9, weight_decay=1e-4, batch_size=32,
+    ridge=RidgeConfig(penalties=(1.0,), held_out=0.2, positions=64, memory_gib=6),
 )  # fmt: skip
 CPU = torch.device("cpu")
 
@@ -35,8 +39,8 @@ def spc(cache: ArrayCache, features: torch.dtype, readouts: torch.dtype) -> pd.S
     arrays = {}
     for split, count in (("train", 400), ("test", 120)):
         images = decode_images(embedded_crops(split, count, 0), 224, cache)
-        job = FeatureJob(build_backbone(ROW, 28, "imagenet"), images, 1472, CPU, features)
-        arrays[split] = extract_features(job, cache)
+        job = FeatureJob(build_backbone(ROW, 224, 28, "imagenet"), images, 1472, CPU, features)
+        arrays[split] = FeatureArray(extract_features(job, cache))
     masks = {pattern: make_pattern(pattern, (224, 224)) for pattern in PATTERNS}
     heads, _ = train_readouts(
         arrays["train"],

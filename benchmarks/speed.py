@@ -23,9 +23,11 @@ from torch.nn.functional import interpolate, mse_loss
 from posinfo.array_cache import ArrayCache
 from posinfo.networks.backbones import BackboneConfig, build_backbone
 from posinfo.networks.devices import pick_device, pick_precision
+from posinfo.networks.feature_array import FeatureArray
 from posinfo.networks.features import FeatureJob, batch_size, extract_features
 from posinfo.networks.normalisation import normalise
-from posinfo.networks.readouts import ReadoutConfig, initial_seed, train_readouts
+from posinfo.networks.readout_config import ReadoutConfig, RidgeConfig
+from posinfo.networks.readouts import initial_seed, train_readouts
 from posinfo.networks.weights import load_network
 from posinfo.stimuli.image_set import ImageSet
 from posinfo.stimuli.patterns import make_pattern
@@ -36,8 +38,10 @@ EPOCHS, BATCH, SIZE, CHANNELS = 15, 32, 224, 1472
 ROUNDS = 5
 ROW = BackboneConfig(arch="vgg16", weights="untrained", padding="zero")
 PROTOCOL = ReadoutConfig(
+    head="code", loss="mse",
     kernel_size=3, layers=1, hidden_width=64, padding=0, steps=None, epochs=EPOCHS,
     lr=0.1, momentum=0.9, weight_decay=1e-4, batch_size=BATCH,
+    ridge=RidgeConfig(penalties=(1.0,), held_out=0.2, positions=64, memory_gib=6),
 )  # fmt: skip
 
 
@@ -52,7 +56,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 def released(images: ImageSet, device: torch.device, batches: int) -> float:
     """Seconds per image, epoch and pattern of the released procedure."""
-    backbone = build_backbone(ROW, 28, "imagenet").to(device)
+    backbone = build_backbone(ROW, 224, 28, "imagenet").to(device)
     head = nn.Sequential(nn.Conv2d(CHANNELS, 1, 3), nn.BatchNorm2d(1), nn.Sigmoid()).to(device)
     optimiser = torch.optim.SGD(head.parameters(), 0.1, momentum=0.9, weight_decay=1e-4)
     target = make_pattern("horizontal", (SIZE, SIZE)).to(device).expand(BATCH, 1, SIZE, SIZE)
@@ -60,9 +64,7 @@ def released(images: ImageSet, device: torch.device, batches: int) -> float:
     def step(index: int) -> None:
         shown = normalise(images.batch(index * BATCH, BATCH).to(device), "imagenet")
         with torch.no_grad():
-            maps = backbone.blocks(shown).values()
-            resized = [interpolate(m, (28, 28), mode="bilinear", align_corners=True) for m in maps]
-            features = torch.cat(resized, 1)
+            features = torch.cat(list(backbone.blocks(shown).values()), 1)
         loss = mse_loss(interpolate(head(features), (SIZE, SIZE), mode="bilinear"), target)
         optimiser.zero_grad()
         loss.backward()
@@ -75,13 +77,13 @@ def released(images: ImageSet, device: torch.device, batches: int) -> float:
 def ours(images: ImageSet, device: torch.device, precision: torch.dtype) -> tuple[float, float]:
     """Seconds of extracting every feature, and of training all patterns, with nothing cached."""
     with tempfile.TemporaryDirectory() as folder:
-        backbone = build_backbone(ROW, 28, "imagenet")
+        backbone = build_backbone(ROW, 224, 28, "imagenet")
         job = FeatureJob(backbone, images, CHANNELS, device, precision)
         cache = ArrayCache(Path(folder))
         extraction = seconds(lambda: extract_features(job, cache))
         targets = torch.stack([make_pattern(pattern, (SIZE, SIZE)) for pattern in PATTERNS])
         seeds = [initial_seed(pattern, 0) for pattern in PATTERNS]
-        features = cache.open(job.key)
+        features = FeatureArray(cache.open(job.key))
         training = seconds(
             lambda: train_readouts(
                 features, targets, seeds, PROTOCOL, device=device, precision=precision
@@ -96,7 +98,7 @@ def throughput(images: ImageSet, device: torch.device, precision: torch.dtype) -
     The forward sees the same images in the same batches, already normalised and in memory. Each
     round times it before and after the extraction, because a shared machine drifts.
     """
-    backbone = build_backbone(ROW, 28, "imagenet")
+    backbone = build_backbone(ROW, 224, 28, "imagenet")
     job = FeatureJob(backbone, images, CHANNELS, device, precision)
     network = load_network("vgg16", "untrained").features[:-1].to(device, precision)
     network.to(memory_format=torch.channels_last)

@@ -10,7 +10,7 @@ os.environ.setdefault("DO_NOT_TRACK", "1")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 from posinfo.array_cache import ArrayCache
-from posinfo.networks.readouts import ReadoutConfig
+from posinfo.networks.readout_config import ReadoutConfig
 
 PROJECT = Path(__file__).parents[1]
 
@@ -28,8 +28,10 @@ def cache(tmp_path: Path) -> ArrayCache:
 @pytest.fixture
 def protocol() -> ReadoutConfig:
     return ReadoutConfig(
+        head="code", loss="mse",
         kernel_size=3, layers=1, hidden_width=4, padding=0, steps=8, epochs=None,
         lr=0.1, momentum=0.9, weight_decay=1e-4, batch_size=4,
+        ridge={"penalties": [1e-4, 1e-2, 1], "held_out": 0.2, "positions": 64, "memory_gib": 6},
     )  # fmt: skip
 
 

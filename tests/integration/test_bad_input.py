@@ -7,7 +7,7 @@ import pytest
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ("posenet.backbones.vgg16.arch=vgg61", "got 'vgg61' (did you mean 'vgg16'?)"),
+        ("posenet.backbones.vgg16.arch=vvgg16", "got 'vvgg16' (did you mean 'vgg16'?)"),
         ("posenet.backbones.vgg16.weights=nothing.pth", "weights: there is no file nothing.pth"),
         ("posenet.readout.kernels=3", "Extra inputs are not permitted"),
         ("posnet.image_size=200", "parameter must be one of"),

@@ -6,6 +6,7 @@ from torch import nn
 
 from posinfo.measures.metrics import constant_floor
 from posinfo.measures.scores import predict, score_images, summarise_images
+from posinfo.networks.feature_array import FeatureArray
 from posinfo.networks.upsampled_loss import upsample
 from posinfo.stimuli.patterns import make_pattern
 
@@ -28,7 +29,7 @@ def maps(generator):
 @pytest.fixture
 def images(maps, masks):
     scored = score_images(maps, NAMES, HEADS, masks)
-    scored.insert(0, "backbone", "net")
+    scored.insert(0, "cell", "net")
     return scored
 
 
@@ -68,7 +69,7 @@ def test_means_and_skill(images, masks):
 def test_constant_among_others_lowers_the_mean(masks):
     images = pd.DataFrame(
         {
-            "backbone": "net", "pattern": "vertical", "stimulus": "photos", "seed": 0,
+            "cell": "net", "pattern": "vertical", "stimulus": "photos", "seed": 0,
             "photograph": ["a", "b"], "spc": [0.8, np.nan], "mae": [0.1, 0.3],
         }
     )  # fmt: skip
@@ -86,7 +87,7 @@ def test_progress_is_told_after_each_image(maps, masks):
 def test_predictions_do_not_depend_on_the_batch(count):
     features = np.random.default_rng(0).random((count, 5, 5, 3)).astype(np.float16)
     head = nn.Conv2d(3, 2, 3).eval()
-    maps = torch.stack(list(predict(head, features, torch.device("cpu"))))
+    maps = torch.stack(list(predict(head, FeatureArray(features), torch.device("cpu"))))
     expected = torch.stack(
         [head(torch.from_numpy(f).float().permute(2, 0, 1)[None])[0] for f in features]
     )

@@ -14,6 +14,7 @@ PUBLISHED = pd.DataFrame(
     ],
     columns=["table", "model", "pattern", "spc", "mae", "mae_scale"],
 ).assign(paper="islam2020", arch="vgg16", padding="zero", stimulus="photos", source="x")
+PUBLISHED = PUBLISHED.assign(blocks="all", kernel_size=3, layers=1, readout_padding=0)
 
 
 def image_scores(photographs=("a", "a", "b", "c"), seeds=(0, 1)):
@@ -32,7 +33,8 @@ def image_scores(photographs=("a", "a", "b", "c"), seeds=(0, 1)):
 
 def make_table(images):
     masks = {p: make_pattern(p, (24, 24)) for p in images.pattern.unique()}
-    scores = summarise_images(images, masks)
+    named = images.rename(columns={"backbone": "cell"})
+    scores = summarise_images(named, masks).rename(columns={"cell": "backbone"})
     scores["weights"] = scores.backbone.map({"trained": "imagenet", "random": "untrained"})
     scores["padding"] = "zero"
     architectures = {"trained": "vgg16", "random": "vgg16"}

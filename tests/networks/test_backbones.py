@@ -3,8 +3,11 @@ import torch
 from pydantic import ValidationError
 from torch.nn.functional import interpolate
 
-from posinfo.networks.backbones import BACKBONES, BackboneConfig, build_backbone
+from posinfo.networks.architectures import sketch_network
+from posinfo.networks.backbones import BackboneConfig, build_backbone
+from posinfo.networks.blocks import block_layers, trace_blocks
 from posinfo.networks.normalisation import normalise
+from posinfo.networks.padding import repad
 from posinfo.networks.weights import load_network
 
 
@@ -24,40 +27,41 @@ def test_vgg16_blocks_are_the_relu_outputs_before_pooling(generator):
         x = layer(x)
         if index in (3, 8, 15, 22, 29):
             outputs.append(interpolate(x, (7, 7), mode="bilinear", align_corners=True))
-    features = build_backbone(row(), 7, "imagenet")(shown)
+    features = build_backbone(row(), 64, 7, "imagenet")(shown)
     torch.testing.assert_close(features, torch.cat(outputs, 1).detach(), rtol=1e-4, atol=1e-5)
     assert features.shape == (2, 1472, 7, 7)
 
 
 def test_image_alone_is_resized(generator):
     shown = images(generator)
-    backbone = build_backbone(row("image", "none", "none"), 7, "none")
+    backbone = build_backbone(row("image", "none", "none"), 64, 7, "none")
     expected = interpolate(shown.float() / 255, (7, 7), mode="bilinear", align_corners=True)
     torch.testing.assert_close(backbone(shown), expected)
 
 
-@pytest.mark.parametrize("arch", BACKBONES)
+@pytest.mark.parametrize("arch", ["image", "vgg16", "resnet18", "mobilenet_v3_small"])
 def test_dry_run_gives_the_true_number_of_channels(arch, generator):
     config = row("image", "none", "none") if arch == "image" else row(arch)
-    features = build_backbone(config, 5, "imagenet")(images(generator))
-    assert features.shape[1] == config.feature_channels(64, 5)
+    features = build_backbone(config, 64, 5, "imagenet")(images(generator))
+    assert features.shape[1] == sum(config.block_channels(64).values())
 
 
 def test_released_block_sizes_without_padding():
-    blocks = build_backbone(row(padding="none"), 28, "imagenet").blocks.to("meta")
+    network = sketch_network("vgg16")
+    blocks = repad(trace_blocks(network, block_layers(network, "vgg16", "default", 224)), "none")
     maps = blocks(torch.empty(1, 3, 224, 224, device="meta"))
     assert [tuple(m.shape[-2:]) for m in maps.values()] == [(s, s) for s in (220, 106, 47, 17, 2)]
 
 
 def test_nothing_of_a_backbone_can_learn():
-    backbone = build_backbone(row(), 7, "imagenet")
+    backbone = build_backbone(row(), 64, 7, "imagenet")
     assert not any(parameter.requires_grad for parameter in backbone.parameters())
     assert not any(module.training for module in backbone.blocks.modules())
 
 
 def test_digest_follows_weights_padding_and_alignment():
     digests = [
-        build_backbone(config, size, kind).digest
+        build_backbone(config, 64, size, kind).digest
         for config, size, kind in [
             (row(), 7, "imagenet"),
             (row(seed=1), 7, "imagenet"),
@@ -67,14 +71,15 @@ def test_digest_follows_weights_padding_and_alignment():
         ]
     ]
     assert len(set(digests)) == 5
-    assert build_backbone(row(), 7, "imagenet").digest == digests[0]
+    assert build_backbone(row(), 64, 7, "imagenet").digest == digests[0]
 
 
 def test_too_small_images_are_refused():
     with pytest.raises(ValueError) as raised:
-        row(padding="none").feature_channels(128, 7)
-    assert str(raised.value).startswith(
+        row(padding="none").block_channels(128)
+    assert str(raised.value) == (
         "images of 128 px are too small for arch 'vgg16' with padding 'none': "
+        "the smallest image_size is 196 px"
     )
 
 
@@ -82,10 +87,14 @@ def test_too_small_images_are_refused():
     ("fields", "message"),
     [
         (
-            {"arch": "vgg61"},
-            "arch must be one of image, vgg16; got 'vgg61' (did you mean 'vgg16'?)",
+            {"arch": "vvgg16"},
+            "package.module:function; got 'vvgg16' (did you mean 'vgg16'?)",
         ),
-        ({"padding": "circle"}, "padding must be one of zero, none; got 'circle'"),
+        (
+            {"padding": "circle"},
+            "padding must be one of zero, none, reflect, replicate, circular, partial; "
+            "got 'circle'",
+        ),
         (
             {"arch": "image"},
             "arch 'image' has no layers: weights and padding must be none; got weights "

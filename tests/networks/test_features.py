@@ -4,10 +4,12 @@ import torch
 from torch import nn
 
 from posinfo.networks.backbones import Backbone, BackboneConfig, build_backbone
+from posinfo.networks.blocks import align
 from posinfo.networks.features import FeatureJob, batch_size, extract_features
 from posinfo.stimuli.image_set import ImageSet
 
 CPU = torch.device("cpu")
+COUNT = batch_size(CPU) + 3
 
 
 class Counted(nn.Module):
@@ -21,10 +23,10 @@ class Counted(nn.Module):
 
     def forward(self, images):
         self.seen += len(images)
-        return {"f1": self.layer(images)}
+        return {"f1": align(self.layer(images), 8)}
 
 
-def job(generator, count=batch_size(CPU) + 3, network=None):
+def job(generator, count=COUNT, network=None):
     images = torch.randint(0, 256, (count, 3, 16, 16), generator=generator, dtype=torch.uint8)
     backbone = Backbone(network or Counted(), 8, "imagenet")
     return FeatureJob(backbone, ImageSet.of(images), 4, CPU, torch.float32)
@@ -71,7 +73,7 @@ def test_key_follows_backbone_images_and_precision(generator):
         work.key,
         FeatureJob(work.backbone, other_images, 4, CPU, torch.float32).key,
         FeatureJob(work.backbone, work.images, 4, CPU, torch.bfloat16).key,
-        FeatureJob(build_backbone(row, 8, "none"), work.images, 3, CPU, torch.float32).key,
+        FeatureJob(build_backbone(row, 16, 8, "none"), work.images, 3, CPU, torch.float32).key,
         FeatureJob(work.backbone, work.images, 4, torch.device("cuda"), torch.float32).key,
     }
     assert len(keys) == 5

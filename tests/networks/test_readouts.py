@@ -5,8 +5,10 @@ from pydantic import ValidationError
 from torch import nn
 from torch.nn.functional import interpolate, mse_loss
 
+from posinfo.networks.feature_array import FeatureArray
+from posinfo.networks.readout_config import ReadoutConfig
 from posinfo.networks.readout_state import from_tensors, to_tensors
-from posinfo.networks.readouts import ReadoutConfig, Readouts, initial_seed, train_readouts
+from posinfo.networks.readouts import Readouts, initial_seed, train_readouts
 from posinfo.stimuli.patterns import make_pattern
 
 CPU = torch.device("cpu")
@@ -23,7 +25,8 @@ def targets():
 
 
 def train(features, targets, config, seeds=(0, 1), precision=torch.float32):
-    return train_readouts(features, targets, list(seeds), config, device=CPU, precision=precision)
+    array = FeatureArray(features)
+    return train_readouts(array, targets, list(seeds), config, device=CPU, precision=precision)
 
 
 @pytest.mark.parametrize("layers", [1, 2, 3])

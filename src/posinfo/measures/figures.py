@@ -14,7 +14,7 @@ def masks_figure(masks: Maps) -> Figure:
     """The ground-truth maps side by side."""
     figure, axes = _grid(1, len(masks))
     for axis, (pattern, mask) in zip(axes[0], masks.items(), strict=True):
-        _show_map(axis, mask)
+        _show_map(axis, mask, low=float(mask.min()))
         axis.set_title(_spoken(pattern), fontsize=9)
     return figure
 
@@ -47,7 +47,7 @@ def predicted_maps_figure(
     rows = {"ground truth": masks, **predictions}
     for row, (backbone, maps) in zip(axes[:, 1:], rows.items(), strict=True):
         for axis, pattern in zip(row, masks, strict=True):
-            _show_map(axis, maps[pattern])
+            _show_map(axis, maps[pattern], low=float(masks[pattern].min()))
         row[0].set_ylabel(_spoken(backbone), fontsize=9)
     for axis, pattern in zip(axes[0, 1:], masks, strict=True):
         axis.set_title(_spoken(pattern), fontsize=9)
@@ -60,7 +60,7 @@ def cell_figure(mask: Float[Tensor, "h w"], prediction: Float[Tensor, "h w"]) ->
     for axis, name, values in zip(
         axes[0], ("ground truth", "predicted"), (mask, prediction), strict=True
     ):
-        _show_map(axis, values)
+        _show_map(axis, values, low=float(mask.min()))
         axis.set_title(name, fontsize=9)
     return figure
 
@@ -75,8 +75,8 @@ def _grid(rows: int, columns: int) -> tuple[Figure, np.ndarray]:
     return figure, axes
 
 
-def _show_map(axis: Axes, values: Tensor) -> None:
-    axis.imshow(values.cpu().numpy(), vmin=0, vmax=1, cmap="viridis")
+def _show_map(axis: Axes, values: Tensor, low: float = 0, high: float = 1) -> None:
+    axis.imshow(values.cpu().numpy(), vmin=low, vmax=high, cmap="viridis")
 
 
 def _spoken(name: str) -> str:

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 
-import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from posinfo.measures.metrics import constant_floor, mean_absolute_error, spearman
+from posinfo.networks.feature_array import FeatureArray
 from posinfo.networks.upsampled_loss import upsample
 from posinfo.progress import OnProgress, silent
 
@@ -19,17 +19,17 @@ Head = tuple[str, int]
 
 
 def predict(
-    readouts: nn.Module, features: Float[np.ndarray, "n s s c"], device: torch.device
+    readouts: nn.Module, features: FeatureArray, device: torch.device
 ) -> Iterable[Float[Tensor, "k g g"]]:
     """The maps of every head, image after image, computed in float32 and returned on the CPU.
 
     Args:
         readouts: in evaluation mode on ``device``.
-        features: as they are cached.
+        features: shape (n, s, s, c), as they are cached.
         device: computes.
     """
     for start in range(0, len(features), BATCH_SIZE):
-        batch = torch.from_numpy(np.array(features[start : start + BATCH_SIZE])).to(device)
+        batch = torch.from_numpy(features[slice(start, start + BATCH_SIZE)]).to(device)
         with torch.inference_mode():
             maps = readouts(batch.float().permute(0, 3, 1, 2)).cpu()
         yield from maps
@@ -79,15 +79,15 @@ def summarise_images(images: pd.DataFrame, masks: dict[str, Float[Tensor, "h w"]
     """One row per cell and seed: means over images.
 
     Args:
-        images: what ``score_images`` returns, with a column ``backbone`` before the others.
+        images: what ``score_images`` returns, with a column ``cell`` before the others.
         masks: ground truth by pattern.
 
     Returns:
-        Columns ``backbone, pattern, stimulus, seed, spc, mae, mae_floor, skill, n_images,
+        Columns ``cell, pattern, stimulus, seed, spc, mae, mae_floor, skill, n_images,
         n_constant``. A constant prediction counts as SPC 0 and is counted in ``n_constant``;
         ``mae_floor`` is the MAE of the best constant and ``skill`` is 1 - MAE / floor.
     """
-    cells = images.groupby(["backbone", "pattern", "stimulus", "seed"], sort=False)
+    cells = images.groupby(["cell", "pattern", "stimulus", "seed"], sort=False)
     scores = cells.agg(
         spc=("spc", lambda spc: spc.fillna(0).mean()),
         mae=("mae", "mean"),

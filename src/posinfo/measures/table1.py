@@ -115,7 +115,11 @@ def table1_markdown(table: pd.DataFrame) -> str:
 
 def _beside_published(table: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
     """Trained networks meet the published row of their architecture and padding."""
-    theirs = published.drop_duplicates(["arch", "padding", "pattern", "stimulus"]).rename(
+    same_readout = published.query(
+        "table in ['Table 1', 'Table 4'] and blocks == 'all' and kernel_size == 3 and layers == 1"
+        " and readout_padding == 0"
+    )
+    theirs = same_readout.drop_duplicates(["arch", "padding", "pattern", "stimulus"]).rename(
         columns={"spc": "published_spc", "mae": "published_mae", "source": "published_source"}
     )
     theirs["published_table"] = theirs.paper + " " + theirs.table

@@ -1,31 +1,44 @@
 """Frozen networks whose feature maps are read (Islam et al., ICLR 2020, section 3.1)."""
 
 import hashlib
+from collections.abc import Callable
+from functools import lru_cache
 
 import torch
 from jaxtyping import Float, UInt8
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
-from torch import Tensor, nn
-from torch.nn.functional import interpolate
-from torchvision.models import get_model
-from torchvision.models.feature_extraction import create_feature_extractor
+from torch import Tensor, fx, nn
 
 from posinfo.choices import check
-from posinfo.networks.normalisation import normalise
+from posinfo.networks.architectures import IMAGE, check_arch, sketch_network
+from posinfo.networks.blocks import (
+    Blocks,
+    align,
+    align_blocks,
+    block_layers,
+    is_channels_last,
+    trace_blocks,
+)
+from posinfo.networks.normalisation import Colours, normalise
 from posinfo.networks.padding import PADDINGS, repad
-from posinfo.networks.weights import check_source, load_network
+from posinfo.networks.weights import check_source, load_network, own_colours
 
-IMAGE = "image"
+POSITIONS = ("kept", "none")
+LARGEST_IMAGE = 4096  # px; no size beyond it is proposed
 
 
 class BackboneConfig(BaseModel):
     """One row of the backbone table.
 
     Attributes:
-        arch: a key of ``BACKBONES``; ``image`` is no network at all: PosENet on the image alone.
-        weights: ``untrained``, ``imagenet``, ``hed-bsds500``, or the path of a ``.safetensors``
-            or ``.pth`` state dict; ``none`` for ``image``.
+        arch: ``image`` (no network at all: PosENet on the image alone), a classification network
+            of torchvision, or ``package.module:function`` that returns a network.
+        weights: ``untrained``, ``imagenet``, ``hed-bsds500``, ``as-built`` (what the user's own
+            function returns), or the path of a ``.safetensors`` or ``.pth`` state dict; ``none``
+            for ``image``.
         padding: a key of ``PADDINGS``; ``none`` for ``image``.
+        blocks: ``default``, ``paper`` or names of layers, see ``block_layers``.
+        positions: ``kept``, or ``none`` to zero the position embedding of a ViT.
         seed: of untrained weights.
     """
 
@@ -34,17 +47,24 @@ class BackboneConfig(BaseModel):
     arch: str
     weights: str
     padding: str
+    blocks: Blocks = "default"
+    positions: str = "kept"
     seed: int = Field(0, ge=0)
 
     @field_validator("arch")
     @classmethod
     def _known_arch(cls, arch: str) -> str:
-        return check("arch", arch, BACKBONES)
+        return check_arch(arch)
 
     @field_validator("padding")
     @classmethod
     def _known_padding(cls, padding: str) -> str:
         return check("padding", padding, PADDINGS)
+
+    @field_validator("positions")
+    @classmethod
+    def _known_positions(cls, positions: str) -> str:
+        return check("positions", positions, POSITIONS)
 
     @model_validator(mode="after")
     def _image_has_no_layers(self) -> "BackboneConfig":
@@ -60,22 +80,16 @@ class BackboneConfig(BaseModel):
         if self.arch != IMAGE:
             check_source(self.arch, self.weights)
 
-    def feature_channels(self, image_size: int, feature_size: int) -> int:
-        """Channels of all blocks together, found by a dry run.
+    def block_channels(self, image_size: int) -> dict[str, int]:
+        """Channels of each block by its name (f1, f2, ...), found by a dry run.
 
         Raises:
-            ValueError: the images are too small for the network.
+            ValueError: the images are too small for the network, the padding or the blocks do not
+                suit it, or it has no spatial feature map.
         """
-        with torch.device("meta"):
-            network = nn.Identity() if self.arch == IMAGE else get_model(self.arch).eval()
-            trunk = Backbone(_blocks_of(network, self), feature_size, "none")
-            try:
-                return trunk(torch.empty(1, 3, image_size, image_size, dtype=torch.uint8)).shape[1]
-            except RuntimeError as error:
-                raise ValueError(
-                    f"images of {image_size} px are too small for arch {self.arch!r} with padding "
-                    f"{self.padding!r}: {error}"
-                ) from error
+        return dict(
+            _block_channels(self.arch, self.blocks, self.padding, self.positions, image_size)
+        )
 
 
 class Backbone(nn.Module):
@@ -85,58 +99,144 @@ class Backbone(nn.Module):
         digest: changes whenever the weights, the blocks, the padding or the alignment do.
     """
 
-    def __init__(self, blocks: nn.Module, feature_size: int, normalisation: str) -> None:
+    def __init__(
+        self, blocks: nn.Module, feature_size: int, normalisation: str, own: Colours | None = None
+    ) -> None:
         super().__init__()
         self.blocks = blocks.eval().requires_grad_(False)
         self.feature_size = feature_size
         self.normalisation = normalisation
+        self.own = own
         self.digest = ""
 
     def forward(self, images: UInt8[Tensor, "n 3 h w"]) -> Float[Tensor, "n c s s"]:
         """Features of 8-bit RGB images, bilinearly resized as in the released code."""
         like = next(self.blocks.parameters(), torch.empty(0))
-        maps = self.blocks(
-            normalise(images, self.normalisation).to(like.dtype, memory_format=torch.channels_last)
-        )
-        size = (self.feature_size, self.feature_size)
-        aligned = [
-            interpolate(block, size, mode="bilinear", align_corners=True) for block in maps.values()
-        ]
-        return torch.cat(aligned, dim=1)
+        shown = normalise(images, self.normalisation, self.own)
+        maps = self.blocks(shown.to(like.dtype, memory_format=torch.channels_last))
+        return torch.cat(list(maps.values()), dim=1)
 
 
-def build_backbone(config: BackboneConfig, feature_size: int, normalisation: str) -> Backbone:
+def build_backbone(
+    config: BackboneConfig, image_size: int, feature_size: int, normalisation: str
+) -> Backbone:
     """The frozen network of a row.
 
     Args:
-        config: architecture, weights and padding.
+        config: architecture, weights, padding and blocks.
+        image_size: side in pixels of the images; default blocks may depend on it.
         feature_size: side in pixels to which every block's maps are resized.
         normalisation: a key of ``NORMALISATIONS``.
 
     Raises:
         FileNotFoundError, ValueError: the weights are missing or do not fit.
     """
-    network = (
-        nn.Identity()
-        if config.arch == IMAGE
-        else load_network(config.arch, config.weights, config.seed)
-    )
-    backbone = Backbone(_blocks_of(network, config), feature_size, normalisation)
-    layers = BACKBONES[config.arch]
-    settings = f"{config.arch} {layers} {config.padding} {feature_size} {normalisation}"
+    if config.arch == IMAGE:
+        layers, own = [IMAGE], None
+        blocks = _ImageAlone(feature_size)
+    else:
+        sketch = sketch_network(config.arch)
+        layers = block_layers(sketch, config.arch, config.blocks, image_size)
+        needed = trace_blocks(sketch, layers).state_dict().keys()
+        network = load_network(config.arch, config.weights, config.seed, needed)
+        blocks = _aligned(
+            network, layers, config.arch, config.padding, config.positions, feature_size
+        )
+        own = own_colours(config.arch, config.weights)
+    backbone = Backbone(blocks, feature_size, normalisation, own)
+    settings = f"{config.arch} {layers} {config.padding} {feature_size} {normalisation} {own}"
     backbone.digest = _digest(backbone, settings)
     return backbone
 
 
-def _blocks_of(network: nn.Module, config: BackboneConfig) -> nn.Module:
-    if config.arch == IMAGE:
-        return _ImageAlone()
-    return create_feature_extractor(repad(network, config.padding), BACKBONES[config.arch])
+@lru_cache(maxsize=256)
+def _block_channels(
+    arch: str, blocks: Blocks, padding: str, positions: str, image_size: int
+) -> tuple[tuple[str, int], ...]:
+    if arch == IMAGE:
+        return ((IMAGE, 3),)
+    network = sketch_network(arch)
+    layers = block_layers(network, arch, blocks, image_size)
+    trunk = fx.Interpreter(_aligned(network, layers, arch, padding, positions, feature_size=2))
+    trunk.extra_traceback = False
+
+    def channels(size: int) -> tuple[tuple[str, int], ...]:
+        maps = trunk.run(torch.empty(1, 3, size, size, device="meta"))
+        return tuple((name, block.shape[1]) for name, block in maps.items())
+
+    def legal(size: int) -> bool:
+        try:
+            return bool(channels(size))
+        except (RuntimeError, AssertionError):
+            return False
+
+    try:
+        return channels(image_size)
+    except (RuntimeError, AssertionError) as error:
+        larger = next((size for size in _doubled(image_size) if legal(size)), None)
+        if larger is None:
+            raise ValueError(
+                f"arch {arch!r} with padding {padding!r} cannot take images of "
+                f"{image_size} px, nor larger ones: {error}"
+            ) from error
+        smallest = _smallest(legal, larger // 2, larger)
+        raise ValueError(
+            f"images of {image_size} px are too small for arch {arch!r} with padding "
+            f"{padding!r}: the smallest image_size is {smallest} px"
+        ) from error
+
+
+def _doubled(size: int) -> list[int]:
+    sizes = []
+    while (size := 2 * size) <= LARGEST_IMAGE:
+        sizes.append(size)
+    return sizes
+
+
+def _smallest(legal: Callable[[int], bool], illegal_size: int, legal_size: int) -> int:
+    while legal_size - illegal_size > 1:
+        middle = (illegal_size + legal_size) // 2
+        if legal(middle):
+            legal_size = middle
+        else:
+            illegal_size = middle
+    return legal_size
+
+
+def _aligned(
+    network: nn.Module,
+    layers: list[str],
+    arch: str,
+    padding: str,
+    positions: str,
+    feature_size: int,
+) -> fx.GraphModule:
+    if positions == "none":
+        _zero_positions(network)
+    blocks = repad(trace_blocks(network, layers), padding)
+    assert isinstance(blocks, fx.GraphModule)
+    return align_blocks(blocks, feature_size, channels_last=is_channels_last(arch))
+
+
+def _zero_positions(network: nn.Module) -> None:
+    found = [
+        parameter
+        for name, parameter in network.named_parameters()
+        if name.endswith("pos_embedding")
+    ]
+    if not found:
+        raise ValueError("positions: none - this network has no position embedding to remove")
+    for parameter in found:
+        parameter.data.zero_()
 
 
 class _ImageAlone(nn.Module):
+    def __init__(self, feature_size: int) -> None:
+        super().__init__()
+        self.feature_size = feature_size
+
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        return {IMAGE: images}
+        return {IMAGE: align(images, self.feature_size)}
 
 
 def _digest(backbone: Backbone, settings: str) -> str:
@@ -145,16 +245,3 @@ def _digest(backbone: Backbone, settings: str) -> str:
         digest.update(name.encode())
         digest.update(tensor.contiguous().numpy().data)
     return digest.hexdigest()[:16]
-
-
-# Architecture: {layer: block}, low to high. VGG: the ReLU outputs before each pooling layer.
-BACKBONES: dict[str, dict[str, str]] = {
-    IMAGE: {},
-    "vgg16": {
-        "features.3": "f1",
-        "features.8": "f2",
-        "features.15": "f3",
-        "features.22": "f4",
-        "features.29": "f5",
-    },
-}

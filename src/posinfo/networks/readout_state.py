@@ -8,7 +8,8 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from posinfo.networks.readouts import ReadoutConfig, Readouts
+from posinfo.networks.readout_config import ReadoutConfig
+from posinfo.networks.readouts import Readouts
 
 HISTORY, SETTINGS = "loss_history", "settings_digest"
 

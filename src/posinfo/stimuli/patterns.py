@@ -23,22 +23,25 @@ CONTROL_SEED = 20200427
 Size = tuple[int, int]
 
 
-def make_pattern(name: str, size: Size) -> Float[Tensor, "h w"]:
+def make_pattern(name: str, size: Size, stripes: str = "unit") -> Float[Tensor, "h w"]:
     """One ground-truth map by name.
 
     Args:
         name: a key of ``PATTERNS``.
         size: height and width in pixels, each at least 2.
+        stripes: a key of ``STRIPES``: the range of the striped patterns.
 
     Returns:
-        The map in [0, 1].
+        The map in [0, 1], or in [-1, 1].
 
     Raises:
         ValueError: an unknown name, or a side shorter than 2 pixels.
     """
     if min(size) < 2:
         raise ValueError(f"a pattern needs at least 2x2 pixels; got {size[0]}x{size[1]}")
-    return pick("pattern", name, PATTERNS)(size)
+    low, high = pick("stripes", stripes, STRIPES)
+    values = pick("pattern", name, PATTERNS)(size)
+    return values * (high - low) + low if name in STRIPED else values
 
 
 def horizontal(size: Size) -> Float[Tensor, "h w"]:
@@ -95,6 +98,11 @@ def _stripes(side: int) -> Float[Tensor, " side"]:
 def _min_max(values: Tensor) -> Tensor:
     return (values - values.min()) / (values.max() - values.min())
 
+
+STRIPED = ("horizontal_stripes", "vertical_stripes")
+
+# As the released masks are, and as the floors of the published table imply.
+STRIPES: dict[str, tuple[float, float]] = {"unit": (0, 1), "signed": (-1, 1)}
 
 PATTERNS: dict[str, Callable[[Size], Tensor]] = {
     "horizontal": horizontal,

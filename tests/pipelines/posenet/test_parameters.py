@@ -24,8 +24,9 @@ def changed(**changes):
 def test_base_configuration_is_valid_and_complete():
     parameters = PosenetParameters.model_validate(BASE)
     assert list(parameters.rows) == ["posenet", "vgg16", "vgg16_unpadded", "vgg16_untrained"]
-    assert len(parameters.heads) == 6 * 3
-    assert parameters.heads[:4] == [
+    heads = parameters.cells[0].heads
+    assert len(heads) == 6 * 3
+    assert heads[:4] == [
         ("horizontal", 0), ("horizontal", 1), ("horizontal", 2), ("vertical", 0),
     ]  # fmt: skip
 
@@ -45,11 +46,13 @@ def test_only_selects_rows_and_spares_the_others_their_weights():
             {"normalisation": "imagnet"},
             "normalisation must be one of imagenet, none; got 'imagnet'",
         ),
-        ({"backbones__vgg16__arch": "vgg"}, "arch must be one of image, vgg16; got 'vgg'"),
+        ({"backbones__vgg16__arch": "vgg"}, "package.module:function; got 'vgg'"),
         ({"backbones__vgg16__weights": "hed"}, "weights must be one of untrained, imagenet"),
         ({"backbones__vgg16__weights": "absent.pth"}, "weights: there is no file absent.pth"),
         ({"backbones__a/b": BASE["backbones"]["posenet"]}, "String should match pattern"),
         ({"only": ["vgg"]}, "only must be one of posenet, vgg16, vgg16_unpadded, vgg16_untrained"),
+        ({"stripes": "both"}, "stripes must be one of unit, signed; got 'both'"),
+        ({"readout__head": "ridge"}, "head 'ridge' is solved, not trained from a seed"),
         ({"feature_size": 225}, "feature_size 225 must be at most image_size 224"),
         ({"feature_size": 2}, "leave 0 of 2 px; at least 2 are needed"),
         (

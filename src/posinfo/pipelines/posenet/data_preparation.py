@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 def make_masks(posenet: PosenetParameters) -> tuple[dict[str, Tensor], Figure]:
     """The ground truth of each pattern, and a picture of it."""
     size = (posenet.image_size, posenet.image_size)
-    masks = {pattern: make_pattern(pattern, size) for pattern in posenet.patterns}
+    masks = {pattern: make_pattern(pattern, size, posenet.stripes) for pattern in posenet.patterns}
     return masks, masks_figure(masks)
 
 

@@ -1,6 +1,6 @@
 """The `posenet` section of the configuration."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import (
     BaseModel,
@@ -14,8 +14,9 @@ from pydantic import (
 from posinfo.choices import check
 from posinfo.networks.backbones import BackboneConfig
 from posinfo.networks.normalisation import NORMALISATIONS
-from posinfo.networks.readouts import ReadoutConfig
-from posinfo.stimuli.patterns import PATTERNS
+from posinfo.networks.readout_config import ReadoutConfig
+from posinfo.pipelines.posenet.cells import Cell
+from posinfo.stimuli.patterns import PATTERNS, STRIPES
 
 LABEL = r"^[A-Za-z0-9][\w.+-]*$"
 
@@ -29,6 +30,7 @@ class PosenetParameters(BaseModel):
         normalisation: of the images, a key of ``NORMALISATIONS``.
         backbones: rows of the table by label, which names files: letters, digits, ``. _ + -``.
         patterns: keys of ``PATTERNS``.
+        stripes: range of the striped patterns, a key of ``STRIPES``.
         readout: the head and its training.
         seeds: of the readouts' initial weights.
         only: labels of the backbones to run; empty: all.
@@ -43,6 +45,7 @@ class PosenetParameters(BaseModel):
         min_length=1
     )
     patterns: tuple[str, ...] = Field(min_length=1)
+    stripes: str
     readout: ReadoutConfig
     seeds: tuple[int, ...] = Field(min_length=1)
     only: tuple[str, ...]
@@ -56,19 +59,26 @@ class PosenetParameters(BaseModel):
             if not self.only or label in self.only
         }
 
-    def feature_settings(self, label: str) -> dict[str, object]:
-        """All that the features of a row depend on, but for the images."""
-        fields = {"image_size", "feature_size", "normalisation"}
-        return {**self.backbones[label].model_dump(), **self.model_dump(include=fields)}
-
-    def readout_settings(self, features: str) -> dict[str, object]:
-        """All that trained readouts depend on, given the key of their train features."""
-        return {"features": features, "heads": self.heads, **self.readout.model_dump()}
-
     @property
-    def heads(self) -> list[tuple[str, int]]:
-        """Pattern and seed of each readout of a backbone, in the order in which they are kept."""
-        return [(pattern, seed) for pattern in self.patterns for seed in self.seeds]
+    def cells(self) -> list[Cell]:
+        """The selected backbones with all of their blocks: Table 1."""
+        return [self.cell(label, row, label=label) for label, row in self.rows.items()]
+
+    def cell(self, backbone: str, row: BackboneConfig, **settings: Any) -> Cell:
+        """A cell with the settings of Table 1, but for those that are given."""
+        shared = {
+            "features": backbone,
+            "blocks": (),
+            "readout": self.readout,
+            "patterns": self.patterns,
+            "seeds": self.seeds,
+            "image_size": self.image_size,
+            "feature_size": self.feature_size,
+            "normalisation": self.normalisation,
+            "stripes": self.stripes,
+            "tables": ("1",),
+        }
+        return Cell(backbone=backbone, row=row, **(shared | settings))
 
     @field_validator("normalisation")
     @classmethod
@@ -80,6 +90,11 @@ class PosenetParameters(BaseModel):
     def _known_patterns(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(check("pattern", pattern, PATTERNS) for pattern in patterns)
 
+    @field_validator("stripes")
+    @classmethod
+    def _known_stripes(cls, stripes: str) -> str:
+        return check("stripes", stripes, STRIPES)
+
     @field_validator("patterns", "seeds", "only")
     @classmethod
     def _no_repeats(cls, values: tuple) -> tuple:
@@ -90,15 +105,8 @@ class PosenetParameters(BaseModel):
 
     @model_validator(mode="after")
     def _fits_together(self) -> "PosenetParameters":
-        if self.feature_size > self.image_size:
-            raise ValueError(
-                f"feature_size {self.feature_size} must be at most image_size {self.image_size}: "
-                "no block is larger than the image"
-            )
-        self.readout.grid(self.feature_size)
         for label in self.only:
             check("only", label, self.backbones)
-        for row in self.rows.values():
-            row.feature_channels(self.image_size, self.feature_size)
-            row.check_weights()
+        for cell in self.cells:
+            cell.check()
         return self

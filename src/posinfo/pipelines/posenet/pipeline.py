@@ -63,6 +63,7 @@ def _modeling() -> list[Node]:
                 "params:precision",
                 "posenet_features",
                 "posenet_masks",
+                "posenet_train_photos",
                 "array_cache",
             ],
             "posenet_readouts",

@@ -6,55 +6,69 @@ from typing import TypedDict
 import pandas as pd
 from torch import Tensor
 
+from posinfo.array_cache import ArrayCache
+from posinfo.networks.feature_array import FeatureArray
 from posinfo.networks.readout_state import from_tensors
 from posinfo.networks.readouts import Readouts
-from posinfo.pipelines.posenet.parameters import PosenetParameters
+from posinfo.pipelines.posenet.cells import Cell
 from posinfo.stimuli.photos import images_key
 
 AGAIN = "run the stage `modeling`, or the whole pipeline, again"
 
 
-class RowFeatures(TypedDict):
-    """Where the features of one backbone are: a key of the array cache per set of images."""
+class StoredFeatures(TypedDict):
+    """Where features are: a key of the array cache per set of images, and their blocks."""
 
     settings: dict[str, object]
     keys: dict[str, str]
+    channels: dict[str, int]
 
 
-Features = dict[str, RowFeatures]
+Features = dict[str, StoredFeatures]
 StoredReadouts = Mapping[str, Callable[[], dict[str, Tensor]]]
 
 
-def feature_keys(features: Features, label: str, posenet: PosenetParameters) -> dict[str, str]:
-    """Keys of the features of a backbone by set of images.
+def stored_features(features: Features, cell: Cell) -> StoredFeatures:
+    """Where the features of a cell are.
 
     Raises:
         ValueError: they are missing, or of another backbone, size or normalisation.
     """
-    stored = features.get(label)
-    if stored is None or stored["settings"] != posenet.feature_settings(label):
-        raise ValueError(f"there are no features of {label!r} with these settings: {AGAIN}")
-    return stored["keys"]
+    stored = features.get(cell.features)
+    if stored is None or stored["settings"] != cell.feature_settings:
+        raise ValueError(f"there are no features of {cell.features!r} with these settings: {AGAIN}")
+    return stored
 
 
-def check_photographs(keys: dict[str, str], photos: pd.DataFrame, image_size: int) -> None:
+def open_features(
+    stored: StoredFeatures, images: str, cell: Cell, array_cache: ArrayCache
+) -> FeatureArray:
+    """The features that a cell reads, of one set of images."""
+    array = array_cache.open(stored["keys"][images])
+    return FeatureArray(array, stored["channels"], cell.blocks)
+
+
+def check_photographs(
+    stored: StoredFeatures, images: str, photos: pd.DataFrame, image_size: int
+) -> None:
     """Whether features are those of these photographs.
 
     Raises:
         ValueError: the photographs have changed since.
     """
-    if images_key(photos, image_size) not in keys["photos"]:
-        raise ValueError(f"the test photographs are not those that features were made of: {AGAIN}")
+    if images_key(photos, image_size) not in stored["keys"][images]:
+        raise ValueError(f"the {images} images are not those that features were made of: {AGAIN}")
 
 
 def trained_readouts(
-    readouts: StoredReadouts, label: str, keys: dict[str, str], posenet: PosenetParameters
+    readouts: StoredReadouts, cell: Cell, stored: StoredFeatures
 ) -> tuple[Readouts, Tensor]:
-    """The readouts of a backbone and the loss of each epoch.
+    """The readouts of a cell and the loss of each epoch.
 
     Raises:
         ValueError: they are missing, or were trained with other settings.
     """
-    if label not in readouts:
-        raise ValueError(f"there are no trained readouts of {label!r}: {AGAIN}")
-    return from_tensors(readouts[label](), posenet.readout, posenet.readout_settings(keys["train"]))
+    if cell.label not in readouts:
+        raise ValueError(f"there are no trained readouts of {cell.label!r}: {AGAIN}")
+    settings = cell.readout_settings(stored["keys"]["train"])
+    return from_tensors(readouts[cell.label](), cell.readout, settings)

@@ -1,0 +1,56 @@
+"""Some of the blocks of cached features, read from disk without the others."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from jaxtyping import Float
+
+
+class FeatureArray:
+    """Cached features with a choice of their blocks.
+
+    Args:
+        features: memory-mapped, shape (n, s, s, c).
+        channels: of each block by name, in the order in which they are concatenated.
+        blocks: names of the blocks to read; empty: all.
+
+    Raises:
+        ValueError: an unknown block.
+    """
+
+    def __init__(
+        self,
+        features: Float[np.ndarray, "n s s c"],
+        channels: Mapping[str, int] | None = None,
+        blocks: Sequence[str] = (),
+    ) -> None:
+        self._features = features
+        self._slices = [slice(None)]
+        width = features.shape[3]
+        if blocks:
+            ranges = block_ranges(channels or {}, blocks)
+            self._slices = [slice(start, stop) for start, stop in ranges]
+            width = sum(stop - start for start, stop in ranges)
+        self.shape = (*features.shape[:3], width)
+
+    def __len__(self) -> int:
+        """The number of images."""
+        return len(self._features)
+
+    def __getitem__(self, images: np.ndarray | slice) -> Float[np.ndarray, "b s s c"]:
+        """Features of some images, in memory."""
+        parts = [self._features[..., part][images] for part in self._slices]
+        return np.array(parts[0]) if len(parts) == 1 else np.concatenate(parts, axis=3)
+
+
+def block_ranges(channels: Mapping[str, int], blocks: Sequence[str]) -> list[tuple[int, int]]:
+    """First and last channel (exclusive) of each named block.
+
+    Raises:
+        ValueError: an unknown block.
+    """
+    ends = dict(zip(channels, np.cumsum(list(channels.values())).tolist(), strict=True))
+    for block in blocks:
+        if block not in ends:
+            raise ValueError(f"blocks must be among {', '.join(ends)}; got {block!r}")
+    return [(ends[block] - channels[block], ends[block]) for block in blocks]

@@ -1,0 +1,174 @@
+"""The exact linear readout: ridge regression from streamed normal equations.
+
+Beyond the papers: SGD finds a readout that depends on its step size and on how long it runs; this
+one is the best linear readout there is, up to a penalty that held-out photographs choose. Its
+target is averaged to the grid of the readout, and its loss is taken there, not at full resolution.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d
+
+from posinfo.networks.feature_array import FeatureArray
+from posinfo.networks.readout_config import ReadoutConfig
+from posinfo.networks.readouts import Readouts
+from posinfo.progress import OnProgress, silent
+
+BATCH_SIZE = 32
+HOLD_OUT_SEED = 0
+GIB = 2**30
+MATRICES = 4  # of the fit and of the held-out images, their standardised form and its factor
+
+
+def fit_ridge(
+    features: FeatureArray,
+    targets: Float[Tensor, "k h w"],
+    photographs: Sequence[str],
+    config: ReadoutConfig,
+    *,
+    seed: int,
+    device: torch.device,
+    on_progress: OnProgress = silent,
+) -> tuple[Readouts, Float[Tensor, "p k"]]:
+    """The linear readout of each target with the least squared error plus penalty.
+
+    Features are standardised, so that a penalty means the same for every channel.
+
+    Args:
+        features: of the train images, shape (n, s, s, c).
+        targets: ground-truth maps at full resolution.
+        photographs: which photograph each image shows: whole ones are held out.
+        config: kernel size, penalties and limits.
+        seed: of the sampled positions, which only kernels larger than 1 have.
+        device: computes; the equations are solved in float64, on the CPU where it is MPS.
+        on_progress: called with the number of images done.
+
+    Returns:
+        The readouts in evaluation mode, and the mean squared error on the held-out images for
+        each penalty and target.
+
+    Raises:
+        ValueError: the normal equations exceed the memory limit.
+    """
+    device = torch.device("cpu") if device.type == "mps" else device
+    channels, kernel = features.shape[3], config.kernel_size
+    _require_memory(channels, config)
+    held_out = _held_out(photographs, config.ridge.held_out)
+    equations = {held: _Equations(channels * kernel**2, len(targets), device) for held in (0, 1)}
+    for rows, images in _samples(features, targets, config, seed, device):
+        for held in (0, 1):
+            chosen = held_out[images] == bool(held)
+            equations[held].add(*(part[chosen].flatten(0, 1) for part in rows))
+        on_progress(len(images))
+    fit, held = equations[0], equations[1]
+    solutions = fit.solve(config.ridge.penalties)
+    errors = torch.stack([held.mean_squared_error(solution) for solution in solutions])
+    fit.include(held)
+    del held, equations
+    best = errors.argmin(0).tolist()
+    weights = torch.empty_like(solutions[0])
+    wanted = sorted(set(best))
+    again = fit.solve([config.ridge.penalties[index] for index in wanted])
+    for target, index in enumerate(best):
+        weights[:, target] = again[wanted.index(index)][:, target]
+    readouts = Readouts(channels, [0] * len(targets), config)
+    convolution = readouts.convolutions[0]
+    kernels = weights[:-1].T.reshape(len(targets), channels, kernel, kernel)
+    convolution.weight.data.copy_(kernels)  # type: ignore[union-attr, operator]
+    convolution.bias.data.copy_(weights[-1])  # type: ignore[union-attr, operator]
+    return readouts.eval(), errors.cpu()
+
+
+class _Equations:
+    """Sums over rows from which a ridge regression is solved: inputs (and 1) and targets."""
+
+    def __init__(self, inputs: int, targets: int, device: torch.device) -> None:
+        options = {"dtype": torch.float64, "device": device}
+        self.gram = torch.zeros(inputs + 1, inputs + 1, **options)
+        self.cross = torch.zeros(inputs + 1, targets, **options)
+        self.energy = torch.zeros(targets, **options)
+
+    def add(self, x: Float[Tensor, "r d"], y: Float[Tensor, "r k"]) -> None:
+        x = torch.nn.functional.pad(x, (0, 1), value=1.0)
+        self.gram += x.T @ x
+        self.cross += x.T @ y
+        self.energy += y.square().sum(0)
+
+    def include(self, other: "_Equations") -> None:
+        self.gram += other.gram
+        self.cross += other.cross
+        self.energy += other.energy
+
+    def solve(self, penalties: Sequence[float]) -> list[Float[Tensor, "d+1 k"]]:
+        """Weights and intercept of every target for each penalty."""
+        count = self.gram[-1, -1]
+        mean, mean_target = self.gram[:-1, -1] / count, self.cross[-1] / count
+        correlation = self.gram[:-1, :-1] / count
+        correlation.addr_(mean, mean, alpha=-1)
+        sd = correlation.diagonal().clamp(min=0).sqrt()
+        sd = sd.where(sd > 1e-6 * mean.abs().clamp(min=1e-6), torch.inf)  # a constant says nothing
+        correlation.div_(sd).div_(sd[:, None])
+        moments = (self.cross[:-1] / count - torch.outer(mean, mean_target)) / sd[:, None]
+        solutions, before = [], 0.0
+        for penalty in penalties:
+            correlation.diagonal().add_(penalty - before)
+            before = penalty
+            factor = torch.linalg.cholesky(correlation)
+            weights = torch.cholesky_solve(moments, factor) / sd[:, None]
+            solutions.append(torch.cat([weights, (mean_target - mean @ weights)[None]]))
+        return solutions
+
+    def mean_squared_error(self, solution: Float[Tensor, "d+1 k"]) -> Float[Tensor, " k"]:
+        quadratic = (solution * (self.gram @ solution - 2 * self.cross)).sum(0)
+        return (quadratic + self.energy) / self.gram[-1, -1]
+
+
+def _samples(
+    features: FeatureArray,
+    targets: Tensor,
+    config: ReadoutConfig,
+    seed: int,
+    device: torch.device,
+) -> Iterator[tuple[tuple[Tensor, Tensor], Tensor]]:
+    """Inputs (b, p, d) and targets (b, p, k) at p positions, and the indices of the b images."""
+    kernel, grid = config.kernel_size, config.grid(features.shape[1])
+    small = adaptive_avg_pool2d(targets.float(), grid).flatten(1).T.to(device)
+    generator = torch.Generator().manual_seed(seed)
+    for start in range(0, len(features), BATCH_SIZE):
+        images = torch.arange(start, min(start + BATCH_SIZE, len(features)))
+        batch = torch.from_numpy(features[images.numpy()]).to(device).float()
+        windows = batch.unfold(1, kernel, 1).unfold(2, kernel, 1)  # (b, g, g, c, k, k), a view
+        if kernel == 1 or config.ridge.positions >= grid**2:
+            places = torch.arange(grid**2).expand(len(images), -1)
+        else:
+            scores = torch.rand(len(images), grid**2, generator=generator)
+            places = scores.topk(config.ridge.positions).indices
+        rows = torch.arange(len(images))[:, None]
+        chosen = windows[rows, places // grid, places % grid].flatten(2)
+        yield (chosen, small[places.to(device)]), images
+
+
+def _held_out(photographs: Sequence[str], share: float) -> Tensor:
+    """Which images are held out: those of some photographs, or the last ones of a single one."""
+    names = sorted(set(photographs))
+    generator = torch.Generator().manual_seed(HOLD_OUT_SEED)
+    if len(names) == 1:
+        count = len(photographs)
+        return torch.arange(count) >= count - max(1, round(share * count))
+    order = torch.randperm(len(names), generator=generator).tolist()
+    chosen = {names[index] for index in order[: min(len(names) - 1, math.ceil(share * len(names)))]}
+    return torch.tensor([photograph in chosen for photograph in photographs])
+
+
+def _require_memory(channels: int, config: ReadoutConfig) -> None:
+    needed = MATRICES * 8 * (channels * config.kernel_size**2) ** 2 / GIB
+    if needed > config.ridge.memory_gib:
+        raise ValueError(
+            f"a ridge readout of {channels} channels with kernel_size {config.kernel_size} needs "
+            f"{needed:.1f} GiB for its normal equations; readout.ridge.memory_gib is "
+            f"{config.ridge.memory_gib:g}: use fewer blocks, a smaller kernel, or raise the limit"
+        )
