@@ -13,24 +13,31 @@ from rich import get_console
 
 from posinfo.choices import check
 from posinfo.pipelines import tracking
+from posinfo.pipelines.posenet_ablations.parameters import check_parameters
 
 REPORTING = "08_reporting"
 
 
 class ParameterHooks:
-    """Kedro accepts any top-level key of the parameters; a misspelt one would be ignored."""
+    """What Kedro's check of single parameters cannot see, before any node runs."""
 
     @hook_impl(tryfirst=True)
-    def before_pipeline_run(self, catalog: CatalogProtocol) -> None:
-        """Raises ``ValueError`` for a top-level parameter that no registered pipeline reads."""
+    def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+        """Raises ``ValueError`` for a top-level parameter that no pipeline reads, or a bad cell.
+
+        Kedro accepts any top-level key; a misspelt one would be ignored.
+        """
         known = {
             name.removeprefix("params:").partition(".")[0]
             for pipeline in pipelines.values()
             for name in pipeline.inputs()
             if name.startswith("params:")
         }
-        for name in catalog.load("parameters"):
+        parameters = catalog.load("parameters")
+        for name in parameters:
             check("parameter", name, sorted(known))
+        if "params:posenet_ablations" in pipeline.inputs():
+            check_parameters(parameters)
 
 
 class TrackingHooks:

@@ -12,20 +12,20 @@ PIXELS_PER_INCH = 110
 
 def masks_figure(masks: Maps) -> Figure:
     """The ground-truth maps side by side."""
-    figure, axes = _grid(1, len(masks))
+    figure, axes = grid_of_axes(1, len(masks))
     for axis, (pattern, mask) in zip(axes[0], masks.items(), strict=True):
-        _show_map(axis, mask, low=float(mask.min()))
-        axis.set_title(_spoken(pattern), fontsize=9)
+        show_map(axis, mask, low=float(mask.min()))
+        axis.set_title(spoken(pattern), fontsize=9)
     return figure
 
 
 def images_figure(rows: dict[str, list[UInt8[np.ndarray, "3 h w"]]]) -> Figure:
     """Rows of images, each with its name."""
-    figure, axes = _grid(len(rows), max(map(len, rows.values())))
+    figure, axes = grid_of_axes(len(rows), max(map(len, rows.values())))
     for row, (name, images) in zip(axes, rows.items(), strict=True):
         for axis, image in zip(row, images, strict=False):
             axis.imshow(image.transpose(1, 2, 0))
-        row[0].set_ylabel(_spoken(name), fontsize=9)
+        row[0].set_ylabel(spoken(name), fontsize=9)
     return figure
 
 
@@ -39,7 +39,7 @@ def predicted_maps_figure(
         masks: ground truth by pattern: the columns.
         predictions: maps by backbone and pattern: the rows.
     """
-    figure, axes = _grid(len(predictions) + 1, len(masks) + 1)
+    figure, axes = grid_of_axes(len(predictions) + 1, len(masks) + 1)
     axes[0, 0].imshow(image.transpose(1, 2, 0))
     axes[0, 0].set_title("image", fontsize=9)
     for axis in axes[1:, 0]:
@@ -47,25 +47,26 @@ def predicted_maps_figure(
     rows = {"ground truth": masks, **predictions}
     for row, (backbone, maps) in zip(axes[:, 1:], rows.items(), strict=True):
         for axis, pattern in zip(row, masks, strict=True):
-            _show_map(axis, maps[pattern], low=float(masks[pattern].min()))
-        row[0].set_ylabel(_spoken(backbone), fontsize=9)
+            show_map(axis, maps[pattern], low=float(masks[pattern].min()))
+        row[0].set_ylabel(spoken(backbone), fontsize=9)
     for axis, pattern in zip(axes[0, 1:], masks, strict=True):
-        axis.set_title(_spoken(pattern), fontsize=9)
+        axis.set_title(spoken(pattern), fontsize=9)
     return figure
 
 
 def cell_figure(mask: Float[Tensor, "h w"], prediction: Float[Tensor, "h w"]) -> Figure:
     """The ground truth of one cell beside its predicted map."""
-    figure, axes = _grid(1, 2)
+    figure, axes = grid_of_axes(1, 2)
     for axis, name, values in zip(
         axes[0], ("ground truth", "predicted"), (mask, prediction), strict=True
     ):
-        _show_map(axis, values, low=float(mask.min()))
+        show_map(axis, values, low=float(mask.min()))
         axis.set_title(name, fontsize=9)
     return figure
 
 
-def _grid(rows: int, columns: int) -> tuple[Figure, np.ndarray]:
+def grid_of_axes(rows: int, columns: int) -> tuple[Figure, np.ndarray]:
+    """An empty figure and its axes, shape (rows, columns), without ticks."""
     figure = Figure(
         figsize=(1.45 * columns + 0.4, 1.45 * rows + 0.3), dpi=PIXELS_PER_INCH, layout="constrained"
     )
@@ -75,9 +76,11 @@ def _grid(rows: int, columns: int) -> tuple[Figure, np.ndarray]:
     return figure, axes
 
 
-def _show_map(axis: Axes, values: Tensor, low: float = 0, high: float = 1) -> None:
+def show_map(axis: Axes, values: Tensor, low: float = 0, high: float = 1) -> None:
+    """A map between two colours."""
     axis.imshow(values.cpu().numpy(), vmin=low, vmax=high, cmap="viridis")
 
 
-def _spoken(name: str) -> str:
+def spoken(name: str) -> str:
+    """A label as a reader wants it."""
     return name.replace("_", " ")

@@ -1,0 +1,117 @@
+"""Tables 1 to 4 of Islam et al. (ICLR 2020) from cells of any kind, their numbers beside ours."""
+
+import numpy as np
+import pandas as pd
+
+SETTINGS = [
+    "backbone", "weights", "padding", "blocks", "kernel_size", "layers", "hidden_width",
+    "readout_padding", "head", "normalisation",
+]  # fmt: skip
+JOINED = [
+    "table", "arch", "padding", "blocks", "kernel_size", "layers", "readout_padding", "pattern",
+    "stimulus",
+]  # fmt: skip
+SPOKEN = {"horizontal": "H", "vertical": "V", "gaussian": "G",
+          "horizontal_stripes": "HS", "vertical_stripes": "VS"}  # fmt: skip
+FLOOR_TOLERANCE = 0.002
+
+
+def ablation_tables(
+    scores: pd.DataFrame,
+    published: pd.DataFrame,
+    architectures: dict[str, str],
+    *,
+    signed: bool = False,
+) -> pd.DataFrame:
+    """Mean and sd over seeds of each cell, beside the published number and what differs.
+
+    Args:
+        scores: one row per table, cell, pattern, stimulus and seed.
+        published: the published numbers; see docs/papers/published.csv.
+        architectures: of each backbone label.
+        signed: whether our stripes span [-1, 1], as the published ones do.
+
+    Returns:
+        A row per table, cell, pattern and stimulus. ``n_seeds`` counts the readouts' and the
+        backbones' seeds together. ``differs`` says why ours and theirs cannot be compared as they
+        stand; published numbers stand only beside trained networks.
+    """
+    keys = ["table", *SETTINGS, "pattern", "stimulus"]
+    table = (
+        scores.groupby(keys, sort=False)
+        .agg(
+            spc=("spc", "mean"),
+            spc_sd=("spc", "std"),
+            mae=("mae", "mean"),
+            mae_sd=("mae", "std"),
+            mae_floor=("mae_floor", "first"),
+            skill=("skill", "mean"),
+            n_seeds=("spc", "size"),
+            n_images=("n_images", "first"),
+            n_constant=("n_constant", "sum"),
+        )
+        .reset_index()
+    )
+    table["arch"] = table.backbone.map(architectures)
+    theirs = published.rename(
+        columns={"spc": "published_spc", "mae": "published_mae", "source": "published_source"}
+    ).assign(table=published.table.str.removeprefix("Table "))
+    theirs["published_mae_rescaled"] = theirs.published_mae * (1 if signed else theirs.mae_scale)
+    shown = ["published_spc", "published_mae", "published_mae_rescaled", "published_source"]
+    theirs = theirs.drop_duplicates(JOINED)[[*JOINED, *shown, "mae_scale", "note"]]
+    joined = table.merge(theirs, on=JOINED, how="left")
+    ours_alone = joined.weights.isin(["untrained", "as-built"]) | (joined["head"] == "ridge")
+    joined.loc[ours_alone, shown] = np.nan
+    known = joined.published_spc.notna()
+    joined["differs"] = [
+        _differences(row, signed) if has else ""
+        for has, row in zip(known, joined.to_dict("records"), strict=True)
+    ]
+    return joined.drop(columns=["mae_scale", "note"])
+
+
+def tables_markdown(table: pd.DataFrame) -> str:
+    """Each table for reading: photographs, one row per cell, SPC and MAE by pattern."""
+    sections = []
+    for name in sorted(table.table.unique()):
+        rows = table[(table.table == name) & (table.stimulus == "photos")]
+        cells = rows.groupby("pattern").size()
+        rows = rows[rows.pattern.map(cells) == cells.max()]  # the patterns that all cells have
+        shown = [s for s in SETTINGS if rows[s].nunique() > 1 or s == "backbone"]
+        lines: dict[tuple, dict[str, str]] = {}
+        for row in rows.to_dict("records"):
+            line = lines.setdefault(tuple(row[s] for s in shown), {s: row[s] for s in shown})
+            letter = SPOKEN.get(row["pattern"], row["pattern"])
+            line[f"{letter} SPC"] = _with_sd(row["spc"], row["spc_sd"])
+            line[f"{letter} paper"] = _number(row["published_spc"])
+            line[f"{letter} MAE"] = _number(row["mae"])
+        frame = pd.DataFrame(lines.values()).fillna("")
+        frame = frame.drop(columns=[c for c in frame if c.endswith("paper") and not any(frame[c])])
+        sections.append(f"Table {name}\n\n{frame.to_markdown(index=False, disable_numparse=True)}")
+    notes = sorted({note for cell in table.differs for note in cell.split("; ") if note})
+    told = "\n".join(f"- {note}" for note in notes)
+    ending = f"Where the paper's numbers cannot be compared as they stand:\n\n{told}\n"
+    return "\n\n".join([*sections, ending])
+
+
+def _differences(row: dict, signed: bool) -> str:
+    notes = ["test and train photographs are not PASCAL-S and DUT-S unless you give them"]
+    if row["weights"] not in ("imagenet", "none"):
+        notes.append(f"weights {row['weights']}, theirs imagenet")
+    if row["layers"] > 1 and row["hidden_width"] != "same":
+        notes.append(f"{row['hidden_width']} hidden channels, theirs as many as the features")
+    if row["mae_scale"] != 1 and not signed:
+        notes.append("stripes: their target spans [-1, 1], so their MAE is halved")
+    if row["pattern"] == "gaussian":
+        notes.append("G: their floor is .186, that of the released mask .197: the masks differ")
+    if row["note"] and not pd.isna(row["note"]):
+        notes.append(str(row["note"]))
+    return "; ".join(notes)
+
+
+def _with_sd(mean: float, sd: float) -> str:
+    return _number(mean) + ("" if np.isnan(sd) else f" ± {sd:.3f}")
+
+
+def _number(value: float) -> str:
+    return "" if np.isnan(value) else f"{value:.3f}"

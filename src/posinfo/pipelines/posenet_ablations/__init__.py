@@ -1,0 +1,5 @@
+"""The ablations of Islam, Jia and Bruce (ICLR 2020): Tables 2-4, Figures 5-7, and beyond."""
+
+from posinfo.pipelines.posenet_ablations.pipeline import create_pipeline
+
+__all__ = ["create_pipeline"]

@@ -1,0 +1,175 @@
+"""Stage 3 of the ablations: scores, the paper's tables beside ours, and its figures."""
+
+import numpy as np
+import pandas as pd
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from posinfo.array_cache import ArrayCache
+from posinfo.measures.ablation_figures import (
+    Panel,
+    error_maps_figure,
+    layers_and_kernels_figure,
+    padding_figure,
+)
+from posinfo.measures.ablation_tables import ablation_tables, tables_markdown
+from posinfo.measures.scores import summarise_images
+from posinfo.pipelines import tracking
+from posinfo.pipelines.posenet.cells import Cell
+from posinfo.pipelines.posenet.evaluation import (
+    Maps,
+    Scored,
+    evaluate_cells,
+    first_maps,
+    maps_of_photos,
+)
+from posinfo.pipelines.posenet.parameters import PosenetParameters
+from posinfo.pipelines.posenet.stored import Features, StoredReadouts
+from posinfo.pipelines.posenet_ablations.parameters import AblationParameters
+from posinfo.pipelines.shared_parameters import Device, Precision
+from posinfo.stimuli.photos import PhotosConfig, decode_images
+
+FIGURE_7_PATTERNS = ("horizontal", "vertical", "gaussian")
+
+
+def evaluate(
+    posenet: PosenetParameters,
+    ablations: AblationParameters,
+    photos: PhotosConfig,
+    device: Device,
+    precision: Precision,
+    readouts: StoredReadouts,
+    features: Features,
+    masks: Maps,
+    test_photos: pd.DataFrame,
+    array_cache: ArrayCache,
+) -> Scored:
+    """SPC and MAE of every readout on every test image, one cell after the other."""
+    stored = (readouts, features, masks, test_photos, array_cache)
+    return evaluate_cells(ablations.resolve(posenet), photos, device, precision, *stored)
+
+
+def summarise(
+    posenet: PosenetParameters,
+    ablations: AblationParameters,
+    image_scores: Scored,
+    masks: Maps,
+    published_numbers: pd.DataFrame,
+) -> tuple[pd.DataFrame, pd.DataFrame, str]:
+    """The result table, and the paper's tables with its numbers beside ours."""
+    cells = ablations.resolve(posenet)
+    images = pd.concat([image_scores[cell.label]() for cell in cells], ignore_index=True)
+    settings = pd.DataFrame([{"cell": cell.label, **_settings(cell)} for cell in cells])
+    scores = summarise_images(images, masks).merge(settings.explode("table"), on="cell")
+    first = ["table", "backbone", "weights", "padding", "pattern", "stimulus", "seed"]
+    measured = ["spc", "mae", "mae_floor", "skill", "n_images", "n_constant"]
+    others = [name for name in settings if name not in ("cell", *first)]
+    scores = scores[[*first, *measured, *others, "cell"]]
+    architectures = {cell.backbone: cell.row.arch for cell in cells}
+    table = ablation_tables(
+        scores, published_numbers, architectures, signed=posenet.stripes == "signed"
+    )
+    text = tables_markdown(table)
+    tracking.log_table(table, text, "tables")
+    return scores, table, text
+
+
+def draw_layers_and_kernels(
+    posenet: PosenetParameters,
+    ablations: AblationParameters,
+    readouts: StoredReadouts,
+    features: Features,
+    masks: Maps,
+    test_photos: pd.DataFrame,
+    array_cache: ArrayCache,
+) -> Figure:
+    """Figure 5: predicted maps by the number of layers and the size of the kernel."""
+    stored = (readouts, features, test_photos, array_cache)
+    columns = {
+        f"{cell.backbone}\nL{cell.readout.layers} K{cell.readout.kernel_size}": first_maps(
+            cell, *stored
+        )
+        for cell in ablations.resolve(posenet)
+        if {"2a", "2b"} & set(cell.tables)
+    }
+    rows = {pattern: masks[pattern] for pattern in ablations.patterns}
+    figure = layers_and_kernels_figure(rows, columns)
+    tracking.log_figure(figure, "figure5.png")
+    return figure
+
+
+def draw_paddings(
+    posenet: PosenetParameters,
+    ablations: AblationParameters,
+    readouts: StoredReadouts,
+    features: Features,
+    masks: Maps,
+    test_photos: pd.DataFrame,
+    array_cache: ArrayCache,
+) -> Figure:
+    """Figure 6: the Gaussian as read from one image with different paddings."""
+    stored = (readouts, features, test_photos, array_cache)
+    panels = [
+        Panel(_padding_title(cell), first_maps(cell, *stored)["gaussian"])
+        for cell in ablations.resolve(posenet)
+        if "4" in cell.tables and "gaussian" in cell.patterns
+    ]
+    image = decode_images(test_photos, posenet.image_size, array_cache).pixels[0]
+    figure = padding_figure(np.asarray(image), masks.get("gaussian"), panels)
+    tracking.log_figure(figure, "figure6.png")
+    return figure
+
+
+def draw_error_maps(
+    posenet: PosenetParameters,
+    ablations: AblationParameters,
+    readouts: StoredReadouts,
+    features: Features,
+    masks: Maps,
+    test_photos: pd.DataFrame,
+    array_cache: ArrayCache,
+) -> Figure:
+    """Figure 7: where each backbone errs, averaged over H, V, G and all test photographs."""
+    stored = (readouts, features, test_photos, array_cache)
+    errors = {
+        cell.label: _mean_error(cell, masks, stored)
+        for cell in ablations.resolve(posenet)
+        if "1" in cell.tables and set(FIGURE_7_PATTERNS) <= set(cell.patterns)
+    }
+    figure = error_maps_figure(errors)
+    tracking.log_figure(figure, "figure7.png")
+    return figure
+
+
+def _mean_error(cell: Cell, masks: Maps, stored: tuple) -> Tensor:
+    total, images = torch.zeros(cell.image_size, cell.image_size), 0
+    for maps in maps_of_photos(cell, *stored):
+        errors = [(maps[pattern] - masks[pattern]).abs() for pattern in FIGURE_7_PATTERNS]
+        total += torch.stack(errors).mean(0)
+        images += 1
+    return total / images
+
+
+def _padding_title(cell: Cell) -> str:
+    if cell.row.arch == "image":
+        return f"{cell.backbone}\npadding {cell.readout.padding}"
+    return f"{cell.backbone}\n{cell.row.padding}"
+
+
+def _settings(cell: Cell) -> dict[str, object]:
+    readout = cell.readout
+    return {
+        "table": list(cell.tables),
+        "backbone": cell.backbone,
+        "weights": cell.row.weights,
+        "padding": cell.row.padding,
+        "blocks": "+".join(cell.blocks) or "all",
+        "kernel_size": readout.kernel_size,
+        "layers": readout.layers,
+        "hidden_width": readout.hidden_width if readout.layers > 1 else "",
+        "readout_padding": readout.padding,
+        "head": readout.head,
+        "normalisation": cell.normalisation,
+        "backbone_seed": cell.row.seed,
+    }
