@@ -1,8 +1,102 @@
+import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
 
-from posinfo.networks.padding import PADDINGS, repad
+from posinfo.networks.architectures import build_network, sketch_network
+from posinfo.networks.blocks import block_layers, trace_blocks
+from posinfo.networks.padding import PADDINGS, PartialConv2d, repad
+
+FAMILIES = [
+    "alexnet", "convnext_tiny", "densenet121", "efficientnet_b0", "googlenet", "inception_v3",
+    "mnasnet0_5", "mobilenet_v2", "mobilenet_v3_large", "regnet_y_400mf", "resnet18",
+    "resnext50_32x4d", "shufflenet_v2_x0_5", "squeezenet1_0", "vgg11_bn",
+]  # fmt: skip
+NUMPY_MODES = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
+
+
+class Reference(TorchFunctionMode):
+    """Runs an untouched network with another padding, written down with NumPy and slices."""
+
+    def __init__(self, kind):
+        self.kind = kind
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        name = getattr(func, "__name__", "")
+        if name == "conv2d":
+            return self.convolve(func, *args)
+        if name in ("max_pool2d", "avg_pool2d"):
+            return self.pool(func, name, *args, **kwargs)
+        if self.kind == "none" and name in ("add", "iadd", "__add__", "__iadd__", "add_"):
+            args = self.centred(args)
+            return (
+                args[0] + args[1]
+                if not isinstance(args[1], torch.Tensor)
+                else torch.sub(args[0], -args[1])
+            )
+        if self.kind == "none" and name == "cat":
+            return func(self.centred(args[0]), *args[1:], **kwargs)
+        return func(*args, **kwargs)
+
+    def convolve(self, func, x, weight, bias, stride, padding, dilation, groups):
+        if max(padding) == 0:
+            return func(x, weight, bias, stride, padding, dilation, groups)
+        if self.kind != "partial":
+            padded = self.pad(x, padding)
+            return func(padded, weight, bias, stride, (0, 0), dilation, groups)
+        height, width = weight.shape[2:]
+        ones = functional.pad(torch.ones_like(x[:1, :1]), (padding[1],) * 2 + (padding[0],) * 2)
+        patches = functional.unfold(ones, (height, width), dilation, 0, stride)
+        plain = func(x, weight, None, stride, padding, dilation, groups)
+        scale = height * width / patches.sum(1).view(1, 1, *plain.shape[2:])
+        return plain * scale + (0 if bias is None else bias.view(1, -1, 1, 1))
+
+    def pool(self, func, name, x, kernel_size, stride=None, padding=0, *more, **kwargs):
+        names = ("dilation", "ceil_mode") if name == "max_pool2d" else ("ceil_mode",)
+        kwargs = dict(zip(names, more, strict=False)) | kwargs
+        k, s, p = (
+            v if isinstance(v, int) else v[0] for v in (kernel_size, stride or kernel_size, padding)
+        )
+        ceil = kwargs.get("ceil_mode", False)
+        if self.kind == "none":
+            return func(x, k, s)
+        if self.kind == "partial":
+            if name == "max_pool2d" or p == 0:
+                return func(x, k, s, p, ceil_mode=ceil)
+            inside = func(torch.ones_like(x), k, s, p, ceil_mode=ceil)
+            return func(x, k, s, p, ceil_mode=ceil) / inside
+        side = func(x, k, s, p, ceil_mode=ceil).shape[-1]
+        more = max(0, (side - 1) * s + k - x.shape[-1] - 2 * p)
+        return func(self.pad(x, (p, p), more), k, s)
+
+    def pad(self, x, padding, more=0):
+        if self.kind == "none":
+            return x
+        widths = [(0, 0), (0, 0), *((side, side + more) for side in padding)]
+        return torch.from_numpy(np.pad(x.numpy(), widths, mode=NUMPY_MODES[self.kind]))
+
+    def centred(self, tensors):
+        if not all(isinstance(t, torch.Tensor) and t.ndim == 4 for t in tensors):
+            return tensors
+        side = min(t.shape[-1] for t in tensors)
+        cropped = []
+        for t in tensors:
+            start = (t.shape[-1] - side) // 2
+            cropped.append(t[:, :, start : start + side, start : start + side])
+        return cropped
+
+
+def trunk(arch, size, depth=None):
+    torch.manual_seed(0)
+    layers = block_layers(sketch_network(arch), arch, "default", size)
+    network = build_network(arch)
+    for name, parameter in network.named_parameters():
+        if name.endswith("layer_scale"):  # at its initial 1e-6, no block of a ConvNeXt matters
+            nn.init.ones_(parameter)
+    return trace_blocks(network, layers[:depth])
 
 
 @pytest.fixture
@@ -11,6 +105,71 @@ def network(generator):
     return nn.Sequential(
         nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(3, 2, padding=1), nn.Conv2d(4, 5, 3)
     ).eval()
+
+
+@pytest.mark.parametrize("kind", [kind for kind in PADDINGS if kind not in ("zero", "none")])
+@pytest.mark.parametrize("arch", FAMILIES)
+def test_repadded_network_equals_a_direct_computation(arch, kind, generator):
+    network = trunk(arch, 128)
+    images = torch.randn(1, 3, 128, 128, generator=generator)
+    with torch.no_grad():
+        ours = repad(network, kind)(images)
+        with Reference(kind):
+            expected = network(images)
+        built = network(images)
+    for name, block in expected.items():
+        scale = block.abs().max().item()
+        torch.testing.assert_close(ours[name], block, rtol=1e-4, atol=1e-5 * scale)
+    last = list(expected)[-1]
+    assert (built[last] - expected[last]).abs().max() > 5e-5 * expected[last].abs().max()
+
+
+@pytest.mark.parametrize("arch", FAMILIES)
+def test_network_without_padding_equals_a_direct_computation(arch, generator):
+    network = trunk(arch, 299, depth=2)
+    images = torch.randn(1, 3, 299, 299, generator=generator)
+    with torch.no_grad():
+        ours = repad(network, "none")(images)
+        with Reference("none"):
+            expected = network(images)
+    for name, block in expected.items():
+        scale = block.abs().max().item()
+        torch.testing.assert_close(ours[name], block, rtol=1e-4, atol=1e-5 * scale)
+
+
+@pytest.mark.parametrize(
+    ("arch", "size"), [("alexnet", 288), ("vgg11", 224), ("resnet18", 480), ("googlenet", 416)]
+)
+def test_network_without_padding_follows_every_shift(arch, size, generator):
+    """No border, no position: shifted by the total stride, only the view changes."""
+    images = torch.randn(1, 3, size, size, generator=generator)
+    network = repad(trunk(arch, size), "none")
+    with torch.no_grad():
+        whole, shifted = network(images), network(images[:, :, 32:, 32:])
+    last = list(whole)[-1]
+    side, scale = shifted[last].shape[-1], whole[last].abs().max().item()
+    torch.testing.assert_close(
+        shifted[last], whole[last][:, :, -side:, -side:], rtol=1e-3, atol=1e-4 * scale
+    )
+
+
+@pytest.mark.parametrize("arch", ["vgg11", "resnet18", "densenet121", "mobilenet_v2"])
+def test_circular_networks_commute_with_circular_shifts_and_zero_padded_ones_do_not(
+    arch, generator
+):
+    images = torch.randn(1, 3, 128, 128, generator=generator)
+    moved = images.roll((32, 64), (2, 3))
+    for kind, commutes in (("circular", True), ("zero", False)):
+        network = repad(trunk(arch, 128), kind)
+        with torch.no_grad():
+            still, shifted = network(images), network(moved)
+        for name, block in still.items():
+            step = 128 // block.shape[-1]
+            expected = block.roll((32 // step, 64 // step), (2, 3))
+            close = torch.allclose(
+                shifted[name], expected, rtol=1e-3, atol=1e-4 * block.abs().max().item()
+            )
+            assert close == commutes, (kind, name)
 
 
 @pytest.mark.parametrize("kind", PADDINGS)
@@ -23,6 +182,7 @@ def test_repad_keeps_weights_and_leaves_the_original_alone(network, kind):
         assert torch.equal(tensor, before[name])
     assert network[0].padding == padding
     assert repadded.get_submodule("0").weight is not network[0].weight
+    assert not any(module.training for module in repadded.modules())
 
 
 def test_zero_is_the_network_as_built(network, generator):
@@ -37,11 +197,47 @@ def test_none_equals_a_network_built_without_padding(network, generator):
     assert torch.equal(repad(network, "none")(images), built(images))
 
 
+def test_reflect_equals_a_network_built_that_way(network, generator):
+    built = nn.Sequential(
+        nn.Conv2d(3, 4, 3, padding=1, padding_mode="reflect"),
+        nn.ReLU(),
+        nn.ReflectionPad2d(1),
+        nn.MaxPool2d(3, 2),
+        nn.Conv2d(4, 5, 3),
+    )
+    built[0].load_state_dict(network[0].state_dict())
+    built[4].load_state_dict(network[3].state_dict())
+    images = torch.randn(2, 3, 15, 15, generator=generator)
+    torch.testing.assert_close(repad(network, "reflect")(images), built(images))
+
+
+def test_partial_convolution_of_ones_by_hand():
+    layer = PartialConv2d(1, 1, 3, padding=1)
+    nn.init.ones_(layer.weight)
+    nn.init.constant_(layer.bias, 0.5)
+    torch.testing.assert_close(layer(torch.ones(1, 1, 4, 4)), torch.full((1, 1, 4, 4), 9.5))
+
+
 def test_without_padding_a_constant_image_gives_constant_features(network):
     features = repad(network, "none")(torch.ones(1, 3, 15, 15))
     torch.testing.assert_close(features, features[:, :, :1, :1].expand_as(features))
     padded = repad(network, "zero")(torch.ones(1, 3, 15, 15))
     assert (padded.amax((2, 3)) - padded.amin((2, 3))).max() > 0.01
+
+
+def test_network_without_padded_layers_says_so():
+    with pytest.raises(ValueError) as raised:
+        repad(nn.Sequential(nn.Conv2d(3, 4, 3)), "circular")
+    assert str(raised.value) == (
+        "padding 'circular': this network has no padded layer, there is nothing to pad; "
+        "a ViT gets its positions from an embedding, which `positions: none` removes"
+    )
+
+
+def test_padding_outside_of_layers_is_refused():
+    network = nn.Sequential(nn.ZeroPad2d(1), nn.Conv2d(3, 4, 3, padding=1))
+    with pytest.raises(ValueError, match=r"^the network pads in 0 \(node _0\), which cannot be "):
+        repad(network, "none")
 
 
 def test_unknown_padding_is_refused(network):

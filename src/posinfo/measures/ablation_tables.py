@@ -74,9 +74,10 @@ def tables_markdown(table: pd.DataFrame) -> str:
     """Each table for reading: photographs, one row per cell, SPC and MAE by pattern."""
     sections = []
     for name in sorted(table.table.unique()):
-        rows = table[(table.table == name) & (table.stimulus == "photos")]
+        rows = table.query("table == @name and stimulus == 'photos'")
         cells = rows.groupby("pattern").size()
-        rows = rows[rows.pattern.map(cells) == cells.max()]  # the patterns that all cells have
+        common = cells[cells == cells.max()].index.tolist()  # the patterns that all cells have
+        rows = rows.query("pattern in @common")
         shown = [s for s in SETTINGS if rows[s].nunique() > 1 or s == "backbone"]
         lines: dict[tuple, dict[str, str]] = {}
         for row in rows.to_dict("records"):

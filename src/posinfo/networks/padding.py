@@ -219,7 +219,7 @@ def _cropped_cat(tensors: list[Tensor], dim: int = 0) -> Tensor:
     return torch.cat(_cropped(tensors) if spatial else tensors, dim)
 
 
-def _cropped(maps: list[Float[Tensor, "n c h w"]]) -> list[Float[Tensor, "n c a b"]]:
+def _cropped(maps: list[Tensor]) -> list[Tensor]:
     height, width = (min(tensor.shape[axis] for tensor in maps) for axis in (2, 3))
     return [
         tensor[:, :, (tensor.shape[2] - height) // 2 :, (tensor.shape[3] - width) // 2 :][

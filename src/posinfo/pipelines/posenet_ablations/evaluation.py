@@ -30,6 +30,7 @@ from posinfo.pipelines.posenet_ablations.parameters import AblationParameters
 from posinfo.pipelines.shared_parameters import Device, Precision
 from posinfo.stimuli.photos import PhotosConfig, decode_images
 
+FIGURE_6_PATTERN = "gaussian"
 FIGURE_7_PATTERNS = ("horizontal", "vertical", "gaussian")
 
 
@@ -65,7 +66,7 @@ def summarise(
     first = ["table", "backbone", "weights", "padding", "pattern", "stimulus", "seed"]
     measured = ["spc", "mae", "mae_floor", "skill", "n_images", "n_constant"]
     others = [name for name in settings if name not in ("cell", *first)]
-    scores = scores[[*first, *measured, *others, "cell"]]
+    scores = scores.reindex(columns=[*first, *measured, *others, "cell"])
     architectures = {cell.backbone: cell.row.arch for cell in cells}
     table = ablation_tables(
         scores, published_numbers, architectures, signed=posenet.stripes == "signed"
@@ -111,12 +112,12 @@ def draw_paddings(
     """Figure 6: the Gaussian as read from one image with different paddings."""
     stored = (readouts, features, test_photos, array_cache)
     panels = [
-        Panel(_padding_title(cell), first_maps(cell, *stored)["gaussian"])
+        Panel(_padding_title(cell), first_maps(cell, *stored)[FIGURE_6_PATTERN])
         for cell in ablations.resolve(posenet)
-        if "4" in cell.tables and "gaussian" in cell.patterns
+        if "4" in cell.tables and FIGURE_6_PATTERN in cell.patterns
     ]
     image = decode_images(test_photos, posenet.image_size, array_cache).pixels[0]
-    figure = padding_figure(np.asarray(image), masks.get("gaussian"), panels)
+    figure = padding_figure(np.asarray(image), masks[FIGURE_6_PATTERN], panels)
     tracking.log_figure(figure, "figure6.png")
     return figure
 
