@@ -74,11 +74,12 @@ def tables_markdown(table: pd.DataFrame) -> str:
     """Each table for reading: photographs, one row per cell, SPC and MAE by pattern."""
     sections = []
     for name in sorted(table.table.unique()):
-        rows = table.query("table == @name and stimulus == 'photos'")
-        cells = rows.groupby("pattern").size()
-        common = cells[cells == cells.max()].index.tolist()  # the patterns that all cells have
-        rows = rows.query("pattern in @common")
-        shown = [s for s in SETTINGS if rows[s].nunique() > 1 or s == "backbone"]
+        photos = table.query("stimulus == 'photos'")
+        rows = photos.query("table == @here", local_dict={"here": name})
+        cells = rows.pattern.value_counts().to_dict()
+        common = [p for p, count in cells.items() if count == max(cells.values())]  # of all cells
+        rows = rows.query("pattern in @shared", local_dict={"shared": common})
+        shown = [s for s in SETTINGS if len(set(rows[s])) > 1 or s == "backbone"]
         lines: dict[tuple, dict[str, str]] = {}
         for row in rows.to_dict("records"):
             line = lines.setdefault(tuple(row[s] for s in shown), {s: row[s] for s in shown})

@@ -1,7 +1,8 @@
 """Which layers of a network are read, and how their outputs become maps of one size."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
 
 import torch
@@ -67,13 +68,8 @@ def trace_blocks(network: nn.Module, layers: Sequence[str]) -> fx.GraphModule:
         ValueError: the network cannot be traced.
     """
     names = {layer: f"f{index}" for index, layer in enumerate(layers, start=1)}
-    try:
+    with _traceable():
         extractor = create_feature_extractor(network, names, suppress_diff_warning=True).eval()
-    except (TraceError, TypeError) as error:
-        raise ValueError(
-            f"the network cannot be traced by torch.fx ({error}): its forward must not branch "
-            "on values of tensors"
-        ) from error
     # torchvision's own kind of GraphModule goes back to its first graph with every train or eval
     return fx.GraphModule(extractor, extractor.graph).eval()
 
@@ -139,8 +135,20 @@ def _grid_of_tokens(tokens: Float[Tensor, "n t c"]) -> Float[Tensor, "n c g g"]:
     return patches.transpose(1, 2).unflatten(2, (side, side))
 
 
+@contextmanager
+def _traceable() -> Iterator[None]:
+    try:
+        yield
+    except (TraceError, TypeError) as error:
+        raise ValueError(
+            f"the network cannot be traced by torch.fx ({error}): its forward must not branch "
+            "on values of tensors"
+        ) from error
+
+
 def _node_names(network: nn.Module) -> list[str]:
-    return get_graph_node_names(network, suppress_diff_warning=True)[1]
+    with _traceable():
+        return get_graph_node_names(network, suppress_diff_warning=True)[1]
 
 
 def _last_at_each_resolution(network: nn.Module, image_size: int) -> list[str]:

@@ -56,7 +56,7 @@ def fit_ridge(
     """
     device = torch.device("cpu") if device.type == "mps" else device
     channels, kernel = features.shape[3], config.kernel_size
-    _require_memory(channels, config)
+    require_memory(channels, config)
     held_out = _held_out(photographs, config.ridge.held_out)
     equations = {held: _Equations(channels * kernel**2, len(targets), device) for held in (0, 1)}
     for rows, images in _samples(features, targets, config, seed, device):
@@ -103,7 +103,7 @@ class _Equations:
         self.cross += other.cross
         self.energy += other.energy
 
-    def solve(self, penalties: Sequence[float]) -> list[Float[Tensor, "d+1 k"]]:
+    def solve(self, penalties: Sequence[float]) -> list[Float[Tensor, "d k"]]:
         """Weights and intercept of every target for each penalty."""
         count = self.gram[-1, -1]
         mean, mean_target = self.gram[:-1, -1] / count, self.cross[-1] / count
@@ -122,7 +122,7 @@ class _Equations:
             solutions.append(torch.cat([weights, (mean_target - mean @ weights)[None]]))
         return solutions
 
-    def mean_squared_error(self, solution: Float[Tensor, "d+1 k"]) -> Float[Tensor, " k"]:
+    def mean_squared_error(self, solution: Float[Tensor, "d k"]) -> Float[Tensor, " k"]:
         quadratic = (solution * (self.gram @ solution - 2 * self.cross)).sum(0)
         return (quadratic + self.energy) / self.gram[-1, -1]
 
@@ -164,7 +164,12 @@ def _held_out(photographs: Sequence[str], share: float) -> Tensor:
     return torch.tensor([photograph in chosen for photograph in photographs])
 
 
-def _require_memory(channels: int, config: ReadoutConfig) -> None:
+def require_memory(channels: int, config: ReadoutConfig) -> None:
+    """Whether the normal equations stay within their limit.
+
+    Raises:
+        ValueError: they do not; the message says what to change.
+    """
     needed = MATRICES * 8 * (channels * config.kernel_size**2) ** 2 / GIB
     if needed > config.ridge.memory_gib:
         raise ValueError(

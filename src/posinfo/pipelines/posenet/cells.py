@@ -5,6 +5,7 @@ from pydantic import BaseModel, ConfigDict
 from posinfo.networks.backbones import BackboneConfig
 from posinfo.networks.feature_array import block_ranges
 from posinfo.networks.readout_config import ReadoutConfig
+from posinfo.networks.ridge import require_memory
 
 
 class Cell(BaseModel):
@@ -91,6 +92,10 @@ class Cell(BaseModel):
             )
         self.readout.grid(self.feature_size)
         channels = self.row.block_channels(self.image_size)
+        width = sum(channels.values())
         if self.blocks:
-            block_ranges(channels, self.blocks)
+            ranges = block_ranges(channels, self.blocks)
+            width = sum(stop - start for start, stop in ranges)
+        if self.readout.head == "ridge":
+            require_memory(width, self.readout)
         self.row.check_weights()

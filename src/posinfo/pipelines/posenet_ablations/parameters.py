@@ -11,7 +11,10 @@ from posinfo.networks.readout_config import ReadoutConfig
 from posinfo.pipelines.posenet.cells import Cell
 from posinfo.pipelines.posenet.parameters import LABEL, PosenetParameters
 
-READOUT_LETTERS = {"kernel_size": "k", "layers": "l", "hidden_width": "w", "padding": "p"}
+# How the label of a cell, which names files, tells the changed fields of the readout.
+READOUT_LETTERS = {
+    "kernel_size": "k", "layers": "l", "hidden_width": "w", "padding": "p", "head": "", "loss": "",
+}  # fmt: skip
 
 
 class CellConfig(BaseModel):
@@ -75,7 +78,7 @@ class AblationParameters(BaseModel):
             )
         tables = dict.fromkeys(table for cell in cells for table in cell.tables)
         for name in self.only:
-            check("posenet_ablations.only", name, [*tables, *labels])
+            check("posenet_ablations.only", name, [*sorted(tables), *labels])
         return [
             cell
             for cell in cells
@@ -90,7 +93,11 @@ class AblationParameters(BaseModel):
         patterns = config.patterns or self.patterns
         for pattern in patterns:
             check("posenet_ablations: pattern", pattern, posenet.patterns)
-        readout = ReadoutConfig.model_validate({**posenet.readout.model_dump(), **config.readout})
+        changes = dict(config.readout)
+        ridge = posenet.readout.ridge.model_dump() | changes.pop("ridge", {})
+        readout = ReadoutConfig.model_validate(
+            {**posenet.readout.model_dump(), **changes, "ridge": ridge}
+        )
         row = backbones[config.backbone]
         seeds = config.backbone_seeds or (row.seed,)
         return [
@@ -137,6 +144,6 @@ def _features_label(config: CellConfig, seed: int | None) -> str:
 def _label(config: CellConfig, seed: int | None) -> str:
     parts = [_features_label(config, seed), *config.blocks]
     for name, value in config.readout.items():
-        letter = READOUT_LETTERS.get(name)
-        parts.append(f"{letter}{value}" if letter else str(value))
+        changed = value.items() if isinstance(value, dict) else [(name, value)]
+        parts += [f"{READOUT_LETTERS.get(field, field)}{number}" for field, number in changed]
     return "-".join(parts)

@@ -1,0 +1,44 @@
+import pytest
+import torch
+from torch import nn
+
+from posinfo.networks.architectures import build_network, check_arch, sketch_network
+
+
+def own_network():
+    return nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU())
+
+
+def no_network():
+    return "a string"
+
+
+def test_own_function_is_called():
+    network = build_network(f"{__name__}:own_network")
+    assert network(torch.zeros(1, 3, 8, 8)).shape == (1, 4, 8, 8)
+    assert not network.training
+
+
+@pytest.mark.parametrize("arch", ["vgg16", "regnet_y_400mf", "googlenet", "inception_v3"])
+def test_sketches_take_no_memory(arch):
+    assert all(parameter.is_meta for parameter in sketch_network(arch).parameters())
+
+
+@pytest.mark.parametrize(
+    ("arch", "message"),
+    [
+        ("absent_package:f", "arch 'absent_package:f' cannot be imported (No module named"),
+        (f"{__name__}:absent", f"arch '{__name__}:absent' cannot be imported (module"),
+        (f"{__name__}:__name__", f"arch '{__name__}:__name__' is no function but <class 'str'>"),
+        ("resnet81", "(did you mean 'resnet18'?)"),
+    ],
+)
+def test_what_cannot_be_built_is_refused(arch, message):
+    with pytest.raises(ValueError) as raised:
+        check_arch(arch)
+    assert message in str(raised.value)
+
+
+def test_function_must_return_a_network():
+    with pytest.raises(TypeError, match=r"no_network' must return a torch.nn.Module; got <class"):
+        build_network(f"{__name__}:no_network")

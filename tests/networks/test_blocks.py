@@ -1,0 +1,142 @@
+import pytest
+import torch
+from torch import nn
+from torch.nn.functional import interpolate
+from torchvision.models import get_model
+
+from posinfo.networks.architectures import sketch_network
+from posinfo.networks.backbones import BackboneConfig
+from posinfo.networks.blocks import align, block_layers
+
+
+class TwoPaths(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.head = nn.Conv2d(3, 4, 3, padding=1), nn.Linear(4, 2)
+
+    def forward(self, images):
+        return self.head(self.conv(images).mean((2, 3)))
+
+
+def flat_network():
+    return nn.Sequential(nn.Flatten(), nn.Linear(3 * 16 * 16, 10))
+
+
+def undecided_network():
+    class Undecided(nn.Module):
+        def forward(self, images):
+            return images if images.mean() > 0 else -images
+
+    return Undecided()
+
+
+def channels(arch, padding="zero", size=224, **more):
+    row = BackboneConfig(arch=arch, weights="untrained", padding=padding, **more)
+    return row.block_channels(size)
+
+
+@pytest.mark.parametrize(
+    ("arch", "expected"),
+    [
+        ("vgg16", [64, 128, 256, 512, 512]),
+        ("vgg13_bn", [64, 128, 256, 512, 512]),
+        ("resnet18", [64, 128, 256, 512]),
+        ("resnet152", [256, 512, 1024, 2048]),
+        ("alexnet", [64, 192, 256, 256]),
+        ("densenet121", [64, 128, 256, 512, 1024]),
+        ("mobilenet_v3_large", [64, 72, 240, 672, 960]),
+        ("efficientnet_b0", [96, 144, 240, 672, 1280]),
+        ("convnext_tiny", [96, 192, 384, 768]),
+        ("squeezenet1_0", [96, 256, 512, 512]),
+        ("vit_b_16", [768] * 4),
+        ("swin_t", [96, 192, 384, 768]),
+        ("maxvit_t", [64, 128, 256, 512]),
+        ("regnet_y_400mf", [48, 104, 208, 440, 440]),
+    ],
+)
+def test_default_blocks_of_every_family(arch, expected):
+    assert list(channels(arch).values()) == expected
+    assert list(channels(arch)) == [f"f{index}" for index in range(1, len(expected) + 1)]
+
+
+def test_paper_adds_the_stem_of_a_resnet():
+    assert list(channels("resnet18", blocks="paper").values()) == [64, 64, 128, 256, 512]
+    assert channels("vgg16", blocks="paper") == channels("vgg16")
+    with pytest.raises(ValueError, match="^blocks 'paper' are those of VGGs and ResNets"):
+        channels("alexnet", blocks="paper")
+
+
+def test_layers_may_be_named():
+    row = ("layer2.0.conv1", "layer4")
+    assert channels("resnet18", blocks=row) == {"f1": 128, "f2": 512}
+
+
+def test_unknown_layer_lists_candidates():
+    network = sketch_network("resnet18")
+    with pytest.raises(ValueError) as raised:
+        block_layers(network, "resnet18", ("layer2.0.conv7",), 224)
+    assert str(raised.value).startswith(
+        "arch 'resnet18' has no layer 'layer2.0.conv7'; near or among its layers are "
+        "layer2.0.conv2, layer2.0.conv1"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arch", "smallest"),
+    [("resnet18", 435), ("resnet152", 1451), ("densenet121", 2071), ("vgg16", 196)],
+)
+def test_without_padding_too_small_images_are_refused_with_the_smallest(arch, smallest):
+    with pytest.raises(ValueError) as raised:
+        channels(arch, padding="none", size=128)
+    assert str(raised.value) == (
+        f"images of 128 px are too small for arch {arch!r} with padding 'none': "
+        f"the smallest image_size is {smallest} px"
+    )
+    assert channels(arch, padding="none", size=smallest)
+
+
+def test_vit_has_positions_instead_of_padding():
+    with pytest.raises(ValueError, match="^padding 'reflect': this network has no padded layer"):
+        channels("vit_b_16", padding="reflect")
+    assert channels("vit_b_16", positions="none") == channels("vit_b_16")
+    with pytest.raises(ValueError, match="^positions: none - this network has no position embed"):
+        channels("resnet18", positions="none")
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        ("flat_network", "the network has no spatial feature map: name its layers in `blocks`"),
+        ("undecided_network", "the network cannot be traced by torch.fx"),
+    ],
+)
+def test_networks_without_maps_or_graph_are_refused(function, message):
+    with pytest.raises(ValueError) as raised:
+        channels(f"{__name__}:{function}", size=16)
+    assert message in str(raised.value)
+
+
+def test_own_network_is_read_at_its_resolutions():
+    assert channels(f"{__name__}:TwoPaths", size=16) == {"f1": 4}
+
+
+def test_tokens_become_the_grid_that_they_were_cut_from():
+    torch.manual_seed(0)
+    vit = get_model("vit_b_32").eval()
+    images = torch.randn(1, 3, 224, 224)
+    patches = vit.conv_proj(images)
+    tokens = patches.flatten(2).transpose(1, 2)
+    with_class = torch.cat([vit.class_token, tokens], 1)
+    expected = interpolate(patches, (5, 5), mode="bilinear", align_corners=True)
+    torch.testing.assert_close(align(tokens, 5), expected)
+    torch.testing.assert_close(align(with_class, 5), expected)
+    torch.testing.assert_close(align(patches.permute(0, 2, 3, 1), 5, channels_last=True), expected)
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [((1, 7, 4), "7 tokens are no square grid"), ((1, 7), r"a block of shape \(1, 7\) has no")],
+)
+def test_blocks_without_a_map_are_refused(shape, message):
+    with pytest.raises(ValueError, match=message):
+        align(torch.zeros(shape), 4)
