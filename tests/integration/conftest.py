@@ -61,3 +61,12 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Copy:
     copy.result = copy.run("--pipeline=posenet")
     assert copy.result.returncode == 0, copy.result.stdout + copy.result.stderr
     return copy
+
+
+@pytest.fixture(scope="session")
+def ablated(tmp_path_factory: pytest.TempPathFactory) -> Copy:
+    """A project in which `kedro run --pipeline=posenet_ablations` alone has been run; read it."""
+    copy = Copy(tmp_path_factory.mktemp("ablated"))
+    copy.result = copy.run("--pipeline=posenet_ablations")
+    assert copy.result.returncode == 0, copy.result.stdout + copy.result.stderr
+    return copy

@@ -6,18 +6,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from tests.integration.conftest import Copy
-
 REPORTS = "08_reporting/posenet_ablations"
 IMAGES = 12 + 8 + 3
-
-
-@pytest.fixture(scope="module")
-def ablated(tmp_path_factory):
-    copy = Copy(tmp_path_factory.mktemp("ablated"))
-    copy.result = copy.run("--pipeline=posenet_ablations")
-    assert copy.result.returncode == 0, copy.result.stdout + copy.result.stderr
-    return copy
 
 
 def test_scores_have_posenets_columns_and_those_of_the_ablations(ablated):
