@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+EXPERIMENT ?= posenet
 READY := $(VENV)/.ready
 
 export DO_NOT_TRACK := 1
@@ -22,8 +23,8 @@ lint: setup
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 
-claims: setup  ## the papers' claims, on the tables of the default run
-	$(BIN)/python -m pytest claims
+claims: setup  ## the papers' claims, on the tables of a default run: make claims EXPERIMENT=posenet
+	$(BIN)/python -m pytest claims/test_$(EXPERIMENT).py
 
 viz: setup
 	$(BIN)/kedro viz run --host=127.0.0.1

@@ -6,12 +6,22 @@ import pytest
 REPORTING = Path(__file__).parents[1] / "data" / "08_reporting"
 
 
+def scores_of(experiment: str) -> pd.DataFrame:
+    path = REPORTING / experiment / "scores.csv"
+    if not path.exists():
+        pytest.fail(f"{path} is missing: run `kedro run --pipeline={experiment}` first")
+    return pd.read_csv(path, keep_default_na=False, dtype={"table": str})
+
+
 @pytest.fixture(scope="session")
 def posenet() -> pd.DataFrame:
     """Means over seeds of the default run, by backbone, pattern and stimulus."""
-    path = REPORTING / "posenet" / "scores.csv"
-    if not path.exists():
-        pytest.fail(f"{path} is missing: run `kedro run --pipeline=posenet` first")
-    scores = pd.read_csv(path, keep_default_na=False)
     columns = ["spc", "mae", "mae_floor", "skill"]
-    return scores.groupby(["backbone", "pattern", "stimulus"])[columns].mean()
+    return scores_of("posenet").groupby(["backbone", "pattern", "stimulus"])[columns].mean()
+
+
+@pytest.fixture(scope="session")
+def ablations() -> pd.Series:
+    """Mean SPC on photographs over seeds of the default run, by cell and pattern."""
+    photos = scores_of("posenet_ablations").query("stimulus == 'photos'")
+    return photos.groupby(["cell", "pattern"]).spc.mean()

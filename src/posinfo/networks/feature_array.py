@@ -40,7 +40,9 @@ class FeatureArray:
     def __getitem__(self, images: np.ndarray | slice) -> Float[np.ndarray, "b s s c"]:
         """Features of some images, in memory."""
         parts = [self._features[..., part][images] for part in self._slices]
-        return np.array(parts[0]) if len(parts) == 1 else np.concatenate(parts, axis=3)
+        if len(parts) > 1:
+            return np.concatenate(parts, axis=3)
+        return np.array(parts[0]) if isinstance(images, slice) else parts[0]  # a copy by now
 
 
 def block_ranges(channels: Mapping[str, int], blocks: Sequence[str]) -> list[tuple[int, int]]:

@@ -40,10 +40,16 @@ def test_cells_differ_from_table_1_by_what_they_say():
     assert cells["vgg16-k7"].readout.kernel_size == 7
     assert cells["vgg16-f3"].blocks == ("f3",)
     assert cells["vgg16-f3"].features == cells["vgg16"].features == "vgg16"
-    assert cells["vgg16-l2"].seeds == (0,)
-    assert cells["vgg16_untrained-seed2"].row.seed == 2
-    assert cells["vgg16_untrained-seed2"].features == "vgg16_untrained-seed2"
-    assert cells["vgg16-norm-none"].normalisation == "none"
+    assert cells["vgg16-l2-w32"].seeds == (0,)
+    assert cells["resnet18_untrained-seed2"].row.seed == 2
+    assert cells["resnet18_untrained-seed2"].features == "resnet18_untrained-seed2"
+
+
+def test_normalisation_of_a_cell_has_features_of_its_own():
+    (cell,) = resolve(cells=[{"tables": ["1"], "backbone": "vgg16", "normalisation": "none"}])
+    assert (cell.label, cell.features, cell.normalisation) == (
+        "vgg16-norm-none", "vgg16-norm-none", "none",
+    )  # fmt: skip
 
 
 def test_features_are_shared_by_cells_that_read_the_same():
@@ -51,7 +57,7 @@ def test_features_are_shared_by_cells_that_read_the_same():
     settings = {}
     for cell in cells:
         assert settings.setdefault(cell.features, cell.feature_settings) == cell.feature_settings
-    assert len(settings) == 14
+    assert len(settings) == 11
 
 
 @pytest.mark.parametrize(

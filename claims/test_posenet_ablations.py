@@ -1,0 +1,43 @@
+"""What Tables 2 to 4 of Islam et al. (ICLR 2020) claim, on the default run, with margins."""
+
+from itertools import pairwise
+
+import pytest
+
+PATTERNS = ["horizontal", "gaussian"]
+BLOCKS = ["vgg16-f1", "vgg16-f2", "vgg16-f3", "vgg16-f4", "vgg16-f5"]
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_deep_blocks_know_more_than_shallow_ones(ablations, pattern):
+    assert ablations["vgg16-f5", pattern] >= ablations["vgg16-f1", pattern] + 0.2
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+@pytest.mark.parametrize(("shallow", "deep"), list(pairwise(BLOCKS)))
+def test_each_block_knows_as_much_as_the_one_before(ablations, pattern, shallow, deep):
+    assert ablations[deep, pattern] >= ablations[shallow, pattern] - 0.03
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_all_blocks_together_know_most(ablations, pattern):
+    assert ablations["vgg16", pattern] >= ablations["vgg16-f5", pattern] - 0.03
+
+
+@pytest.mark.parametrize("pattern", [*PATTERNS, "horizontal_stripes"])
+@pytest.mark.parametrize(("small", "large"), [("vgg16-k1", "vgg16"), ("vgg16", "vgg16-k7")])
+def test_larger_kernels_read_more(ablations, pattern, small, large):
+    assert ablations[large, pattern] >= ablations[small, pattern] - 0.01
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+@pytest.mark.parametrize(
+    ("less", "more"), [("posenet", "posenet-p1"), ("posenet-p1", "posenet-p2")]
+)
+def test_padding_the_readout_tells_it_where_it_is(ablations, pattern, less, more):
+    assert ablations[more, pattern] >= ablations[less, pattern] + 0.05
+
+
+@pytest.mark.parametrize("pattern", [*PATTERNS, "horizontal_stripes"])
+def test_zero_padding_is_why(ablations, pattern):
+    assert ablations["vgg16", pattern] >= ablations["vgg16_unpadded", pattern] + 0.3
