@@ -161,3 +161,32 @@ def test_kernel_larger_than_features_is_refused(protocol):
         ValueError, match="^1 layers of kernel_size 3 with padding 0 leave 1 of 3 px"
     ):
         protocol.grid(3)
+
+
+def test_half_of_the_loss_is_half_of_it_and_half_of_its_gradient(features, targets, protocol):
+    one = protocol.model_copy(update={"steps": 1})
+    half = one.model_copy(update={"loss": "half_mse"})
+    (full, loss), (halved, half_loss) = (train(features, targets, c) for c in (one, half))
+    torch.testing.assert_close(half_loss, loss / 2)
+    start = Readouts(5, [0, 1], one)
+    for name, weight in start.named_parameters():
+        decay = 1 - 0.1 * 1e-4
+        moved = full.get_parameter(name) - decay * weight
+        moved_half = halved.get_parameter(name) - decay * weight
+        torch.testing.assert_close(moved_half, moved / 2, rtol=1e-3, atol=1e-7)
+
+
+def test_head_of_the_paper_is_a_convolution_alone(features, targets, protocol):
+    config = protocol.model_copy(update={"head": "paper", "lr": 0.01, "steps": 100})
+    readouts, history = train(features, targets, config)
+    shown = torch.from_numpy(features).float().permute(0, 3, 1, 2)
+    convolution = readouts.convolutions[0]
+    assert torch.equal(readouts(shown), convolution(shown))
+    assert list(readouts.state_dict()) == ["convolutions.0.weight", "convolutions.0.bias"]
+    assert (history[-1] < history[0]).all()
+
+
+def test_step_that_is_too_large_says_so(features, targets, protocol):
+    config = protocol.model_copy(update={"head": "paper", "lr": 1e12, "steps": 20})
+    with pytest.raises(FloatingPointError, match=r"in step \d+: lower the learning rate$"):
+        train(features, targets, config)

@@ -3,9 +3,11 @@ from urllib.error import URLError
 import pytest
 import torch
 from safetensors.torch import save_file
-from torchvision.models import vgg16
+from torch import nn
+from torchvision.models import resnet18, vgg16
 
-from posinfo.networks.weights import check_source, load_network
+from posinfo.networks.normalisation import IMAGENET_MEAN, IMAGENET_STD
+from posinfo.networks.weights import check_source, load_network, own_colours
 
 
 @pytest.fixture(scope="module")
@@ -125,3 +127,43 @@ def test_hed_weights_belong_to_vgg16():
         ValueError, match="^weights 'hed-bsds500' belong to arch vgg16; got arch 'vgg19'$"
     ):
         check_source("vgg19", "hed-bsds500")
+
+
+def test_any_architecture_takes_its_state_dict_without_classifier_and_counters(tmp_path):
+    torch.manual_seed(1)
+    trained = resnet18()
+    for module in trained.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.normal_()
+    kept = {
+        name: tensor
+        for name, tensor in trained.state_dict().items()
+        if not name.startswith("fc.") and not name.endswith("num_batches_tracked")
+    }
+    save_file(kept, tmp_path / "w.safetensors")
+    check_source("resnet18", str(tmp_path / "w.safetensors"))
+    network = load_network("resnet18", str(tmp_path / "w.safetensors"))
+    assert same(network, kept)
+    images = torch.randn(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    stages = nn.Sequential(*list(network.children())[:-2])
+    expected = nn.Sequential(*list(trained.eval().children())[:-2])
+    assert torch.equal(stages(images), expected(images))
+
+
+def test_as_built_is_for_own_functions():
+    with pytest.raises(ValueError, match=r"^weights 'as-built' are for arch package.module:functi"):
+        check_source("vgg16", "as-built")
+    own = "tests.networks.test_architectures:own_network"
+    check_source(own, "as-built")
+    assert isinstance(load_network(own, "as-built"), nn.Sequential)
+
+
+def test_imagenet_weights_bring_their_own_colours():
+    assert own_colours("resnet18", "untrained") is None
+    assert own_colours("resnet18", "imagenet") == (IMAGENET_MEAN, IMAGENET_STD)
+    assert own_colours("efficientnet_v2_l", "imagenet") == ((0.5,) * 3, (0.5,) * 3)
+
+
+def test_imagenet_weights_are_torchvisions():
+    with pytest.raises(ValueError, match=r"^arch \(of weights 'imagenet'\) must be one of alexnet"):
+        check_source("tests.networks.test_architectures:own_network", "imagenet")

@@ -74,3 +74,12 @@ def test_unknown_pattern_is_refused():
 def test_single_pixel_is_refused():
     with pytest.raises(ValueError, match="^a pattern needs at least 2x2 pixels; got 1x8$"):
         make_pattern("gaussian", (1, 8))
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_signed_stripes_span_minus_one_to_one_and_nothing_else_changes(pattern):
+    unit, signed = (make_pattern(pattern, (32, 48), stripes) for stripes in ("unit", "signed"))
+    if pattern.endswith("stripes"):
+        torch.testing.assert_close(signed, 2 * unit - 1)
+    else:
+        assert torch.equal(signed, unit)
