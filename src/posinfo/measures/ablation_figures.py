@@ -42,12 +42,20 @@ def layers_and_kernels_figure(masks: Maps, columns: dict[str, Maps]) -> Figure:
 
 
 def padding_figure(
-    image: UInt8[np.ndarray, "3 h w"], mask: Float[Tensor, "h w"], panels: Sequence[Panel]
+    image: UInt8[np.ndarray, "3 h w"], mask: Float[Tensor, "h w"] | None, panels: Sequence[Panel]
 ) -> Figure:
-    """Figure 6: image, ground truth and one prediction per padding, with its SPC and MAE."""
+    """Figure 6: image, ground truth and one prediction per padding, with its SPC and MAE.
+
+    Args:
+        image: that all of them are read from.
+        mask: ground truth; None where the pattern is not measured, which leaves the image alone.
+        panels: predicted maps.
+    """
     figure, axes = grid_of_axes(1, len(panels) + 2)
     axes[0, 0].imshow(image.transpose(1, 2, 0))
     axes[0, 0].set_title("image", fontsize=8)
+    if mask is None:
+        return figure
     show_map(axes[0, 1], mask)
     axes[0, 1].set_title("ground truth", fontsize=8)
     for axis, panel in zip(axes[0, 2:], panels, strict=True):

@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 
+from posinfo.measures.reporting import number, over_seeds, with_sd
+
 SETTINGS = [
     "backbone", "weights", "padding", "blocks", "kernel_size", "layers", "hidden_width",
     "readout_padding", "head", "normalisation",
@@ -13,7 +15,6 @@ JOINED = [
 ]  # fmt: skip
 SPOKEN = {"horizontal": "H", "vertical": "V", "gaussian": "G",
           "horizontal_stripes": "HS", "vertical_stripes": "VS"}  # fmt: skip
-FLOOR_TOLERANCE = 0.002
 
 
 def ablation_tables(
@@ -37,21 +38,7 @@ def ablation_tables(
         stand; published numbers stand only beside trained networks.
     """
     keys = ["table", *SETTINGS, "pattern", "stimulus"]
-    table = (
-        scores.groupby(keys, sort=False)
-        .agg(
-            spc=("spc", "mean"),
-            spc_sd=("spc", "std"),
-            mae=("mae", "mean"),
-            mae_sd=("mae", "std"),
-            mae_floor=("mae_floor", "first"),
-            skill=("skill", "mean"),
-            n_seeds=("spc", "size"),
-            n_images=("n_images", "first"),
-            n_constant=("n_constant", "sum"),
-        )
-        .reset_index()
-    )
+    table = over_seeds(scores, keys)
     table["arch"] = table.backbone.map(architectures)
     theirs = published.rename(
         columns={"spc": "published_spc", "mae": "published_mae", "source": "published_source"}
@@ -84,9 +71,9 @@ def tables_markdown(table: pd.DataFrame) -> str:
         for row in rows.to_dict("records"):
             line = lines.setdefault(tuple(row[s] for s in shown), {s: row[s] for s in shown})
             letter = SPOKEN.get(row["pattern"], row["pattern"])
-            line[f"{letter} SPC"] = _with_sd(row["spc"], row["spc_sd"])
-            line[f"{letter} paper"] = _number(row["published_spc"])
-            line[f"{letter} MAE"] = _number(row["mae"])
+            line[f"{letter} SPC"] = with_sd(row["spc"], row["spc_sd"])
+            line[f"{letter} paper"] = number(row["published_spc"])
+            line[f"{letter} MAE"] = number(row["mae"])
         frame = pd.DataFrame(lines.values()).fillna("")
         frame = frame.drop(columns=[c for c in frame if c.endswith("paper") and not any(frame[c])])
         sections.append(f"Table {name}\n\n{frame.to_markdown(index=False, disable_numparse=True)}")
@@ -109,11 +96,3 @@ def _differences(row: dict, signed: bool) -> str:
     if row["note"] and not pd.isna(row["note"]):
         notes.append(str(row["note"]))
     return "; ".join(notes)
-
-
-def _with_sd(mean: float, sd: float) -> str:
-    return _number(mean) + ("" if np.isnan(sd) else f" ± {sd:.3f}")
-
-
-def _number(value: float) -> str:
-    return "" if np.isnan(value) else f"{value:.3f}"

@@ -4,6 +4,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import bootstrap
 
+from posinfo.measures.reporting import number, over_seeds, with_sd
+
 RESAMPLES = 2000
 CONFIDENCE = 0.95
 CELL = ["pattern", "backbone", "weights", "padding", "stimulus"]
@@ -59,18 +61,7 @@ def table1(
         that of the control pattern. ``published_mae_rescaled`` is the published MAE on the scale
         of our masks: half of it for stripes, whose target spanned [-1, 1].
     """
-    cells = scores.groupby(CELL, sort=False)
-    table = cells.agg(
-        spc=("spc", "mean"),
-        spc_sd=("spc", "std"),
-        mae=("mae", "mean"),
-        mae_sd=("mae", "std"),
-        mae_floor=("mae_floor", "first"),
-        skill=("skill", "mean"),
-        n_seeds=("seed", "nunique"),
-        n_images=("n_images", "first"),
-        n_constant=("n_constant", "sum"),
-    ).reset_index()
+    table = over_seeds(scores, CELL)
     keys = ["pattern", "backbone", "stimulus"]
     intervals = {cell: photograph_interval(rows) for cell, rows in images.groupby(keys, sort=False)}
     table[["spc_low", "spc_high"]] = [intervals[cell] for cell in _tuples(table, keys)]
@@ -94,22 +85,22 @@ def table1_markdown(table: pd.DataFrame) -> str:
     photos = table[table.stimulus == "photos"].set_index(["pattern", "backbone"])
     shown = pd.DataFrame(
         {
-            "SPC": _with_sd(photos.spc, photos.spc_sd),
+            "SPC": list(map(with_sd, photos.spc, photos.spc_sd)),
             "95 % interval": [
                 "" if np.isnan(low) else f"{low:.2f} to {high:.2f}"
                 for low, high in zip(photos.spc_low, photos.spc_high, strict=True)
             ],
-            "paper's SPC": photos.published_spc.map(_number),
-            "MAE": _with_sd(photos.mae, photos.mae_sd),
-            "floor": photos.mae_floor.map(_number),
-            "paper's MAE": photos.published_mae_rescaled.map(_number),
-            "selectivity": photos.selectivity.map(_number),
+            "paper's SPC": photos.published_spc.map(number),
+            "MAE": list(map(with_sd, photos.mae, photos.mae_sd)),
+            "floor": photos.mae_floor.map(number),
+            "paper's MAE": photos.published_mae_rescaled.map(number),
+            "selectivity": photos.selectivity.map(number),
         }
     )
     for stimulus in table.stimulus.unique():
         if stimulus != "photos":
             spc = table[table.stimulus == stimulus].set_index(["pattern", "backbone"]).spc
-            shown[stimulus] = spc.map(_number)
+            shown[stimulus] = spc.map(number)
     return shown.reset_index().to_markdown(index=False, disable_numparse=True)
 
 
@@ -136,13 +127,3 @@ def _beside_published(table: pd.DataFrame, published: pd.DataFrame) -> pd.DataFr
 
 def _tuples(table: pd.DataFrame, keys: list[str]) -> list[tuple]:
     return list(table[keys].itertuples(index=False, name=None))
-
-
-def _with_sd(mean: pd.Series, sd: pd.Series) -> list[str]:
-    return [
-        _number(m) + ("" if np.isnan(s) else f" ± {s:.3f}") for m, s in zip(mean, sd, strict=True)
-    ]
-
-
-def _number(value: float) -> str:
-    return "" if np.isnan(value) else f"{value:.3f}"

@@ -30,8 +30,8 @@ from posinfo.pipelines.posenet_ablations.parameters import AblationParameters
 from posinfo.pipelines.shared_parameters import Device, Precision
 from posinfo.stimuli.photos import PhotosConfig, decode_images
 
-FIGURE_6_PATTERN = "gaussian"
-FIGURE_7_PATTERNS = ("horizontal", "vertical", "gaussian")
+FIGURE_6 = "gaussian"  # the pattern that each shows
+FIGURE_7 = ("horizontal", "vertical", "gaussian")
 
 
 def evaluate(
@@ -76,7 +76,7 @@ def summarise(
     return scores, table, text
 
 
-def draw_layers_and_kernels(
+def draw_figures(
     posenet: PosenetParameters,
     ablations: AblationParameters,
     readouts: StoredReadouts,
@@ -84,69 +84,52 @@ def draw_layers_and_kernels(
     masks: Maps,
     test_photos: pd.DataFrame,
     array_cache: ArrayCache,
-) -> Figure:
-    """Figure 5: predicted maps by the number of layers and the size of the kernel."""
+) -> tuple[Figure, Figure, Figure]:
+    """Figures 5, 6 and 7 from the cells that stand in their tables."""
     stored = (readouts, features, test_photos, array_cache)
-    columns = {
+    cells = ablations.resolve(posenet)
+    truth = {pattern: masks[pattern] for pattern in ablations.patterns}
+    image = decode_images(test_photos, posenet.image_size, array_cache).pixels[0]
+    figures = (
+        layers_and_kernels_figure(truth, _maps_by_layers_and_kernel(cells, stored)),
+        padding_figure(np.asarray(image), masks.get(FIGURE_6), _panels_by_padding(cells, stored)),
+        error_maps_figure(_errors_by_backbone(cells, masks, stored)),
+    )
+    for number, figure in enumerate(figures, start=5):
+        tracking.log_figure(figure, f"figure{number}.png")
+    return figures
+
+
+def _maps_by_layers_and_kernel(cells: list[Cell], stored: tuple) -> dict[str, Maps]:
+    return {
         f"{cell.backbone}\nL{cell.readout.layers} K{cell.readout.kernel_size}": first_maps(
             cell, *stored
         )
-        for cell in ablations.resolve(posenet)
+        for cell in cells
         if {"2a", "2b"} & set(cell.tables)
     }
-    rows = {pattern: masks[pattern] for pattern in ablations.patterns}
-    figure = layers_and_kernels_figure(rows, columns)
-    tracking.log_figure(figure, "figure5.png")
-    return figure
 
 
-def draw_paddings(
-    posenet: PosenetParameters,
-    ablations: AblationParameters,
-    readouts: StoredReadouts,
-    features: Features,
-    masks: Maps,
-    test_photos: pd.DataFrame,
-    array_cache: ArrayCache,
-) -> Figure:
-    """Figure 6: the Gaussian as read from one image with different paddings."""
-    stored = (readouts, features, test_photos, array_cache)
-    panels = [
-        Panel(_padding_title(cell), first_maps(cell, *stored)[FIGURE_6_PATTERN])
-        for cell in ablations.resolve(posenet)
-        if "4" in cell.tables and FIGURE_6_PATTERN in cell.patterns
+def _panels_by_padding(cells: list[Cell], stored: tuple) -> list[Panel]:
+    return [
+        Panel(_padding_title(cell), first_maps(cell, *stored)[FIGURE_6])
+        for cell in cells
+        if "4" in cell.tables and FIGURE_6 in cell.patterns
     ]
-    image = decode_images(test_photos, posenet.image_size, array_cache).pixels[0]
-    figure = padding_figure(np.asarray(image), masks[FIGURE_6_PATTERN], panels)
-    tracking.log_figure(figure, "figure6.png")
-    return figure
 
 
-def draw_error_maps(
-    posenet: PosenetParameters,
-    ablations: AblationParameters,
-    readouts: StoredReadouts,
-    features: Features,
-    masks: Maps,
-    test_photos: pd.DataFrame,
-    array_cache: ArrayCache,
-) -> Figure:
-    """Figure 7: where each backbone errs, averaged over H, V, G and all test photographs."""
-    stored = (readouts, features, test_photos, array_cache)
-    errors = {
+def _errors_by_backbone(cells: list[Cell], masks: Maps, stored: tuple) -> dict[str, Tensor]:
+    return {
         cell.label: _mean_error(cell, masks, stored)
-        for cell in ablations.resolve(posenet)
-        if "1" in cell.tables and set(FIGURE_7_PATTERNS) <= set(cell.patterns)
+        for cell in cells
+        if "1" in cell.tables and set(FIGURE_7) <= set(cell.patterns)
     }
-    figure = error_maps_figure(errors)
-    tracking.log_figure(figure, "figure7.png")
-    return figure
 
 
 def _mean_error(cell: Cell, masks: Maps, stored: tuple) -> Tensor:
     total, images = torch.zeros(cell.image_size, cell.image_size), 0
     for maps in maps_of_photos(cell, *stored):
-        errors = [(maps[pattern] - masks[pattern]).abs() for pattern in FIGURE_7_PATTERNS]
+        errors = [(maps[pattern] - masks[pattern]).abs() for pattern in FIGURE_7]
         total += torch.stack(errors).mean(0)
         images += 1
     return total / images

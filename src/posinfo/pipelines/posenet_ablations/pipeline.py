@@ -74,17 +74,14 @@ def _evaluation() -> list[Node]:
             ],
             name="posenet_ablations_summarise",
         ),
-        *(
-            Node(
-                draw,
-                [*SETTINGS, *FITTED],
-                f"posenet_ablations_{figure}",
-                name=f"posenet_ablations_draw_{figure}",
-            )
-            for figure, draw in (
-                ("figure5", evaluation.draw_layers_and_kernels),
-                ("figure6", evaluation.draw_paddings),
-                ("figure7", evaluation.draw_error_maps),
-            )
+        Node(
+            evaluation.draw_figures,
+            [*SETTINGS, *FITTED],
+            [
+                "posenet_ablations_figure5",
+                "posenet_ablations_figure6",
+                "posenet_ablations_figure7",
+            ],
+            name="posenet_ablations_draw_figures",
         ),
     ]

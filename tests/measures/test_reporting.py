@@ -1,0 +1,25 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from posinfo.measures.reporting import number, over_seeds, with_sd
+
+
+def test_cells_are_means_and_deviations_over_seeds():
+    scores = pd.DataFrame(
+        {
+            "cell": ["a", "a", "b"], "spc": [0.5, 0.7, 0.1], "mae": [0.2, 0.1, 0.3],
+            "mae_floor": 0.25, "skill": [0.2, 0.6, -0.2], "n_images": 4, "n_constant": [0, 1, 2],
+        }
+    )  # fmt: skip
+    a, b = over_seeds(scores, ["cell"]).to_dict("records")
+    assert a["spc"] == pytest.approx(0.6)
+    assert a["spc_sd"] == pytest.approx(np.std([0.5, 0.7], ddof=1))
+    assert (a["n_seeds"], a["n_images"], a["n_constant"]) == (2, 4, 1)
+    assert a["skill"] == pytest.approx(0.4)
+    assert np.isnan(b["mae_sd"])
+
+
+def test_numbers_have_three_decimals_or_nothing():
+    assert (number(0.12345), number(np.nan)) == ("0.123", "")
+    assert (with_sd(0.5, 0.01), with_sd(0.5, np.nan)) == ("0.500 ± 0.010", "0.500")
