@@ -17,7 +17,7 @@ def test_scores_have_posenets_columns_and_those_of_the_ablations(ablated):
         "mae_floor", "skill", "n_images", "n_constant", "blocks", "kernel_size", "layers",
         "hidden_width", "readout_padding", "head", "normalisation", "backbone_seed", "cell",
     ]  # fmt: skip
-    keys = ["table", "cell", "pattern", "stimulus", "seed"]
+    keys = ["table", "cell", "backbone_seed", "pattern", "stimulus", "seed"]
     assert not scores.duplicated(keys).any()
     assert set(scores.table) == {"1", "2a", "2b", "3", "4", "heads"}
     assert set(scores[scores["head"] == "ridge"].seed) == {0}

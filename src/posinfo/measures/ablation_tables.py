@@ -37,16 +37,17 @@ def ablation_tables(
         backbones' seeds together. ``differs`` says why ours and theirs cannot be compared as they
         stand; published numbers stand only beside trained networks.
     """
-    keys = ["table", *SETTINGS, "pattern", "stimulus"]
+    keys = ["table", "cell", *SETTINGS, "pattern", "stimulus"]
     table = over_seeds(scores, keys)
     table["arch"] = table.backbone.map(architectures)
-    theirs = published.rename(
+    theirs = published.query("paper == 'islam2020'").rename(
         columns={"spc": "published_spc", "mae": "published_mae", "source": "published_source"}
-    ).assign(table=published.table.str.removeprefix("Table "))
+    )
+    theirs["table"] = theirs.table.str.removeprefix("Table ")
     theirs["published_mae_rescaled"] = theirs.published_mae * (1 if signed else theirs.mae_scale)
     shown = ["published_spc", "published_mae", "published_mae_rescaled", "published_source"]
-    theirs = theirs.drop_duplicates(JOINED)[[*JOINED, *shown, "mae_scale", "note"]]
-    joined = table.merge(theirs, on=JOINED, how="left")
+    theirs = theirs[[*JOINED, *shown, "mae_scale", "note"]]
+    joined = table.merge(theirs, on=JOINED, how="left", validate="many_to_one")
     ours_alone = joined.weights.isin(["untrained", "as-built"]) | (joined["head"] == "ridge")
     joined.loc[ours_alone, shown] = np.nan
     known = joined.published_spc.notna()
@@ -67,6 +68,8 @@ def tables_markdown(table: pd.DataFrame) -> str:
         common = [p for p, count in cells.items() if count == max(cells.values())]  # of all cells
         rows = rows.query("pattern in @shared", local_dict={"shared": common})
         shown = [s for s in SETTINGS if len(set(rows[s])) > 1 or s == "backbone"]
+        if len(rows[[*shown, "cell"]].drop_duplicates()) > len(rows[shown].drop_duplicates()):
+            shown.insert(0, "cell")  # cells that differ in what has no column, a learning rate say
         lines: dict[tuple, dict[str, str]] = {}
         for row in rows.to_dict("records"):
             line = lines.setdefault(tuple(row[s] for s in shown), {s: row[s] for s in shown})
@@ -84,13 +87,17 @@ def tables_markdown(table: pd.DataFrame) -> str:
 
 
 def _differences(row: dict, signed: bool) -> str:
-    notes = ["test and train photographs are not PASCAL-S and DUT-S unless you give them"]
+    notes = ["photographs and length of training are the paper's in --env=paper alone"]
     if row["weights"] not in ("imagenet", "none"):
         notes.append(f"weights {row['weights']}, theirs imagenet")
     if row["layers"] > 1 and row["hidden_width"] != "same":
         notes.append(f"{row['hidden_width']} hidden channels, theirs as many as the features")
     if row["mae_scale"] != 1 and not signed:
         notes.append("stripes: their target spans [-1, 1], so their MAE is halved")
+    if row["arch"].startswith("resnet"):
+        notes.append("four blocks of a ResNet (released code), the paper's text says five")
+    if row["head"] != "code":
+        notes.append("head and training are not those of the released code")
     if row["pattern"] == "gaussian":
         notes.append("G: their floor is .186, that of the released mask .197: the masks differ")
     if row["note"] and not pd.isna(row["note"]):

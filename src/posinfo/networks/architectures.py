@@ -63,11 +63,12 @@ def build_network(arch: str) -> nn.Module:
 
 def sketch_network(arch: str) -> nn.Module:
     """The network on the meta device: shapes and names, no memory and no weights."""
-    try:
-        with torch.device("meta"):
-            return build_network(arch)
-    except NotImplementedError:  # a RegNet computes its widths with tensors
-        return build_network(arch).to("meta")
+    with torch.random.fork_rng(devices=[]):
+        try:
+            with torch.device("meta"):
+                return build_network(arch)
+        except (NotImplementedError, RuntimeError, TypeError):  # some compute with tensors
+            return build_network(arch).to("meta")
 
 
 def _imported(arch: str) -> Callable[[], object]:

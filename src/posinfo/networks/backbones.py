@@ -75,10 +75,11 @@ class BackboneConfig(BaseModel):
             )
         return self
 
-    def check_weights(self) -> None:
+    def check_weights(self, image_size: int) -> None:
         """Raises what ``check_source`` raises, before anything is computed."""
         if self.arch != IMAGE:
-            check_source(self.arch, self.weights)
+            needed = needed_tensors(self.arch, self.blocks, image_size)
+            check_source(self.arch, self.weights, needed)
 
     def block_channels(self, image_size: int) -> dict[str, int]:
         """Channels of each block by its name (f1, f2, ...), found by a dry run.
@@ -137,16 +138,25 @@ def build_backbone(
     else:
         sketch = sketch_network(config.arch)
         layers = block_layers(sketch, config.arch, config.blocks, image_size)
-        needed = trace_blocks(sketch, layers).state_dict().keys()
+        needed = needed_tensors(config.arch, config.blocks, image_size)
         network = load_network(config.arch, config.weights, config.seed, needed)
         blocks = _aligned(
             network, layers, config.arch, config.padding, config.positions, feature_size
         )
         own = own_colours(config.arch, config.weights)
     backbone = Backbone(blocks, feature_size, normalisation, own)
-    settings = f"{config.arch} {layers} {config.padding} {feature_size} {normalisation} {own}"
+    computed = f"{blocks} {getattr(blocks, 'code', '')}"  # the user's own function may change
+    settings = f"{computed} {layers} {config.padding} {feature_size} {normalisation} {own}"
     backbone.digest = _digest(backbone, settings)
     return backbone
+
+
+@lru_cache(maxsize=256)
+def needed_tensors(arch: str, blocks: Blocks, image_size: int) -> frozenset[str]:
+    """Names of the parameters and buffers that the blocks of a network depend on."""
+    sketch = sketch_network(arch)
+    layers = block_layers(sketch, arch, blocks, image_size)
+    return frozenset(trace_blocks(sketch, layers).state_dict()) & frozenset(sketch.state_dict())
 
 
 @lru_cache(maxsize=256)

@@ -12,6 +12,8 @@ from torch.fx.proxy import TraceError
 from torch.nn.functional import interpolate
 from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
 
+from posinfo.networks.architectures import is_custom
+
 CLASSIFIERS = ("classifier.", "fc", "head")  # where no block is looked for
 VIT_DEPTHS = 4
 LISTED = 30
@@ -39,7 +41,7 @@ def block_layers(network: nn.Module, arch: str, blocks: Blocks, image_size: int)
     """
     family = _family(arch)
     if blocks == "paper":
-        if family not in (_resnet, _vgg) or family is None:
+        if family is None or family not in (_resnet, _vgg):
             raise ValueError(
                 "blocks 'paper' are those of VGGs and ResNets; "
                 f"for arch {arch!r} use default, or names of layers"
@@ -207,6 +209,8 @@ def _vit(network: nn.Module) -> list[str]:
 
 
 def _family(arch: str) -> Callable[[nn.Module], list[str]] | None:
+    if is_custom(arch):
+        return None
     return next((layers for prefix, layers in FAMILIES.items() if arch.startswith(prefix)), None)
 
 

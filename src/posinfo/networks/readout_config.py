@@ -80,6 +80,13 @@ class ReadoutConfig(BaseModel):
             )
         return self
 
+    @property
+    def settings(self) -> dict[str, object]:
+        """The fields that the head depends on."""
+        if self.head == "ridge":
+            return self.model_dump(include={"head", "kernel_size", "ridge"})
+        return self.model_dump(exclude={"ridge"})
+
     def grid(self, feature_size: int) -> int:
         """Side of the predicted map in pixels of the feature grid.
 

@@ -21,6 +21,8 @@ from posinfo.progress import OnProgress, silent
 BATCH_SIZE = 32
 HOLD_OUT_SEED = 0
 GIB = 2**30
+HALF_RESOLUTION = 1e-3  # relative, of the float16 in which features are kept
+SMALLEST_SD = 1e-6
 MATRICES = 4  # of the fit and of the held-out images, their standardised form and its factor
 
 
@@ -58,23 +60,27 @@ def fit_ridge(
     channels, kernel = features.shape[3], config.kernel_size
     require_memory(channels, config)
     held_out = _held_out(photographs, config.ridge.held_out)
-    equations = {held: _Equations(channels * kernel**2, len(targets), device) for held in (0, 1)}
-    for rows, images in _samples(features, targets, config, seed, device):
-        for held in (0, 1):
-            chosen = held_out[images] == bool(held)
-            equations[held].add(*(part[chosen].flatten(0, 1) for part in rows))
+    inputs = channels * kernel**2
+    fit, held = (_Equations(inputs, len(targets), device) for _ in range(2))
+    offset = torch.zeros(inputs, device=device)
+    for (x, y), images in _samples(features, targets, config, seed, device):
+        if images[0] == 0:
+            offset = x.flatten(0, 1).mean(0)  # or float32 would lose a small spread on a large mean
+        for part, chosen in ((fit, ~held_out[images]), (held, held_out[images])):
+            part.add(x[chosen].flatten(0, 1) - offset, y[chosen].flatten(0, 1))
         on_progress(len(images))
-    fit, held = equations[0], equations[1]
-    solutions = fit.solve(config.ridge.penalties)
+    resolution = HALF_RESOLUTION * offset.abs().double()
+    solutions = fit.solve(config.ridge.penalties, resolution)
     errors = torch.stack([held.mean_squared_error(solution) for solution in solutions])
     fit.include(held)
-    del held, equations
+    del held
     best = errors.argmin(0).tolist()
     weights = torch.empty_like(solutions[0])
     wanted = sorted(set(best))
-    again = fit.solve([config.ridge.penalties[index] for index in wanted])
+    again = fit.solve([config.ridge.penalties[index] for index in wanted], resolution)
     for target, index in enumerate(best):
         weights[:, target] = again[wanted.index(index)][:, target]
+    weights[-1] -= offset.double() @ weights[:-1]
     readouts = Readouts(channels, [0] * len(targets), config)
     convolution = readouts.convolutions[0]
     kernels = weights[:-1].T.reshape(len(targets), channels, kernel, kernel)
@@ -103,21 +109,31 @@ class _Equations:
         self.cross += other.cross
         self.energy += other.energy
 
-    def solve(self, penalties: Sequence[float]) -> list[Float[Tensor, "d k"]]:
-        """Weights and intercept of every target for each penalty."""
+    def solve(
+        self, penalties: Sequence[float], resolution: Float[Tensor, " d"]
+    ) -> list[Float[Tensor, "e k"]]:
+        """Weights and intercept of every target for each penalty.
+
+        An input whose sd is not above its resolution says nothing and gets no weight.
+        """
         count = self.gram[-1, -1]
         mean, mean_target = self.gram[:-1, -1] / count, self.cross[-1] / count
         correlation = self.gram[:-1, :-1] / count
         correlation.addr_(mean, mean, alpha=-1)
         sd = correlation.diagonal().clamp(min=0).sqrt()
-        sd = sd.where(sd > 1e-6 * mean.abs().clamp(min=1e-6), torch.inf)  # a constant says nothing
+        sd = sd.where(sd > resolution.clamp(min=SMALLEST_SD), torch.inf)
         correlation.div_(sd).div_(sd[:, None])
         moments = (self.cross[:-1] / count - torch.outer(mean, mean_target)) / sd[:, None]
         solutions, before = [], 0.0
         for penalty in penalties:
             correlation.diagonal().add_(penalty - before)
             before = penalty
-            factor = torch.linalg.cholesky(correlation)
+            factor, failed = torch.linalg.cholesky_ex(correlation)
+            if failed:
+                raise ValueError(
+                    f"the ridge equations have no solution with penalty {penalty:g}: "
+                    "take larger readout.ridge.penalties"
+                )
             weights = torch.cholesky_solve(moments, factor) / sd[:, None]
             solutions.append(torch.cat([weights, (mean_target - mean @ weights)[None]]))
         return solutions

