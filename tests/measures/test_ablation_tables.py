@@ -69,6 +69,16 @@ def test_what_the_paper_has_not_done_stands_alone(changes):
     assert row.differs == ""
 
 
+def test_cells_that_differ_in_what_has_no_column_stay_apart():
+    slow, fast = scores(head="paper", cell="vgg16-lr0.001"), scores(head="paper", cell="vgg16")
+    fast["spc"] += 0.1
+    table = table_of(slow, fast)
+    assert table.spc.tolist() == pytest.approx([0.6, 0.7])
+    assert (table.n_seeds == 2).all()
+    assert "| vgg16-lr0.001 | vgg16      | 0.600 ± 0.141 |" in tables_markdown(table)
+    assert all("not those of the released code" in differs for differs in table.differs)
+
+
 def test_stripes_are_compared_on_one_scale():
     frame = scores(table="1", pattern="horizontal_stripes")
     assert table_of(frame).squeeze().published_mae_rescaled == pytest.approx(0.278)

@@ -1,6 +1,7 @@
 import pytest
 import torch
 from pydantic import ValidationError
+from torch import nn
 from torch.nn.functional import interpolate
 
 from posinfo.networks.architectures import sketch_network
@@ -72,6 +73,41 @@ def test_digest_follows_weights_padding_and_alignment():
     ]
     assert len(set(digests)) == 5
     assert build_backbone(row(), 64, 7, "imagenet").digest == digests[0]
+
+
+class OwnNetwork(nn.Module):
+    activation = torch.relu
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3, padding=1)
+        self.mean = torch.tensor(float(torch.ones(3).mean().item()))  # no meta device has items
+
+    def forward(self, images):
+        return type(self).activation(self.conv(images) - self.mean)
+
+
+def own_network():
+    return OwnNetwork()
+
+
+def test_digest_follows_what_the_users_own_network_computes(monkeypatch):
+    config = row(arch=f"{__name__}:own_network")
+    before = build_backbone(config, 16, 4, "imagenet").digest
+    assert build_backbone(config, 16, 4, "imagenet").digest == before
+    monkeypatch.setattr(OwnNetwork, "activation", torch.tanh)
+    assert build_backbone(config, 16, 4, "imagenet").digest != before
+
+
+def test_own_network_takes_a_checkpoint(tmp_path, generator):
+    torch.manual_seed(4)
+    trained = own_network()
+    torch.save(trained.state_dict(), tmp_path / "w.pth")
+    config = row(arch=f"{__name__}:own_network", weights=str(tmp_path / "w.pth"))
+    config.check_weights(16)
+    shown = images(generator, side=16)
+    features = build_backbone(config, 16, 16, "none")(shown)
+    torch.testing.assert_close(features, trained(shown / 255).detach())
 
 
 def test_too_small_images_are_refused():

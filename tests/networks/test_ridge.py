@@ -105,6 +105,20 @@ def test_constant_channel_and_single_photograph_are_no_obstacle(features, target
     assert (readouts.convolutions[0].weight[:, 2] == 0).all()
 
 
+def test_large_means_with_a_small_spread_are_no_obstacle(features, targets, protocol):
+    shared = np.random.default_rng(1).normal(size=(COUNT, SIDE, SIDE, 1))
+    far = (features.astype(float) * 0.3 + shared + 100).astype(np.float16)
+    readouts, _ = fit(far, targets, config(protocol, penalties=(1e-4,), kernel_size=1))
+    x, y = windows(far, 1), adaptive_avg_pool2d(targets, SIDE).flatten(1).T.repeat(COUNT, 1)
+    scaled = StandardScaler().fit_transform(x)
+    expected = Ridge(alpha=1e-4 * len(x)).fit(scaled, y.numpy()).predict(scaled)
+    with torch.no_grad():
+        predicted = readouts(torch.from_numpy(far).float().permute(0, 3, 1, 2))
+    np.testing.assert_allclose(
+        predicted.permute(0, 2, 3, 1).reshape(-1, 2), expected, rtol=1e-3, atol=1e-4
+    )
+
+
 def test_memory_limit_says_what_to_change(targets, protocol):
     wide = np.zeros((COUNT, SIDE, SIDE, 5000), dtype=np.float16)
     with pytest.raises(ValueError) as raised:

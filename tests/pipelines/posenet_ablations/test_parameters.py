@@ -97,6 +97,18 @@ def test_only_takes_tables_and_labels(only, labels):
         ),
         ({"cells": []}, "at least 1 item"),
         (
+            {"cells": [{"tables": ["1"], "backbone": "vgg16", "normalisation": "bogus"}]},
+            "normalisation must be one of imagenet, none; got 'bogus'",
+        ),
+        (
+            {"cells": [{"tables": ["1"], "backbone": "vgg16", "seeds": [0, 0]}]},
+            "each value may stand once; repeated: 0",
+        ),
+        (
+            {"cells": [{"tables": ["1"], "backbone": "vgg16", "backbone_seeds": [0, 1]}]},
+            "backbone_seeds are of untrained weights; 'vgg16' has weights 'hed-bsds500'",
+        ),
+        (
             {"cells": [{"tables": ["4"], "backbone": "vgg16", "readout": {"head": "ridge"}}]},
             "head 'ridge' is solved, not trained from a seed: give it one seed; got (0, 1, 2)",
         ),
