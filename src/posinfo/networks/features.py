@@ -94,6 +94,6 @@ def _finite(features: np.ndarray) -> np.ndarray:
     if not np.isfinite(features).all():
         raise OverflowError(
             "a feature is not a number or beyond the 65504 of float16: "
-            "check the weights and posenet.normalisation"
+            "check posenet.normalisation and the weights (an untrained deep ResNet grows beyond it)"
         )
     return features
