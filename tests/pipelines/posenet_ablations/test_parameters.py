@@ -58,7 +58,7 @@ def test_features_are_shared_by_cells_that_read_the_same():
     settings = {}
     for cell in cells:
         assert settings.setdefault(cell.features, cell.feature_settings) == cell.feature_settings
-    assert len(settings) == 10
+    assert len(settings) == 11
 
 
 @pytest.mark.parametrize(
