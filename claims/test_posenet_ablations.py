@@ -28,10 +28,7 @@ def test_a_larger_kernel_reads_more(ablations, pattern):
 @pytest.mark.parametrize("pattern", PATTERNS)
 @pytest.mark.parametrize(
     ("less", "more"),
-    [
-        ("posenet-norm-none", "posenet-norm-none-p1"),
-        ("posenet-norm-none-p1", "posenet-norm-none-p2"),
-    ],
+    list(pairwise(["posenet-norm-none", "posenet-norm-none-p1", "posenet-norm-none-p2"])),
 )
 def test_padding_the_readout_tells_it_where_it_is(ablations, pattern, less, more):
     assert ablations[more, pattern] >= ablations[less, pattern] + 0.02

@@ -73,7 +73,8 @@ def error_maps_figure(errors: dict[str, Float[Tensor, "h w"]]) -> Figure:
     highest = max((float(error.max()) for error in errors.values()), default=1)
     for axis, (backbone, error) in zip(axes[0], errors.items(), strict=False):
         picture = axis.imshow(error.numpy(), vmin=0, vmax=highest, cmap="inferno")
-        axis.set_title(f"{spoken(backbone)}\n{float(error.mean()):.3f}", fontsize=8)
+        name = spoken(backbone).replace("-", "\n")
+        axis.set_title(f"{name}\n{float(error.mean()):.3f}", fontsize=8)
     if errors:
         figure.colorbar(picture, ax=axes, shrink=0.7)
     return figure
