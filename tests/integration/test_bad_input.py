@@ -50,7 +50,7 @@ def test_evaluation_before_training_names_what_is_missing(project):
     result = project.run("--pipeline=evaluation")
     assert result.returncode != 0
     assert "No partitions found in" in result.stderr
-    assert "data/test/06_models/posenet/readouts" in result.stderr
+    assert "data/test/06_models/posenet" in result.stderr
 
 
 def test_failed_run_is_marked_failed_in_mlflow(project):
