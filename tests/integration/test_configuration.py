@@ -24,7 +24,10 @@ def parameters():
 
 def test_paper_is_the_papers_setting(parameters, monkeypatch):
     asked = []
-    monkeypatch.setattr("posinfo.networks.backbones.check_source", lambda *a: asked.append(a))
+    monkeypatch.setattr(
+        "posinfo.networks.backbones.check_source",
+        lambda arch, weights, *_: asked.append((arch, weights)),
+    )
     loaded = parameters("paper")
     check_parameters(loaded)
     posenet = PosenetParameters.model_validate(loaded["posenet"])
