@@ -12,8 +12,7 @@ from kedro_datasets.text import TextDataset
 from rich import get_console
 
 from posinfo.choices import check
-from posinfo.pipelines import tracking
-from posinfo.pipelines.posenet_ablations.parameters import check_parameters
+from posinfo.pipelines import permutenet, posenet_ablations, tracking
 
 REPORTING = "08_reporting"
 
@@ -36,8 +35,9 @@ class ParameterHooks:
         parameters = catalog.load("parameters")
         for name in parameters:
             check("parameter", name, sorted(known))
-        if "params:posenet_ablations" in pipeline.inputs():
-            check_parameters(parameters)
+        for experiment in (posenet_ablations, permutenet):
+            if f"params:{experiment.__name__.rpartition('.')[2]}" in pipeline.inputs():
+                experiment.check_parameters(parameters)
 
 
 class TrackingHooks:

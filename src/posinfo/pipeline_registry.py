@@ -2,7 +2,7 @@
 
 from kedro.pipeline import Pipeline
 
-from posinfo.pipelines import posenet, posenet_ablations
+from posinfo.pipelines import permutenet, posenet, posenet_ablations
 
 STAGES = ("data_preparation", "modeling", "evaluation")
 
@@ -12,6 +12,7 @@ def register_pipelines() -> dict[str, Pipeline]:
     experiments = {
         "posenet": posenet.create_pipeline(),
         "posenet_ablations": posenet_ablations.create_pipeline(),
+        "permutenet": permutenet.create_pipeline(),
     }
     everything = sum(experiments.values(), Pipeline([]))
     stages = {stage: everything.only_nodes_with_tags(stage) for stage in STAGES}

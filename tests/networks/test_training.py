@@ -2,7 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from posinfo.networks.training import fit
+from posinfo.networks.training import fit, fit_epochs
+from posinfo.progress import silent
 
 
 def setup(lr=0.1):
@@ -33,3 +34,99 @@ def test_diverging_loss_stops_with_its_step():
         FloatingPointError, match=r"^the loss is \[inf\] in step 2: lower the learning"
     ):
         fit(model, [torch.ones(1)] * 9, lambda x: model(x).square(), optimiser, schedule)
+
+
+def test_divergence_is_found_between_checks_and_names_the_first_step():
+    model, optimiser, schedule = setup()
+    batches = [torch.ones(1)] * 57 + [torch.tensor([float("nan")])] + [torch.ones(1)] * 3
+    with pytest.raises(FloatingPointError, match=r"^the loss is \[nan\] in step 58: "):
+        fit(model, batches, lambda x: model(x).square(), optimiser, schedule)
+
+
+class Noisy(nn.Module):
+    """Draws at random in its forward pass, from a generator that is part of its state."""
+
+    def __init__(self):
+        super().__init__()
+        self.line = nn.Linear(3, 1)
+        self.norm = nn.BatchNorm1d(3)
+        self.generator = torch.Generator().manual_seed(0)
+
+    def forward(self, x):
+        return self.line(self.norm(x) + torch.rand(x.shape, generator=self.generator))
+
+    def get_extra_state(self):
+        return self.generator.get_state()
+
+    def set_extra_state(self, state):
+        self.generator.set_state(state)
+
+
+class Stopped(Exception):
+    pass
+
+
+def train_noisy(checkpoint, epochs=5, stop_after=None, score=None, on_progress=None, batches=None):
+    torch.manual_seed(0)
+    model = Noisy()
+    optimiser = torch.optim.Adam(model.parameters(), 0.01)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, 20)
+    seen = []
+
+    def drawn(epoch):
+        generator = torch.Generator().manual_seed(epoch)
+        for step in range(4):
+            if stop_after == (epoch, step):
+                raise Stopped
+            yield torch.rand(8, 3, generator=generator)
+
+    def validate():
+        model.eval()
+        seen.append(model(torch.ones(2, 3)).sum().item())
+        return seen[-1] if score is None else score(len(seen))
+
+    fitted = fit_epochs(
+        model, epochs, batches or drawn, lambda x: model(x).square().mean()[None], optimiser,
+        schedule, validate=validate, checkpoint=checkpoint, on_progress=on_progress or silent,
+    )  # fmt: skip
+    return model, fitted
+
+
+@pytest.mark.parametrize("stop", [(1, 2), (3, 0), (5, 3)])
+def test_resumed_training_ends_with_the_same_weights(tmp_path, stop):
+    whole, expected = train_noisy(tmp_path / "whole.pt")
+    with pytest.raises(Stopped):
+        train_noisy(tmp_path / "cut.pt", stop_after=stop)
+    done = []
+    resumed, got = train_noisy(tmp_path / "cut.pt", on_progress=done.append)
+    assert sum(done) == 4 * (5 - (stop[0] - 1))  # only the epochs that were not finished
+    for name, value in whole.state_dict().items():
+        assert torch.equal(resumed.state_dict()[name], value), name
+    assert torch.equal(got.losses, expected.losses) and torch.equal(got.scores, expected.scores)
+    assert got.epoch == expected.epoch
+
+
+def test_finished_training_is_not_repeated(tmp_path):
+    first, _ = train_noisy(tmp_path / "a.pt")
+    done = []
+    again, fitted = train_noisy(tmp_path / "a.pt", on_progress=done.append)
+    assert not done and len(fitted.losses) == 5
+    assert torch.equal(first.line.weight, again.line.weight)
+
+
+def test_weights_are_those_of_the_first_best_epoch(tmp_path):
+    scores = {1: 0.1, 2: 0.9, 3: 0.3, 4: 0.9, 5: 0.2}
+    best, fitted = train_noisy(tmp_path / "a.pt", score=scores.get)
+    assert fitted.epoch == 2
+    torch.testing.assert_close(fitted.scores, torch.tensor(list(scores.values())))
+    second, _ = train_noisy(tmp_path / "b.pt", epochs=2, score=scores.get)
+    assert torch.equal(best.line.weight, second.line.weight)
+
+
+def test_divergence_in_an_epoch_keeps_the_checkpoint_before(tmp_path):
+    def broken(epoch):
+        return [torch.rand(8, 3) if epoch < 3 else torch.full((8, 3), float("nan"))]
+
+    with pytest.raises(FloatingPointError, match=r"^epoch 3: the loss is \[nan\] in step 1: lower"):
+        train_noisy(tmp_path / "a.pt", batches=broken)
+    assert len(torch.load(tmp_path / "a.pt", weights_only=True)["losses"]) == 2

@@ -1,6 +1,7 @@
-"""Networks by name: torchvision's classification networks, or a function of the user's own."""
+"""Networks by name: torchvision's classification networks, ours, or a function of the user's."""
 
 import importlib
+import re
 from collections.abc import Callable
 
 import torch
@@ -9,16 +10,18 @@ from torch import nn
 from torchvision.models import get_model, list_models
 
 from posinfo.choices import check
+from posinfo.networks.resnet18 import canvas_resnet18
 
 IMAGE = "image"
+_WITH_WIDTH = re.compile(r"(\w+)\(width=([1-9]\d*)\)")
 
 # Without it, torchvision warns that its initialisation of these two will change.
 _INITIALISED = {"googlenet": {"init_weights": True}, "inception_v3": {"init_weights": True}}
 
 
 def architectures() -> list[str]:
-    """``image``, which is no network at all, and every classification network of torchvision."""
-    return [IMAGE, *list_models(module=torchvision.models)]
+    """``image``, which is no network at all, ours, and torchvision's classification networks."""
+    return [IMAGE, *OWN, *list_models(module=torchvision.models)]
 
 
 def is_custom(arch: str) -> bool:
@@ -36,23 +39,28 @@ def check_arch(arch: str) -> str:
         _imported(arch)
         return arch
     known = architectures()
-    if arch in known:
+    name, width = _name_and_width(arch)
+    if name in known and (width is None or name in OWN):
         return arch
-    return check("arch", arch, [*known, "package.module:function"])
+    widths = [f"{own}(width=N)" for own in OWN]
+    return check("arch", arch, [*known, *widths, "package.module:function"])
 
 
 def build_network(arch: str) -> nn.Module:
     """A network in evaluation mode with the weights of its own initialisation.
 
     Args:
-        arch: one of ``architectures()``, or ``package.module:function``: a function that takes
-            no arguments and returns a network.
+        arch: one of ``architectures()``; one of ``OWN`` with a width, ``NAME(width=16)``; or
+            ``package.module:function``: a function that takes no arguments and returns a network.
 
     Raises:
         TypeError: the function returns something else.
         ValueError: see ``check_arch``.
     """
     check_arch(arch)
+    name, width = _name_and_width(arch)
+    if name in OWN:
+        return (OWN[name](width) if width else OWN[name]()).eval()
     if not is_custom(arch):
         return get_model(arch, weights=None, **_INITIALISED.get(arch, {})).eval()
     network = _imported(arch)()
@@ -83,3 +91,11 @@ def _imported(arch: str) -> Callable[[], object]:
     if not callable(found):
         raise ValueError(f"arch {arch!r} is no function but {type(found)}")
     return found
+
+
+def _name_and_width(arch: str) -> tuple[str, int | None]:
+    found = _WITH_WIDTH.fullmatch(arch)
+    return (found[1], int(found[2])) if found else (arch, None)
+
+
+OWN: dict[str, Callable[..., nn.Module]] = {"canvas_resnet18": canvas_resnet18}

@@ -1,7 +1,6 @@
 """Frozen networks whose feature maps are read (Islam et al., ICLR 2020, section 3.1)."""
 
 import hashlib
-from collections.abc import Callable
 from functools import lru_cache
 
 import torch
@@ -19,12 +18,12 @@ from posinfo.networks.blocks import (
     is_channels_last,
     trace_blocks,
 )
+from posinfo.networks.legal_size import require_legal
 from posinfo.networks.normalisation import Colours, normalise
 from posinfo.networks.padding import PADDINGS, repad
 from posinfo.networks.weights import check_source, load_network, own_colours
 
 POSITIONS = ("kept", "none")
-LARGEST_IMAGE = 4096  # px; no size beyond it is proposed
 
 
 class BackboneConfig(BaseModel):
@@ -174,43 +173,9 @@ def _block_channels(
         maps = trunk.run(torch.empty(1, 3, size, size, device="meta"))
         return tuple((name, block.shape[1]) for name, block in maps.items())
 
-    def legal(size: int) -> bool:
-        try:
-            return bool(channels(size))
-        except (RuntimeError, AssertionError):
-            return False
-
-    try:
-        return channels(image_size)
-    except (RuntimeError, AssertionError) as error:
-        larger = next((size for size in _doubled(image_size) if legal(size)), None)
-        if larger is None:
-            raise ValueError(
-                f"arch {arch!r} with padding {padding!r} cannot take images of "
-                f"{image_size} px, nor larger ones: {error}"
-            ) from error
-        smallest = _smallest(legal, larger // 2, larger)
-        raise ValueError(
-            f"images of {image_size} px are too small for arch {arch!r} with padding "
-            f"{padding!r}: the smallest image_size is {smallest} px"
-        ) from error
-
-
-def _doubled(size: int) -> list[int]:
-    sizes = []
-    while (size := 2 * size) <= LARGEST_IMAGE:
-        sizes.append(size)
-    return sizes
-
-
-def _smallest(legal: Callable[[int], bool], illegal_size: int, legal_size: int) -> int:
-    while legal_size - illegal_size > 1:
-        middle = (illegal_size + legal_size) // 2
-        if legal(middle):
-            legal_size = middle
-        else:
-            illegal_size = middle
-    return legal_size
+    return require_legal(
+        channels, image_size, f"arch {arch!r} with padding {padding!r}", "image_size"
+    )
 
 
 def _aligned(

@@ -117,15 +117,27 @@ def align(
     Raises:
         ValueError: the block has no spatial map.
     """
+    maps = as_maps(block, channels_last)
+    return interpolate(maps, (size, size), mode="bilinear", align_corners=True)
+
+
+def as_maps(block: Float[Tensor, "n ..."], channels_last: bool = False) -> Float[Tensor, "n c h w"]:
+    """The output of a layer as maps of its own size.
+
+    Args:
+        block: see ``align``.
+        channels_last: see ``align``.
+
+    Raises:
+        ValueError: the block has no spatial map.
+    """
     if block.ndim == 3:
-        block = _grid_of_tokens(block)
-    elif block.ndim == 4 and channels_last:
-        block = block.permute(0, 3, 1, 2)
-    elif block.ndim != 4:
+        return _grid_of_tokens(block)
+    if block.ndim != 4:
         raise ValueError(
             f"a block of shape {tuple(block.shape)} has no spatial map: name other layers"
         )
-    return interpolate(block, (size, size), mode="bilinear", align_corners=True)
+    return block.permute(0, 3, 1, 2) if channels_last else block
 
 
 def _grid_of_tokens(tokens: Float[Tensor, "n t c"]) -> Float[Tensor, "n c g g"]:
@@ -218,6 +230,7 @@ def _family(arch: str) -> Callable[[nn.Module], list[str]] | None:
 FAMILIES: dict[str, Callable[[nn.Module], list[str]]] = {
     "vgg": _vgg,
     "resnet": _resnet,
+    "canvas_resnet18": _resnet,
     "resnext": _resnet,
     "wide_resnet": _resnet,
     "swin": _swin,

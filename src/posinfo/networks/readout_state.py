@@ -1,25 +1,22 @@
 """Trained readouts as plain tensors that know what they were trained for, and back."""
 
-import hashlib
-import json
 from collections.abc import Mapping
 
-import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 from torch import Tensor
 
 from posinfo.networks.readout_config import ReadoutConfig
 from posinfo.networks.readouts import Readouts
+from posinfo.networks.settings_digest import with_digest, without_digest
 
-HISTORY, SETTINGS = "loss_history", "settings_digest"
+HISTORY = "loss_history"
 
 
 def to_tensors(
     readouts: Readouts, history: Float[Tensor, "e k"], settings: Mapping[str, object]
 ) -> dict[str, Tensor]:
     """The weights, the loss of each epoch and a digest of the settings, for a safetensors file."""
-    weights = {name: tensor.cpu().contiguous() for name, tensor in readouts.state_dict().items()}
-    return {**weights, HISTORY: history, SETTINGS: _digest(settings)}
+    return with_digest({**readouts.state_dict(), HISTORY: history}, settings)
 
 
 def from_tensors(
@@ -30,18 +27,8 @@ def from_tensors(
     Raises:
         ValueError: they were trained with other settings; names of heads are settings too.
     """
-    weights = dict(tensors)
-    history, digest = weights.pop(HISTORY), weights.pop(SETTINGS)
-    if not torch.equal(digest, _digest(settings)):
-        raise ValueError(
-            "these readouts were trained with other settings or features than the ones asked for: "
-            "run the stage `modeling` again"
-        )
+    weights = without_digest(tensors, settings, "these readouts")
+    history = weights.pop(HISTORY)
     readouts = Readouts(weights["convolutions.0.weight"].shape[1], [0] * history.shape[1], config)
     readouts.load_state_dict(weights)
     return readouts.eval(), history
-
-
-def _digest(settings: Mapping[str, object]) -> UInt8[Tensor, "32"]:
-    text = json.dumps(settings, sort_keys=True, default=str)
-    return torch.tensor(list(hashlib.sha256(text.encode()).digest()), dtype=torch.uint8)

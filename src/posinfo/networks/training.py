@@ -1,23 +1,45 @@
-"""The one training loop."""
+"""The one training loop: steps, and epochs that survive the end of the process."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from posinfo.networks.checkpoints import load_checkpoint, save_checkpoint
 from posinfo.progress import OnProgress, silent
 
 Batch = TypeVar("Batch")
+Optimiser = torch.optim.Optimizer
+Schedule = torch.optim.lr_scheduler.LRScheduler
+
+CHECKED_EVERY = 50  # steps; looking at a loss makes a GPU wait
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a training has been.
+
+    Attributes:
+        losses: mean of each epoch.
+        scores: on validation images, after each epoch.
+        epoch: whose weights the model has, counted from 1: the first of the best.
+    """
+
+    losses: Float[Tensor, " epochs"]
+    scores: Float[Tensor, " epochs"]
+    epoch: int
 
 
 def fit(
     model: nn.Module,
     batches: Iterable[Batch],
     loss_of: Callable[[Batch], Float[Tensor, " k"]],
-    optimiser: torch.optim.Optimizer,
-    schedule: torch.optim.lr_scheduler.LRScheduler,
+    optimiser: Optimiser,
+    schedule: Schedule,
     on_progress: OnProgress = silent,
 ) -> Float[Tensor, "steps k"]:
     """One optimiser step per batch.
@@ -35,20 +57,85 @@ def fit(
         The losses of every step, on the CPU.
 
     Raises:
-        FloatingPointError: a loss is not finite; the message says in which step.
+        FloatingPointError: a loss was not finite; the message says in which step.
     """
     model.train()
     history = []
-    for step, batch in enumerate(batches, start=1):
+    for batch in batches:
         losses = loss_of(batch)
-        if not losses.isfinite().all():
-            raise FloatingPointError(
-                f"the loss is {losses.detach().tolist()} in step {step}: lower the learning rate"
-            )
         optimiser.zero_grad(set_to_none=True)
         losses.sum().backward()
         optimiser.step()
         schedule.step()
         history.append(losses.detach())
+        if len(history) % CHECKED_EVERY == 0:
+            _require_finite(history[-CHECKED_EVERY:], len(history) - CHECKED_EVERY)
         on_progress(1)
+    rest = len(history) % CHECKED_EVERY
+    _require_finite(history[len(history) - rest :], len(history) - rest)
     return torch.stack(history).cpu()
+
+
+def fit_epochs(
+    model: nn.Module,
+    epochs: int,
+    batches: Callable[[int], Iterable[Batch]],
+    loss_of: Callable[[Batch], Float[Tensor, " k"]],
+    optimiser: Optimiser,
+    schedule: Schedule,
+    *,
+    validate: Callable[[], float],
+    checkpoint: Path,
+    on_progress: OnProgress = silent,
+) -> Fitted:
+    """Train epoch by epoch, keep the best weights, and go on where an earlier process ended.
+
+    After each epoch the checkpoint is replaced in one step, so that a process may be killed at
+    any time: training then goes on after the last finished epoch and, on a CPU with the same
+    number of threads, ends with the same weights bit for bit. A finished training is not repeated.
+
+    Args:
+        model: as it was built, on its device; has the best weights at the end. Whatever is drawn
+            at random belongs to its state (``get_extra_state``) or depends on the epoch alone.
+        epochs: to train in all.
+        batches: of an epoch, counted from 1; the same ones whenever it is called.
+        loss_of: see ``fit``.
+        optimiser: see ``fit``.
+        schedule: see ``fit``.
+        validate: a score of the model as it is; the higher, the better.
+        checkpoint: a file of this training alone; its folder is made.
+        on_progress: called after each step of this process.
+
+    Raises:
+        FloatingPointError: a loss was not finite; the checkpoint of the epoch before is kept.
+        ValueError: the checkpoint cannot be read, or is of another training.
+    """
+    parts = {"model": model, "optimiser": optimiser, "schedule": schedule}
+    saved = load_checkpoint(checkpoint, parts)
+    losses: list[float] = saved.get("losses", [])
+    scores: list[float] = saved.get("scores", [])
+    best: dict[str, Tensor] = saved.get("best", {})
+    for epoch in range(len(losses) + 1, epochs + 1):
+        try:
+            history = fit(model, batches(epoch), loss_of, optimiser, schedule, on_progress)
+        except FloatingPointError as error:
+            raise FloatingPointError(f"epoch {epoch}: {error}") from error
+        losses.append(history.sum(1).mean().item())
+        scores.append(validate())
+        if scores[-1] > max(scores[:-1], default=float("-inf")):
+            best = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+        save_checkpoint(checkpoint, parts, {"losses": losses, "scores": scores, "best": best})
+    model.load_state_dict(best)
+    return Fitted(torch.tensor(losses), torch.tensor(scores), scores.index(max(scores)) + 1)
+
+
+def _require_finite(losses: list[Tensor], steps_before: int) -> None:
+    if not losses:
+        return
+    finite = torch.stack(losses).isfinite().all(1)
+    if not finite.all():
+        step = int((~finite).int().argmax())
+        raise FloatingPointError(
+            f"the loss is {losses[step].tolist()} in step {steps_before + step + 1}: "
+            "lower the learning rate"
+        )

@@ -39,3 +39,33 @@ class ArrayCacheDataset(AbstractDataset[object, ArrayCache]):
 
     def _exists(self) -> bool:
         return True
+
+
+class FolderDataset(AbstractDataset[object, Path]):
+    """A folder in which long work keeps what it needs to go on after an interruption.
+
+    Example:
+        .. code-block:: yaml
+
+            checkpoints:
+              type: posinfo.pipelines.datasets.FolderDataset
+              filepath: data/06_models/checkpoints
+    """
+
+    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
+        self._filepath = Path(filepath)
+        self.metadata = metadata
+
+    def load(self) -> Path:
+        """Its path; the folder appears with its first file."""
+        return self._filepath
+
+    def save(self, data: object) -> None:
+        """Always refused: files are written by the work itself."""
+        raise DatasetError("a folder of checkpoints is an input; training writes into it")
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": str(self._filepath)}
+
+    def _exists(self) -> bool:
+        return True

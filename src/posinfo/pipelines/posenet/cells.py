@@ -10,8 +10,7 @@ from posinfo.networks.feature_array import block_ranges
 from posinfo.networks.normalisation import NORMALISATIONS
 from posinfo.networks.readout_config import ReadoutConfig
 from posinfo.networks.ridge import require_memory
-
-LABEL = r"^[A-Za-z0-9][\w.+-]*$"  # it names files
+from posinfo.pipelines.labels import LABEL, no_repeats
 
 
 class Cell(BaseModel):
@@ -117,15 +116,3 @@ class Cell(BaseModel):
         if self.readout.head == "ridge":
             require_memory(width, self.readout)
         self.row.check_weights(self.image_size)
-
-
-def no_repeats(values: tuple) -> tuple:
-    """The values themselves.
-
-    Raises:
-        ValueError: one of them stands there twice.
-    """
-    repeated = sorted({str(value) for value in values if values.count(value) > 1})
-    if repeated:
-        raise ValueError(f"each value may stand once; repeated: {', '.join(repeated)}")
-    return values

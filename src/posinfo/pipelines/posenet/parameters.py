@@ -15,7 +15,8 @@ from posinfo.choices import check
 from posinfo.networks.backbones import BackboneConfig
 from posinfo.networks.normalisation import NORMALISATIONS
 from posinfo.networks.readout_config import ReadoutConfig
-from posinfo.pipelines.posenet.cells import LABEL, Cell, no_repeats
+from posinfo.pipelines.labels import LABEL, no_repeats
+from posinfo.pipelines.posenet.cells import Cell
 from posinfo.stimuli.patterns import PATTERNS, STRIPES
 
 

@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from posinfo.choices import check
 from posinfo.networks.backbones import BackboneConfig
 from posinfo.networks.readout_config import ReadoutConfig
-from posinfo.pipelines.posenet.cells import LABEL, Cell
+from posinfo.pipelines.labels import LABEL
+from posinfo.pipelines.posenet.cells import Cell
 from posinfo.pipelines.posenet.parameters import PosenetParameters
 
 # How the label of a cell, which names files, tells the changed fields of the readout.

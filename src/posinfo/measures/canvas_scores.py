@@ -1,0 +1,45 @@
+"""Accuracy from counted answers: over all cells of the canvas, and cell by cell."""
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+COLUMNS = ["location", "target", "answer", "count"]
+
+
+def counts_to_table(counts: Int64[Tensor, "l t a"]) -> pd.DataFrame:
+    """The counts that are not zero, one row each: ``location, target, answer, count``."""
+    places = counts.nonzero()
+    values = counts[tuple(places.T)]
+    return pd.DataFrame(torch.cat([places, values[:, None]], dim=1).numpy(), columns=COLUMNS)
+
+
+def table_to_counts(table: pd.DataFrame, locations: int, answers: int) -> Int64[Tensor, "l t a"]:
+    """What ``counts_to_table`` was given."""
+    counts = torch.zeros(locations, answers, answers, dtype=torch.long)
+    location, target, answer, count = (torch.from_numpy(table[c].to_numpy()) for c in COLUMNS)
+    counts[location, target, answer] = count
+    return counts
+
+
+def accuracy(counts: Int64[Tensor, "l t a"]) -> float:
+    """Share of right answers, in [0, 1]."""
+    return counts.diagonal(dim1=1, dim2=2).sum().item() / counts.sum().item()
+
+
+def accuracy_by_location(counts: Int64[Tensor, "l t a"]) -> Float[np.ndarray, "g g"]:
+    """Share of right answers in each cell of the canvas: rows from the top, columns from the left.
+
+    Where the right answer is the cell itself, this is how often that cell is recognised.
+    """
+    right = counts.diagonal(dim1=1, dim2=2).sum(1)
+    side = round(len(counts) ** 0.5)
+    return (right.double() / counts.sum((1, 2))).numpy().reshape(side, side)
+
+
+def answers_by_target(counts: Int64[Tensor, "l t a"]) -> Float[np.ndarray, "t a"]:
+    """Share of each answer where a class was right; rows sum to 1."""
+    pairs = counts.sum(0).double()
+    return (pairs / pairs.sum(1, keepdim=True)).numpy()

@@ -1,0 +1,110 @@
+"""GAPNet against PermuteNet (Islam et al., ICCV 2021, experiment 1): our numbers beside theirs."""
+
+import pandas as pd
+
+from posinfo.measures.reporting import number, with_sd
+
+SETTINGS = [
+    "cell", "dataset", "network", "permutation", "padding", "canvas", "task", "grid", "arch",
+    "width", "permuted_before",
+]  # fmt: skip
+JOINED = ["network", "permutation", "padding", "task", "grid"]
+NETWORKS = {"gapnet": "GAPNet", "permutenet": "PermuteNet"}
+TASKS = {"location": "Loc", "image": "Image"}
+
+
+def permutenet_table(scores: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
+    """Mean and sd over seeds of each cell, beside what the paper reports.
+
+    Args:
+        scores: one row per cell and seed.
+        published: the published numbers; see docs/papers/published.csv.
+
+    Returns:
+        A row per cell: its settings, ``accuracy, accuracy_sd, chance, survival, n_seeds, n,
+        published, differs``. ``survival`` is the share of a GAPNet's accuracy above chance that is
+        left, where the table holds the GAPNet of the same settings. ``published`` holds each
+        number that is known of the cell, with its source.
+    """
+    # a setting that a cell lacks (the width of a torchvision network) is a key like any other
+    cells = scores.groupby(SETTINGS, sort=False, dropna=False)
+    table = cells.agg(
+        accuracy=("accuracy", "mean"),
+        accuracy_sd=("accuracy", "std"),
+        chance=("chance", "first"),
+        n_seeds=("accuracy", "size"),
+        n=("n", "sum"),
+    ).reset_index()
+    table.insert(len(SETTINGS) + 3, "survival", _survival(table))
+    theirs = _published(published)
+    keys = list(zip(*(table[name] for name in JOINED), strict=True))
+    ours_alone = (table.permuted_before.notna() | table.arch.ne("canvas_resnet18")).tolist()
+    table["published"] = [
+        "" if alone else theirs.get(key, "") for key, alone in zip(keys, ours_alone, strict=True)
+    ]
+    table["differs"] = [_differences(row) for row in table.to_dict("records")]
+    return table
+
+
+def permutenet_markdown(table: pd.DataFrame) -> str:
+    """The paper's table for reading: a row per network, a column per task and grid."""
+    rows = [*["network", "permutation"], *_varying(table)]
+    lines: dict[tuple, dict[str, str]] = {}
+    for cell in table.to_dict("records"):
+        key = tuple("" if pd.isna(cell[name]) else str(cell[name]) for name in rows)
+        line = lines.setdefault(key, dict(zip(rows, key, strict=True)))
+        line["network"] = NETWORKS[cell["network"]]
+        column = f"{TASKS[cell['task']]} {cell['grid']}x{cell['grid']}"
+        line[column] = with_sd(cell["accuracy"], cell["accuracy_sd"])
+        line[f"{column} paper"] = cell["published"]
+        line[f"{column} chance"] = number(cell["chance"])
+    frame = pd.DataFrame(lines.values()).fillna("")
+    notes = sorted({note for cell in table.differs for note in cell.split("; ") if note})
+    told = "\n".join(f"- {note}" for note in notes)
+    ending = f"\n\nWhere the paper's numbers cannot be compared as they stand:\n\n{told}"
+    text = frame.to_markdown(index=False, disable_numparse=True)
+    return f"{text}{ending if notes else ''}\n"
+
+
+def _varying(table: pd.DataFrame) -> list[str]:
+    """Settings that tell the rows apart; the name of the cell, where nothing else does."""
+    settings = [name for name in SETTINGS if name not in ("cell", "task", "grid")]
+    told = [name for name in settings[3:] if len(table[[name]].drop_duplicates()) > 1]
+    keys = ["network", "permutation", *told, "task", "grid"]
+    return told if len(table[keys].drop_duplicates()) == len(table) else ["cell", *told]
+
+
+def _survival(table: pd.DataFrame) -> pd.Series:
+    same = ["dataset", "padding", "canvas", "task", "grid", "arch", "width"]
+    above = (table.accuracy - table.chance).rename("above")
+    plain = (table.network == "gapnet") & (table.permutation == "none")
+    full = table.assign(above=above).loc[plain, [*same, "above"]]
+    full = full[~full.duplicated(same, keep=False)]
+    reference = table[same].merge(full, on=same, how="left").above
+    return (above / reference).where(table.permutation != "none")
+
+
+def _published(published: pd.DataFrame) -> dict[tuple, str]:
+    rows = published.query("paper == 'islam2021' and table == 'Experiment 1'")
+    numbers: dict[tuple, list[str]] = {}
+    for row in rows.to_dict("records"):
+        key = tuple(row[name] for name in JOINED)
+        numbers.setdefault(key, []).append(f"{row['accuracy']:.3f} ({row['source']})")
+    return {key: " or ".join(told) for key, told in numbers.items()}
+
+
+def _differences(row: dict) -> str:
+    if not row["published"]:
+        return ""
+    notes = []
+    if row["dataset"] != "cifar10":
+        notes.append(f"dataset {row['dataset']}, theirs CIFAR-10")
+    if row["width"] != 64:
+        notes.append(f"width {row['width']:.0f}, theirs 64")
+    if row["canvas"] != "released":
+        notes.append(f"canvas {row['canvas']}, theirs is the mean colour, though called black")
+    notes.append(
+        "the epoch is chosen on validation images and every test image stands in every cell once, "
+        "theirs is chosen on the test images, in cells drawn anew for each pass"
+    )
+    return "; ".join(notes)

@@ -1,0 +1,65 @@
+"""Checkpoints of a training: written in one step, read without running code."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+
+
+@runtime_checkable
+class Stateful(Protocol):
+    """A model, an optimiser or a schedule."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that it needs to go on."""
+        ...
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> Any:
+        """Go on from there."""
+        ...
+
+
+def save_checkpoint(path: Path, parts: Mapping[str, Stateful], more: Mapping[str, Any]) -> None:
+    """Replace a file by the state of these parts and by some plain values; it is whole or absent.
+
+    Args:
+        path: of the file; its folder is made.
+        parts: by name.
+        more: tensors, numbers, texts and lists or dicts of them, by name.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    with partial.open("wb") as file:
+        torch.save({**{name: part.state_dict() for name, part in parts.items()}, **more}, file)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def load_checkpoint(path: Path, parts: Mapping[str, Stateful]) -> dict[str, Any]:
+    """Bring the parts to their stored state.
+
+    Args:
+        path: of a file that ``save_checkpoint`` has written, or of none.
+        parts: by name.
+
+    Returns:
+        The plain values; nothing where there is no file.
+
+    Raises:
+        ValueError: the file is damaged or of other parts.
+    """
+    if not path.is_file():
+        return {}
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        for name, part in parts.items():
+            part.load_state_dict(state.pop(name))
+    except Exception as error:  # pickle, zip and PyTorch each have errors of their own
+        raise ValueError(
+            f"the checkpoint {path} is damaged or of another training ({error}): "
+            "remove it to start anew"
+        ) from error
+    return state

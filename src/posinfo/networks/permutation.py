@@ -1,0 +1,79 @@
+"""A random order of channels between two layers (PermuteNet, Islam et al., ICCV 2021)."""
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float, Int64, UInt8
+from torch import Tensor, nn
+
+from posinfo.choices import pick
+
+Order = Int64[Tensor, " c"] | Int64[Tensor, "n c"]
+
+
+class ChannelPermutation(nn.Module):
+    """Reorders the channels of its input, in training and in evaluation alike.
+
+    Where the order comes from is a generator of its own on the CPU, whose state is part of the
+    module's state, so that training resumes with the orders that it would have drawn.
+
+    Args:
+        kind: a key of ``PERMUTATIONS``.
+        seed: of the orders.
+
+    Raises:
+        ValueError: an unknown kind.
+    """
+
+    def __init__(self, kind: str, seed: int) -> None:
+        super().__init__()
+        self._draw = pick("permutation", kind, PERMUTATIONS)
+        self._generator = torch.Generator()
+        self.seed = seed
+        self.restart()
+
+    def restart(self) -> None:
+        """Draw the first order again next time."""
+        self._generator.manual_seed(self.seed)
+
+    def forward(self, features: Float[Tensor, "n c *hw"]) -> Float[Tensor, "n c *hw"]:
+        """The same channels in another order."""
+        order = self._draw(features, self._generator, self.seed)
+        if order is None:
+            return features
+        order = order.to(features.device)
+        if order.ndim == 1:
+            return features[:, order]
+        return features[torch.arange(len(features), device=features.device)[:, None], order]
+
+    def get_extra_state(self) -> UInt8[Tensor, " s"]:
+        """The state of the generator."""
+        return self._generator.get_state()
+
+    def set_extra_state(self, state: UInt8[Tensor, " s"]) -> None:
+        """Go on where ``get_extra_state`` was called."""
+        self._generator.set_state(state.cpu())
+
+
+def _none(features: Tensor, generator: torch.Generator, seed: int) -> None:
+    return None
+
+
+def _fixed(features: Tensor, generator: torch.Generator, seed: int) -> Order:
+    return torch.randperm(features.shape[1], generator=torch.Generator().manual_seed(seed))
+
+
+def _per_batch(features: Tensor, generator: torch.Generator, seed: int) -> Order:
+    return torch.randperm(features.shape[1], generator=generator)
+
+
+def _per_sample(features: Tensor, generator: torch.Generator, seed: int) -> Order:
+    return torch.rand(features.shape[:2], generator=generator).argsort(dim=1)
+
+
+PERMUTATIONS: dict[str, Callable[[Tensor, torch.Generator, int], Order | None]] = {
+    "none": _none,
+    "fixed": _fixed,  # one order for ever: the linear layer behind it absorbs it
+    "per_batch": _per_batch,  # redrawn with every forward, shared by the batch: released code
+    "per_sample": _per_sample,  # another order for every sample
+}

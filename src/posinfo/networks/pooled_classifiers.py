@@ -1,0 +1,256 @@
+"""GAPNet and PermuteNet: classifiers that pool all positions (Islam et al., ICCV 2021)."""
+
+import io
+from contextlib import redirect_stderr
+from zlib import crc32
+
+import torch
+from jaxtyping import Float
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from torch import Tensor, fx, nn
+
+from posinfo.choices import check
+from posinfo.networks.architectures import IMAGE, OWN, check_arch, sketch_network
+from posinfo.networks.blocks import as_maps, block_layers, is_channels_last, trace_blocks
+from posinfo.networks.legal_size import LARGEST_IMAGE, TOO_SMALL, require_legal
+from posinfo.networks.padding import PADDINGS, repad
+from posinfo.networks.permutation import PERMUTATIONS, ChannelPermutation
+from posinfo.networks.weights import load_network
+
+
+class ClassifierConfig(BaseModel):
+    """A backbone with one of the two heads.
+
+    Attributes:
+        network: a key of ``NETWORKS``.
+        arch: a classification network without its classifier, see
+            ``posinfo.networks.architectures``.
+        width: channels of the first stage of ``canvas_resnet18``; None for other networks.
+        padding: a key of ``PADDINGS``, of every layer.
+        permutation: of channels, a key of ``PERMUTATIONS``.
+        permuted_before: the stage of a ResNet before which channels are permuted, 1 to 4; None:
+            after pooling, which only PermuteNet can.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    network: str
+    arch: str
+    width: int | None = Field(ge=1)
+    padding: str
+    permutation: str
+    permuted_before: int | None = Field(ge=1, le=4)
+
+    @field_validator("network")
+    @classmethod
+    def _known_network(cls, network: str) -> str:
+        return check("network", network, NETWORKS)
+
+    @field_validator("arch")
+    @classmethod
+    def _known_arch(cls, arch: str) -> str:
+        if arch == IMAGE:
+            raise ValueError("arch 'image' is no network: it has nothing to train before the head")
+        return check_arch(arch)
+
+    @field_validator("padding")
+    @classmethod
+    def _known_padding(cls, padding: str) -> str:
+        return check("padding", padding, PADDINGS)
+
+    @field_validator("permutation")
+    @classmethod
+    def _known_permutation(cls, permutation: str) -> str:
+        return check("permutation", permutation, PERMUTATIONS)
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "ClassifierConfig":
+        if self.width is not None and self.arch not in OWN:
+            raise ValueError(
+                f"width is a setting of {', '.join(OWN)}; for arch {self.arch!r} it must be null"
+            )
+        if self.network == "gapnet" and self.permutation != "none" and not self.permuted_before:
+            raise ValueError(
+                "gapnet has no channels to permute after pooling, they are its answer: "
+                "permutation must be none, or permuted_before a stage, 1 to 4"
+            )
+        if self.permuted_before and self.permutation == "none":
+            raise ValueError("permuted_before needs a permutation; got permutation 'none'")
+        return self
+
+    @property
+    def full_arch(self) -> str:
+        """The architecture with its width."""
+        return self.arch if self.width is None else f"{self.arch}(width={self.width})"
+
+    def check(self, side: int, setting: str) -> None:
+        """Whether the network takes canvases of this side, by a dry run on shapes.
+
+        Args:
+            side: in pixels.
+            setting: that decides the side, as a message names it.
+
+        Raises:
+            ValueError: it does not; the message says which side it takes.
+        """
+        network = _assembled(self, classes=2, seed=0, image_size=side, sketch=True)
+
+        def dry_run(size: int) -> None:
+            with redirect_stderr(io.StringIO()):  # fx prints the traceback of what is raised
+                network(torch.empty(2, 3, size, size, device="meta"))
+
+        told = f"{self.network} of arch {self.full_arch!r} with padding {self.padding!r}"
+        require_legal(dry_run, side, told, setting)
+
+
+class GAPNet(nn.Module):
+    """One map per class, averaged over all positions: the averages are the logits.
+
+    Args:
+        maps: images in, the last feature maps out.
+        channels: of these maps.
+        classes: number of logits.
+        padding: of the 3 x 3 convolution from maps to classes.
+        permutation: has no place after pooling here.
+    """
+
+    def __init__(
+        self,
+        maps: nn.Module,
+        channels: int,
+        classes: int,
+        padding: str,
+        permutation: ChannelPermutation,
+    ) -> None:
+        super().__init__()
+        self.maps = maps
+        self.head = repad(nn.Sequential(nn.Conv2d(channels, classes, 3, padding=1)), padding)
+
+    def forward(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n k"]:
+        """Logits."""
+        return self.head(self.maps(images)).mean((2, 3))
+
+
+class PermuteNet(nn.Module):
+    """Maps averaged over all positions, put in another order, and a linear layer.
+
+    Args:
+        maps: images in, the last feature maps out.
+        channels: of these maps.
+        classes: number of logits.
+        padding: is that of ``maps``; the head has none.
+        permutation: between pooling and the linear layer.
+    """
+
+    def __init__(
+        self,
+        maps: nn.Module,
+        channels: int,
+        classes: int,
+        padding: str,
+        permutation: ChannelPermutation,
+    ) -> None:
+        super().__init__()
+        self.maps = maps
+        self.permutation = permutation
+        self.head = nn.Linear(channels, classes)
+
+    def forward(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n k"]:
+        """Logits."""
+        return self.head(self.permutation(self.maps(images).mean((2, 3))))
+
+
+def build_classifier(
+    config: ClassifierConfig, classes: int, seed: int, image_size: int
+) -> nn.Module:
+    """An untrained network in training mode.
+
+    Args:
+        config: what to build.
+        classes: number of logits.
+        seed: of the initial weights and of the permutations.
+        image_size: side in pixels of the canvases; the last map of some networks depends on it.
+
+    Raises:
+        ValueError: the network has no spatial feature map, or the padding does not suit it.
+    """
+    return _assembled(config, classes, seed, image_size, sketch=False).train()
+
+
+def restart_permutations(network: nn.Module) -> None:
+    """Make a network draw the same orders of channels as when it was new."""
+    for module in network.modules():
+        if isinstance(module, ChannelPermutation):
+            module.restart()
+
+
+def _assembled(
+    config: ClassifierConfig, classes: int, seed: int, image_size: int, *, sketch: bool
+) -> nn.Module:
+    permutation = ChannelPermutation(config.permutation, _drawn(seed))
+    pooled = ChannelPermutation("none", 0) if config.permuted_before else permutation
+    channels = _channels(config, image_size)
+    maps = _maps(config, seed, image_size, permutation, sketch=sketch).requires_grad_(True)
+    with torch.random.fork_rng(devices=[]), torch.device("meta" if sketch else "cpu"):
+        torch.manual_seed(_drawn(seed))
+        return NETWORKS[config.network](maps, channels, classes, config.padding, pooled)
+
+
+def _maps(
+    config: ClassifierConfig,
+    seed: int,
+    image_size: int,
+    permutation: ChannelPermutation,
+    *,
+    sketch: bool,
+) -> fx.GraphModule:
+    """Images in, the last feature maps out, with the permutation inside where it belongs there."""
+    arch = config.full_arch
+    shapes = sketch_network(arch)
+    # the paper's blocks of a ResNet begin with the stem, which is what stage 1 reads
+    read = "paper" if config.permuted_before else "default"
+    layers = block_layers(shapes, arch, read, image_size)
+    network = shapes if sketch else load_network(arch, "untrained", seed)
+    maps = repad(trace_blocks(network, layers), config.padding)
+    assert isinstance(maps, fx.GraphModule)
+    graph = maps.graph
+    output = graph.output_node()
+    blocks = output.args[0]
+    assert isinstance(blocks, dict)
+    nodes: list[fx.Node] = list(blocks.values())  # type: ignore[arg-type]
+    if config.permuted_before:
+        maps.add_submodule("permutation", permutation)
+        before = nodes[config.permuted_before - 1]
+        with graph.inserting_after(before):
+            permuted = graph.call_module("permutation", (before,))
+        before.replace_all_uses_with(permuted, lambda user: user not in (permuted, output))
+    with graph.inserting_before(output):
+        last = graph.call_function(as_maps, (nodes[-1], is_channels_last(arch)))
+    output.args = (last,)
+    graph.eliminate_dead_code()
+    maps.recompile()
+    return maps
+
+
+def _channels(config: ClassifierConfig, image_size: int) -> int:
+    """Of the last maps; where the images are too small, those of the largest ones are taken."""
+    sketch = fx.Interpreter(
+        _maps(config, 0, image_size, ChannelPermutation("none", 0), sketch=True)
+    )
+    sketch.extra_traceback = False
+    for size in (image_size, LARGEST_IMAGE):
+        try:
+            return sketch.run(torch.empty(1, 3, size, size, device="meta")).shape[1]
+        except TOO_SMALL as error:
+            refused = error
+    raise ValueError(
+        f"arch {config.full_arch!r} cannot take images of {image_size} px: {refused}"
+    ) from refused
+
+
+def _drawn(seed: int) -> int:
+    """A seed for the head and the permutations, unlike the backbone's."""
+    return crc32(f"head {seed}".encode())
+
+
+NETWORKS: dict[str, type[GAPNet | PermuteNet]] = {"gapnet": GAPNet, "permutenet": PermuteNet}

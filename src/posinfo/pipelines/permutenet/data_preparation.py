@@ -1,0 +1,32 @@
+"""Stage 1 of the permutenet experiment: labelled tiles, and a look at the canvases."""
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from posinfo.measures.figures import images_figure
+from posinfo.pipelines.permutenet.parameters import PermutenetParameters
+from posinfo.pipelines.permutenet.stored import canvases_of
+from posinfo.stimuli.labelled_images import load_labelled_images
+
+SHOWN = 6  # canvases of each kind
+
+
+def prepare_images(permutenet: PermutenetParameters) -> dict[str, Tensor]:
+    """Pixels and labels of the three splits, and the colours to normalise them by."""
+    return load_labelled_images(permutenet.dataset)
+
+
+def draw_canvases(permutenet: PermutenetParameters, images: dict[str, Tensor]) -> Figure:
+    """The first train tiles on each kind of canvas that a cell uses, cell after cell."""
+    rows: dict[str, list[np.ndarray]] = {}
+    for cell in permutenet.resolve().values():
+        name = f"{cell.columns()['canvas']} {cell.grid}x{cell.grid}"
+        if name not in rows:
+            shown = canvases_of(images, "train", cell, torch.device("cpu"), torch.float32)
+            places = torch.arange(SHOWN) % shown.canvases.config.locations
+            batch = shown.canvases.batch(torch.arange(SHOWN), places)
+            colours = batch * images["std"][:, None, None] + images["mean"][:, None, None]
+            rows[name] = list((colours * 255).round().clamp(0, 255).byte().numpy())
+    return images_figure(rows)

@@ -1,0 +1,129 @@
+import pytest
+import torch
+from torch import nn
+
+from posinfo.networks.canvas_training import (
+    TASKS,
+    LabelledCanvases,
+    _batches,
+    count_answers,
+    train_on_canvases,
+)
+from posinfo.networks.pooled_classifiers import ClassifierConfig, build_classifier
+from posinfo.networks.training_config import TrainingConfig
+from posinfo.stimuli.canvases import CanvasConfig, Canvases
+
+CPU = torch.device("cpu")
+
+
+def labelled(task, count=20, grid=3, tile=4):
+    generator = torch.Generator().manual_seed(0)
+    pixels = torch.randint(0, 256, (count, 3, tile, tile), dtype=torch.uint8, generator=generator)
+    config = CanvasConfig(grid=grid, cell=tile, colour="black")
+    canvases = Canvases(pixels, config, torch.zeros(3), torch.ones(3), device=CPU)
+    return LabelledCanvases(canvases, torch.arange(count) % 5, 5, task)
+
+
+def protocol(**changes):
+    settings = {
+        "epochs": 2, "batch_size": 8, "optimiser": "adam", "lr": 1e-3, "betas": (0.5, 0.999),
+        "momentum": None, "weight_decay": 0.0, "schedule": "constant", "mirrored": False,
+        "compile": False,
+    }  # fmt: skip
+    return TrainingConfig(**{**settings, **changes})
+
+
+class Oracle(nn.Module):
+    """Finds the cell of the tile, unless that is one of those it cannot see."""
+
+    def __init__(self, grid, blind=()):
+        super().__init__()
+        self.grid, self.blind = grid, blind
+
+    def forward(self, canvases):
+        assert not self.training
+        cells = nn.functional.avg_pool2d(canvases.sum(1), canvases.shape[-1] // self.grid).flatten(
+            1
+        )
+        logits = cells.clone()
+        logits[:, list(self.blind)] = 0
+        return logits
+
+
+def test_each_task_has_its_own_labels():
+    images, cells = torch.tensor([0, 6, 7]), torch.tensor([8, 2, 0])
+    assert set(TASKS) == {"location", "image"}
+    assert labelled("location").targets(images, cells).tolist() == [8, 2, 0]
+    assert labelled("image").targets(images, cells).tolist() == [0, 1, 2]
+    assert labelled("location").answers == 9 and labelled("image").answers == 5
+
+
+def test_every_image_stands_in_every_cell_once():
+    counts = count_answers(Oracle(3), labelled("location"), CPU, torch.float32)
+    assert torch.equal(counts.sum(2), 20 * torch.eye(9, dtype=torch.long))
+    assert torch.equal(counts.diagonal(dim1=1, dim2=2), 20 * torch.eye(9, dtype=torch.long))
+
+
+def test_exhaustive_accuracy_is_the_mean_over_cells():
+    counts = count_answers(Oracle(3, blind=(4, 7)), labelled("location"), CPU, torch.float32)
+    right = counts.diagonal(dim1=1, dim2=2).sum(1)
+    per_cell = right / counts.sum((1, 2))
+    assert per_cell.tolist() == [1, 1, 1, 1, 0, 1, 1, 0, 1]
+    assert right.sum() / counts.sum() == pytest.approx(per_cell.mean().item())
+
+
+def test_answers_on_images_are_counted_by_their_label():
+    class Constant(nn.Module):
+        def forward(self, canvases):
+            return torch.eye(5)[3].expand(len(canvases), -1)
+
+    counts = count_answers(Constant(), labelled("image"), CPU, torch.float32)
+    assert counts.shape == (9, 5, 5)
+    assert torch.equal(counts[:, :, 3], torch.full((9, 5), 4)) and counts.sum() == 9 * 20
+
+
+def test_every_image_is_drawn_once_an_epoch_and_cells_equally_often():
+    shown = labelled("location", count=6000)
+    batches = list(_batches(shown, protocol(batch_size=999), seed=0, epoch=1))
+    images, cells = (torch.cat(part) for part in list(zip(*batches, strict=True))[:2])
+    assert torch.equal(images.sort().values, torch.arange(6000))
+    counts = cells.bincount(minlength=9)
+    # chi-square of 8 degrees of freedom: beyond 26.1 once in a thousand
+    assert ((counts - 6000 / 9).square() / (6000 / 9)).sum() < 26.1
+    assert [len(batch[0]) for batch in batches] == [999] * 6 + [6]
+
+
+def test_epochs_and_seeds_draw_anew_and_repeat():
+    def drawn(seed, epoch):
+        return next(_batches(labelled("location"), protocol(mirrored=True), seed, epoch))
+
+    for one, two in zip(drawn(0, 1), drawn(0, 1), strict=True):
+        assert torch.equal(one, two)
+    assert not torch.equal(drawn(0, 1)[0], drawn(0, 2)[0])
+    assert not torch.equal(drawn(0, 1)[1], drawn(1, 1)[1])
+
+
+def small_network(seed=0):
+    config = ClassifierConfig(
+        network="permutenet", arch="canvas_resnet18", width=2, padding="zero",
+        permutation="per_batch", permuted_before=None,
+    )  # fmt: skip
+    return build_classifier(config, 4, seed, 32)
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_training_repeats_and_lowers_the_loss(tmp_path, precision):
+    shown = labelled("location", count=40, grid=2, tile=16)
+    results = []
+    for name in ("one", "two"):
+        network = small_network()
+        fitted = train_on_canvases(
+            network, shown, labelled("location", count=10, grid=2, tile=16),
+            protocol(epochs=4, lr=0.01), seed=0, device=CPU, precision=precision,
+            checkpoint=tmp_path / f"{name}.pt",
+        )  # fmt: skip
+        results.append((network, fitted))
+    (one, fitted), (two, again) = results
+    assert torch.equal(fitted.losses, again.losses) and fitted.losses[-1] < fitted.losses[0]
+    for name, value in one.state_dict().items():
+        assert torch.equal(value, two.state_dict()[name]), name
