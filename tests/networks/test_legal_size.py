@@ -24,7 +24,5 @@ def test_legal_size_returns_what_the_dry_run_does():
 
 
 def test_no_legal_size_passes_the_reason_on():
-    with pytest.raises(
-        ValueError, match="^a net cannot take images of 32 px, nor larger ones: ker"
-    ):
+    with pytest.raises(ValueError, match="^a net cannot take images of 32 px, nor larger"):
         require_legal(needs(LARGEST_IMAGE + 1), 32, "a net", "side")

@@ -110,9 +110,7 @@ def test_cifar10_from_its_files(cifar):
 def test_corrupt_cifar_batch_is_refused(cifar):
     batch = cifar / CIFAR10.base_folder / "data_batch_3"
     batch.write_bytes(batch.read_bytes()[:-9])
-    with pytest.raises(
-        ValueError, match=r"^CIFAR-10 in .*cifar-10-batches-py is incomplete or dama"
-    ):
+    with pytest.raises(ValueError, match=r"^CIFAR-10 in .*cifar-10-batches-py is incomplete"):
         load_labelled_images(config(cifar, name="cifar10"))
 
 
@@ -126,21 +124,15 @@ def test_download_without_a_network(tmp_path, monkeypatch):
         raise URLError("no route to host")
 
     monkeypatch.setattr("torchvision.datasets.cifar.download_and_extract_archive", refuse)
-    with pytest.raises(
-        ConnectionError, match=r"could not be downloaded .* \(no route to host\); fetch"
-    ):
+    with pytest.raises(ConnectionError, match=r"could not be downloaded .* \(no route to host\)"):
         load_labelled_images(config(tmp_path, name="cifar10", download=True))
 
 
 def test_too_few_images_for_a_split():
-    with pytest.raises(
-        ValueError, match=r"^dataset: 30 images cannot be split into 27 and 3 with "
-    ):
+    with pytest.raises(ValueError, match=r"^dataset: 30 images cannot be split into 27 and 3"):
         load_labelled_images(config(train_limit=30))
 
 
 def test_unknown_dataset():
-    with pytest.raises(
-        ValueError, match="dataset.name must be one of digits, cifar10; got 'digit'"
-    ):
+    with pytest.raises(ValueError, match="dataset.name must be one of digits, cifar10; got"):
         config(name="digit")

@@ -19,7 +19,7 @@ def counts_to_table(counts: Int64[Tensor, "l t a"]) -> pd.DataFrame:
 def table_to_counts(table: pd.DataFrame, locations: int, answers: int) -> Int64[Tensor, "l t a"]:
     """What ``counts_to_table`` was given."""
     counts = torch.zeros(locations, answers, answers, dtype=torch.long)
-    location, target, answer, count = (torch.from_numpy(table[c].to_numpy()) for c in COLUMNS)
+    location, target, answer, count = (torch.tensor(table[c].to_list()) for c in COLUMNS)
     counts[location, target, answer] = count
     return counts
 
