@@ -3,8 +3,10 @@
 import pytest
 from kedro.config import OmegaConfigLoader
 
+from posinfo.networks.permutation import PERMUTATIONS
+from posinfo.pipelines import permutenet, posenet_ablations
+from posinfo.pipelines.permutenet.parameters import PermutenetParameters
 from posinfo.pipelines.posenet.parameters import PosenetParameters
-from posinfo.pipelines.posenet_ablations.parameters import check_parameters
 from tests.conftest import PROJECT
 
 
@@ -29,7 +31,7 @@ def test_paper_is_the_papers_setting(parameters, monkeypatch):
         lambda arch, weights, *_: asked.append((arch, weights)),
     )
     loaded = parameters("paper")
-    check_parameters(loaded)
+    posenet_ablations.check_parameters(loaded)
     posenet = PosenetParameters.model_validate(loaded["posenet"])
     assert (posenet.readout.epochs, posenet.readout.steps) == (15, None)
     assert (posenet.readout.batch_size, posenet.readout.hidden_width) == (32, "same")
@@ -38,5 +40,33 @@ def test_paper_is_the_papers_setting(parameters, monkeypatch):
     assert loaded["photos"]["train_dir"].endswith("DUTS-TR-Image")
 
 
+def test_paper_is_the_released_setting_of_permutenet(parameters):
+    loaded = parameters("paper")
+    permutenet.check_parameters(loaded)
+    settings = PermutenetParameters.model_validate(loaded["permutenet"])
+    assert (settings.dataset.name, settings.dataset.download) == ("cifar10", True)
+    assert settings.seeds == (0, 1, 2)
+    cells = settings.resolve()
+    assert {cell.grid for cell in cells.values()} == {3, 7}
+    assert {cell.permutation for cell in cells.values()} == {
+        "none",
+        "fixed",
+        "per_batch",
+        "per_sample",
+    }
+    cell = cells["permutenet-per_batch-image-7x7"]
+    assert (cell.arch, cell.width, cell.padding, cell.canvas) == (
+        "canvas_resnet18",
+        64,
+        "zero",
+        "released",
+    )
+    training = cell.training
+    assert (training.epochs, training.lr, training.betas) == (20, 1e-3, (0.5, 0.999))
+    assert (training.batch_size, training.mirrored, training.schedule) == (48, True, "constant")
+
+
 def test_test_is_valid(parameters):
-    check_parameters(parameters("test"))
+    loaded = parameters("test")
+    posenet_ablations.check_parameters(loaded)
+    permutenet.check_parameters(loaded)

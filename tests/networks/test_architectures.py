@@ -42,3 +42,17 @@ def test_what_cannot_be_built_is_refused(arch, message):
 def test_function_must_return_a_network():
     with pytest.raises(TypeError, match=r"no_network' must return a torch.nn.Module; got <class"):
         build_network(f"{__name__}:no_network")
+
+
+def test_own_networks_take_a_width():
+    narrow = build_network("canvas_resnet18(width=8)")
+    assert narrow(torch.zeros(1, 3, 96, 96)).shape == (1, 64, 6, 6)
+    assert not narrow.training
+
+
+@pytest.mark.parametrize(
+    "arch", ["resnet18(width=8)", "canvas_resnet18(width=0)", "canvas_resnet18()"]
+)
+def test_widths_that_cannot_be(arch):
+    with pytest.raises(ValueError, match=r"canvas_resnet18\(width=N\), package.module:function;"):
+        check_arch(arch)

@@ -4,7 +4,6 @@ from pydantic import ValidationError
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from posinfo.networks.architectures import sketch_network
 from posinfo.networks.padding import PADDINGS, repad
 from posinfo.networks.permutation import PERMUTATIONS
 from posinfo.networks.pooled_classifiers import (
@@ -40,15 +39,6 @@ def test_logits_and_gradients_of_any_backbone(network, arch):
     assert logits.shape == (3, 9)
     logits.sum().backward()
     assert all(p.grad is not None for p in built.parameters())
-
-
-def test_full_width_network_is_that_of_the_paper():
-    shapes = sketch_network("canvas_resnet18")
-    assert shapes(torch.empty(1, 3, 96, 96, device="meta")).shape == (1, 512, 6, 6)
-    assert shapes(torch.empty(1, 3, 224, 224, device="meta")).shape == (1, 512, 14, 14)
-    reference = sketch_network("resnet18").state_dict()
-    shared = {name: t.shape for name, t in reference.items() if not name.startswith("fc.")}
-    assert {name: t.shape for name, t in shapes.state_dict().items()} == shared
 
 
 def test_gapnet_averages_one_map_per_class():
@@ -183,16 +173,6 @@ def test_bad_settings(changes, message):
 def test_no_stage_to_permute_before():
     with pytest.raises(ValueError, match="^blocks 'paper' are those of VGGs and ResNets"):
         config(arch="densenet121", width=None, permuted_before=1).check(SIDE, "canvas")
-
-
-def test_weight_gradient_of_few_channels_last_in_memory():
-    """Guards against oneDNN issue 6035: wrong gradients or a crash with odd batches."""
-    gradients = {}
-    for layout in (torch.contiguous_format, torch.channels_last):
-        network = build_classifier(config("gapnet"), 3, 0, SIDE).to(memory_format=layout)
-        network(images(5).to(memory_format=layout)).square().sum().backward()
-        gradients[layout] = network.maps.get_submodule("layer2.0.downsample.0").weight.grad
-    torch.testing.assert_close(*gradients.values(), rtol=1e-3, atol=1e-5)
 
 
 def test_repadded_head_is_the_head_itself():

@@ -9,7 +9,6 @@ from tests.conftest import PROJECT
 from posinfo.pipelines.permutenet.parameters import PermutenetParameters, check_parameters
 
 BASE = yaml.safe_load((PROJECT / "conf/base/parameters_permutenet.yml").read_text())["permutenet"]
-PAPER = yaml.safe_load((PROJECT / "conf/paper/parameters_permutenet.yml").read_text())["permutenet"]
 
 
 def parameters(*cells, **changes):
@@ -28,19 +27,6 @@ def test_default_cells():
         "gapnet-none-location-3x3", "gapnet-none-image-3x3",
         "permutenet-per_batch-location-3x3", "permutenet-per_batch-image-3x3",
     ]  # fmt: skip
-
-
-def test_papers_cells_can_be_run():
-    settings = copy.deepcopy(BASE)
-    for name, value in PAPER.items():
-        settings[name] = settings[name] | value if isinstance(value, dict) else value
-    settings["shared"]["training"] = BASE["shared"]["training"] | PAPER["shared"]["training"]
-    check_parameters({"permutenet": settings})
-    cells = PermutenetParameters.model_validate(settings).resolve()
-    assert {c.grid for c in cells.values()} == {3, 7}
-    training = cells["permutenet-per_batch-image-7x7"].training
-    assert (training.epochs, training.lr, training.betas) == (20, 1e-3, (0.5, 0.999))
-    assert (training.batch_size, training.mirrored, training.optimiser) == (48, True, "adam")
 
 
 def test_cells_change_shared_settings_and_their_labels():
