@@ -3,7 +3,6 @@
 import pytest
 from kedro.config import OmegaConfigLoader
 
-from posinfo.networks.permutation import PERMUTATIONS
 from posinfo.pipelines import permutenet, posenet_ablations
 from posinfo.pipelines.permutenet.parameters import PermutenetParameters
 from posinfo.pipelines.posenet.parameters import PosenetParameters
