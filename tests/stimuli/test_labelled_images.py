@@ -15,7 +15,7 @@ from posinfo.stimuli.labelled_images import DatasetConfig, load_labelled_images
 def config(tmp_path=Path("nowhere"), **changes):
     settings = {
         "name": "digits", "folder": tmp_path, "download": False, "validation": 0.1,
-        "train_limit": None, "test_limit": None, "seed": 0,
+        "classes": None, "train_limit": None, "test_limit": None, "seed": 0,
     }  # fmt: skip
     return DatasetConfig(**{**settings, **changes})
 
@@ -131,6 +131,15 @@ def test_download_without_a_network(tmp_path, monkeypatch):
 def test_too_few_images_for_a_split():
     with pytest.raises(ValueError, match=r"^dataset: 30 images cannot be split into 27 and 3"):
         load_labelled_images(config(train_limit=30))
+
+
+def test_first_classes():
+    images = load_labelled_images(config(classes=4))
+    every = load_labelled_images(config())
+    assert images["test.labels"].unique().tolist() == [0, 1, 2, 3]
+    assert torch.equal(images["test.pixels"], every["test.pixels"][every["test.labels"] < 4])
+    with pytest.raises(ValueError, match="^dataset.classes must be at most 10; got 11$"):
+        load_labelled_images(config(classes=11))
 
 
 def test_unknown_dataset():

@@ -1,11 +1,13 @@
 """Figures of the experiments on shifted canvases."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from posinfo.measures.figures import PIXELS_PER_INCH, grid_of_axes, spoken
 
@@ -13,6 +15,7 @@ Curves = tuple[Float[np.ndarray, " epochs"], Float[np.ndarray, " epochs"]]
 """Train loss and validation accuracy of each epoch."""
 
 WRITTEN = 7  # cells per side; more have no room for numbers
+TITLE_WIDTH = 26  # letters
 LABELLED = 25  # classes; more have no room for their names
 
 
@@ -33,6 +36,7 @@ def learning_curves_figure(curves: Mapping[str, Sequence[Curves]]) -> Figure:
                 )
     for axis, what in zip(axes, ("train loss", "validation accuracy"), strict=True):
         axis.set(xlabel="epoch", ylabel=what)
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes[1].set_ylim(0, 1.02)
     figure.legend(
         *axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=8
@@ -90,6 +94,6 @@ def _write(axis: Axes, values: Float[np.ndarray, "g g"]) -> None:
 
 
 def _broken(label: str) -> str:
-    """A label on two lines."""
+    """A label on several lines, network and permutation on the first."""
     words = label.split("-")
-    return f"{' '.join(words[:2])}\n{' '.join(words[2:])}"
+    return "\n".join([" ".join(words[:2]), *textwrap.wrap(" ".join(words[2:]), TITLE_WIDTH)])

@@ -31,6 +31,7 @@ class DatasetConfig(BaseModel):
         folder: that holds, or is to hold, the files of CIFAR-10.
         download: whether to fetch CIFAR-10 into ``folder`` if it is not there (170 MB).
         validation: share of the train images that is held out to choose a network by.
+        classes: how many classes to keep, the first ones; None: all.
         train_limit: train and validation images at most; None: all.
         test_limit: test images at most; None: all.
         seed: of the choice of train and validation images; test images do not depend on it.
@@ -42,6 +43,7 @@ class DatasetConfig(BaseModel):
     folder: Path
     download: bool
     validation: float = Field(gt=0, lt=1)
+    classes: int | None = Field(ge=2)
     train_limit: int | None = Field(ge=1)
     test_limit: int | None = Field(ge=1)
     seed: int = Field(ge=0)
@@ -62,10 +64,11 @@ def load_labelled_images(config: DatasetConfig) -> dict[str, Tensor]:
     Raises:
         ConnectionError: a download was asked for and failed.
         FileNotFoundError: CIFAR-10 is not in its folder.
-        ValueError: one of its files is damaged, or too few images are left to split.
+        ValueError: one of its files is damaged, or there are fewer classes or images than
+            asked for.
     """
     load = pick("dataset.name", config.name, DATASETS)
-    train_images, test_images = load(config)
+    train_images, test_images = (_first_classes(split, config.classes) for split in load(config))
     pixels, labels = _limited(train_images, config.train_limit, config.seed)
     test = _limited(test_images, config.test_limit, seed=0)
     held_out = round(config.validation * len(pixels))
@@ -79,6 +82,16 @@ def load_labelled_images(config: DatasetConfig) -> dict[str, Tensor]:
     }
     mean, std = shown.mean((0, 2, 3)), shown.std((0, 2, 3), correction=0)
     return {**tensors, "mean": mean.float(), "std": std.float()}
+
+
+def _first_classes(images: Labelled, classes: int | None) -> Labelled:
+    pixels, labels = images
+    present = 1 + int(labels.max())
+    if classes is None:
+        return images
+    if classes > present:
+        raise ValueError(f"dataset.classes must be at most {present}; got {classes}")
+    return pixels[labels < classes], labels[labels < classes]
 
 
 def _limited(images: Labelled, limit: int | None, seed: int) -> Labelled:
