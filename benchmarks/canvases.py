@@ -69,21 +69,23 @@ def main() -> None:
             batch[index, :, top : top + TILE, left : left + TILE] = normalised[image]
         return batch.to(device)
 
-    def step(side: tuple[nn.Module, torch.optim.Optimizer], batch: torch.Tensor) -> None:
+    def step(
+        side: tuple[nn.Module, torch.optim.Optimizer], batch: torch.Tensor, dtype: torch.dtype
+    ) -> None:
         network, optimiser = side
-        loss = cross_entropy(network(batch).float(), cells.to(device))
+        with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
+            logits = network(batch)
+        loss = cross_entropy(logits.float(), cells.to(device))
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
 
     def our_step() -> None:
-        batch = canvases.batch(images, cells)
-        with torch.autocast(device.type, precision, enabled=precision != torch.float32):
-            step(ours, batch)
+        step(ours, canvases.batch(images, cells), precision)
 
     times = {"released": [], "ours": [], "canvases": []}
     for _ in range(options.rounds + 1):
-        times["released"].append(seconds(lambda: step(theirs, pasted_one_by_one())))
+        times["released"].append(seconds(lambda: step(theirs, pasted_one_by_one(), torch.float32)))
         times["ours"].append(seconds(our_step))
         times["canvases"].append(seconds(lambda: canvases.batch(images, cells)))
     released, own, building = (median(values[1:]) for values in times.values())

@@ -25,3 +25,9 @@ def ablations() -> pd.Series:
     """Mean SPC on photographs over seeds of the default run, by cell and pattern."""
     photos = scores_of("posenet_ablations").query("stimulus == 'photos'")
     return photos.groupby(["cell", "pattern"]).spc.mean()
+
+
+@pytest.fixture(scope="session")
+def permutenet() -> pd.DataFrame:
+    """Mean accuracy and chance over seeds of the default run, by cell."""
+    return scores_of("permutenet").groupby("cell")[["accuracy", "chance"]].mean()

@@ -42,7 +42,9 @@ def test_scores_have_a_row_per_cell_and_seed(permuted):
     scores = pd.read_csv(permuted.data / REPORTS / "scores.csv")
     assert list(scores.columns) == [
         "dataset", "network", "permutation", "padding", "canvas", "task", "grid", "seed",
-        "accuracy", "chance", "n", "cell", "arch", "width", "permuted_before",
+        "accuracy", "chance", "n", "cell", "classes", "cell_size", "arch", "width",
+        "permuted_before", "epochs", "batch_size", "optimiser", "lr", "betas", "momentum",
+        "weight_decay", "schedule", "mirrored",
     ]  # fmt: skip
     assert len(scores) == CELLS * 2 and not scores.duplicated(["cell", "seed"]).any()
     assert scores.accuracy.between(0, 1).all()
@@ -88,7 +90,7 @@ def test_each_cell_is_a_child_run(permuted):
     assert len(children) == CELLS
     assert {run.info.status for run in runs} == {"FINISHED"}
     child = next(r for r in children if r.info.run_name == "gapnet-none-location-3x3")
-    expected = {"network": "gapnet", "grid": "3", "training.lr": "0.001", "dataset.name": "digits"}
+    expected = {"network": "gapnet", "grid": "3", "training.lr": "0.01", "dataset.name": "digits"}
     assert expected.items() <= child.data.params.items()
     assert {"accuracy", "accuracy_seed_1", "chance", "train_loss_seed_0"} <= set(child.data.metrics)
     history = client.get_metric_history(child.info.run_id, "validation_accuracy_seed_1")
@@ -128,6 +130,11 @@ def test_stages_run_alone_and_refuse_what_was_trained_otherwise(project):
     result = project.run("--pipeline=permutenet", "--tags=evaluation", "--config=run.yml")
     assert result.returncode != 0
     assert "seed0 were trained with other settings or inputs than the ones asked" in result.stderr
+    result = project.run(
+        "--pipeline=permutenet", "--from-nodes=permutenet_summarise", "--config=run.yml"
+    )
+    assert result.returncode != 0
+    assert "there are no answers of 'permutenet-per_batch-image-3x3-canvas" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -163,5 +170,8 @@ run:
     result = project.run("--pipeline=permutenet", "--config=run.yml")
     assert result.returncode != 0
     text = " ".join((result.stdout + result.stderr).split())
-    assert "the loss is [nan] in step" in text and "lower the learning rate" in text
+    assert (
+        "gapnet-none-location-3x3-lr-1e+30-seed0: epoch 1: " in text
+        and "lower the learning rate" in text
+    )
     assert list(weights(project)) == ["gapnet-none-image-3x3-seed0.safetensors"]

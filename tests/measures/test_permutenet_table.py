@@ -13,7 +13,10 @@ def score(network, task, accuracy, seed=0, **changes):
         "permutation": "none" if network == "gapnet" else "per_batch", "padding": "zero",
         "canvas": "released", "task": task, "grid": 3, "seed": seed, "accuracy": accuracy,
         "chance": 1 / 9 if task == "location" else 0.1, "n": 90, "cell": "",
-        "arch": "canvas_resnet18", "width": 64, "permuted_before": pd.NA, **changes,
+        "classes": 10, "arch": "canvas_resnet18", "width": 64, "permuted_before": pd.NA,
+        "cell_size": 32, "epochs": 20, "batch_size": 48, "optimiser": "adam", "lr": 1e-3,
+        "betas": "0.5+0.999", "momentum": None, "weight_decay": 0.0, "schedule": "constant",
+        "mirrored": True, **changes,
     }  # fmt: skip
     row["cell"] = "-".join(str(row[k]) for k in ("network", "permutation", "task", "grid", "arch"))
     return row
@@ -76,13 +79,32 @@ def test_survival_is_the_share_above_chance():
 
 
 def test_differences_are_told():
-    row = score("gapnet", "image", 0.9, dataset="digits", width=16, canvas="black")
-    told = permutenet_table(scores(row), PUBLISHED).differs[0].split("; ")
-    assert told[:3] == [
-        "dataset digits, theirs CIFAR-10",
+    row = score("gapnet", "image", 0.9, dataset="digits", width=16, canvas="black", lr=0.01)
+    *told, protocol = permutenet_table(scores(row), PUBLISHED).differs[0].split("; ")
+    assert told == [
+        "dataset digits, theirs cifar10",
         "width 16, theirs 64",
-        "canvas black, theirs is the mean colour, though called black",
+        "lr 0.01, theirs 0.001",
+        "canvas black, theirs pasted after normalising: the mean colour of the data, though called "
+        "black",
     ]
+    assert protocol.startswith("the epoch is chosen on validation images")
+
+
+def test_the_released_setting_differs_in_the_protocol_alone():
+    (told,) = permutenet_table(scores(score("gapnet", "image", 0.9)), PUBLISHED).differs
+    assert told.startswith("the epoch is chosen on validation images") and "; " not in told
+
+
+def test_survival_compares_with_the_gapnet_of_the_same_training():
+    table = permutenet_table(
+        scores(
+            score("gapnet", "image", 0.9), score("gapnet", "image", 0.5, lr=0.1),
+            score("permutenet", "image", 0.5),
+        ),
+        PUBLISHED,
+    )  # fmt: skip
+    assert table.survival[2] == pytest.approx(0.4 / 0.8)
 
 
 def test_markdown_has_a_row_per_network_and_a_column_per_task():

@@ -5,10 +5,12 @@ from torch import nn
 from posinfo.networks.canvas_training import (
     TASKS,
     LabelledCanvases,
+    _accuracy,
     _batches,
     count_answers,
     train_on_canvases,
 )
+from posinfo.networks.permutation import ChannelPermutation
 from posinfo.networks.pooled_classifiers import ClassifierConfig, build_classifier
 from posinfo.networks.training_config import TrainingConfig
 from posinfo.stimuli.canvases import CanvasConfig, Canvases
@@ -72,6 +74,40 @@ def test_exhaustive_accuracy_is_the_mean_over_cells():
     assert right.sum() / counts.sum() == pytest.approx(per_cell.mean().item())
 
 
+class Orders(nn.Module):
+    """Answers with the first entry of the order of channels that a batch was given."""
+
+    def __init__(self):
+        super().__init__()
+        self.permutation = ChannelPermutation("per_batch", 0)
+        self.orders = []
+
+    def forward(self, canvases):
+        order = self.permutation(torch.arange(9.0).expand(len(canvases), -1))
+        self.orders.append(tuple(order[0].tolist()))
+        return torch.eye(9)[order[:, 0].long()]
+
+
+def test_each_cell_is_answered_under_many_orders_that_repeat():
+    network = Orders()
+    before = network.state_dict()["permutation._extra_state"].clone()
+    counts = count_answers(network, labelled("location", count=200), CPU, torch.float32)
+    assert ((counts.sum(1) > 0).sum(1) >= 8).all()  # nearly every first channel, in each cell
+    again = count_answers(network, labelled("location", count=200), CPU, torch.float32)
+    assert torch.equal(counts, again)
+    assert torch.equal(network.state_dict()["permutation._extra_state"], before)
+
+
+def test_validation_sees_the_same_orders_each_time_and_training_others():
+    network, shown = Orders(), labelled("location", count=100)
+    where = torch.arange(100), torch.zeros(100, dtype=torch.long)
+    for _ in range(2):
+        _accuracy(network, shown, where, CPU, torch.float32)
+    assert network.orders[:2] == network.orders[2:]
+    network(torch.zeros(1, 3, 12, 12))
+    assert network.orders[4] not in network.orders[:4]
+
+
 def test_answers_on_images_are_counted_by_their_label():
     class Constant(nn.Module):
         def forward(self, canvases):
@@ -127,3 +163,41 @@ def test_training_repeats_and_lowers_the_loss(tmp_path, precision):
     assert torch.equal(fitted.losses, again.losses) and fitted.losses[-1] < fitted.losses[0]
     for name, value in one.state_dict().items():
         assert torch.equal(value, two.state_dict()[name]), name
+
+
+def test_compiled_network_trains_and_keeps_the_names_of_its_weights(tmp_path, monkeypatch):
+    compiled = []
+
+    def eagerly(network):
+        compiled.append(network)
+        original(network, backend="eager")
+
+    original = nn.Module.compile
+    monkeypatch.setattr(nn.Module, "compile", eagerly)
+    network, names = small_network(), list(small_network().state_dict())
+    shown = labelled("location", count=24, grid=2, tile=16)
+    fitted = train_on_canvases(
+        network, shown, shown, protocol(compile=True), seed=0, device=CPU,
+        precision=torch.float32, checkpoint=tmp_path / "a.pt",
+    )  # fmt: skip
+    assert compiled == [network] and len(fitted.losses) == 2
+    assert list(network.state_dict()) == names
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_training_and_test_on_a_gpu(tmp_path):
+    device = torch.device("cuda")
+    shown = labelled("location", count=24, grid=2, tile=16)
+    canvases = Canvases(
+        torch.zeros(24, 3, 16, 16, dtype=torch.uint8), shown.canvases.config, torch.zeros(3),
+        torch.ones(3), device=device, precision=torch.bfloat16,
+    )  # fmt: skip
+    there = LabelledCanvases(canvases, shown.labels, shown.classes, shown.task)
+    network = small_network().to(device)
+    fitted = train_on_canvases(
+        network, there, there, protocol(), seed=0, device=device, precision=torch.bfloat16,
+        checkpoint=tmp_path / "a.pt",
+    )  # fmt: skip
+    assert fitted.losses.isfinite().all()
+    assert count_answers(network, there, device, torch.bfloat16).sum() == 24 * 4

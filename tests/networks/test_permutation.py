@@ -1,7 +1,8 @@
 import pytest
 import torch
+from torch import nn
 
-from posinfo.networks.permutation import PERMUTATIONS, ChannelPermutation
+from posinfo.networks.permutation import PERMUTATIONS, ChannelPermutation, other_orders
 
 FEATURES = torch.arange(24.0).view(4, 6)
 
@@ -44,16 +45,30 @@ def test_per_sample_gives_each_sample_an_order_of_its_own():
     assert len({tuple(row.tolist()) for row in order}) > 5
 
 
-def test_restart_and_state_bring_back_the_same_orders():
+def test_state_brings_back_the_same_orders():
     permutation = ChannelPermutation("per_batch", 0)
-    first = [permutation(FEATURES) for _ in range(3)]
+    permutation(FEATURES)
     state = permutation.state_dict()
     later = [permutation(FEATURES) for _ in range(3)]
     other = ChannelPermutation("per_batch", 5)
     other.load_state_dict(state)
     assert all(torch.equal(other(FEATURES), expected) for expected in later)
-    permutation.restart()
-    assert all(torch.equal(permutation(FEATURES), expected) for expected in first)
+
+
+@pytest.mark.parametrize("kind", PERMUTATIONS)
+def test_other_orders_are_drawn_aside(kind):
+    def drawn(aside):
+        permutation = ChannelPermutation(kind, 0)
+        orders = [permutation(FEATURES)]
+        if aside:
+            with other_orders(nn.Sequential(permutation), 9):
+                inside = permutation(FEATURES)
+            if kind.startswith("per_"):
+                again = ChannelPermutation(kind, 9)
+                assert torch.equal(inside, again(FEATURES))
+        return torch.stack([*orders, permutation(FEATURES)])
+
+    assert torch.equal(drawn(aside=True), drawn(aside=False))
 
 
 def test_global_generator_is_left_alone():

@@ -99,7 +99,7 @@ def test_resumed_training_ends_with_the_same_weights(tmp_path, stop):
         train_noisy(tmp_path / "cut.pt", stop_after=stop)
     done = []
     resumed, got = train_noisy(tmp_path / "cut.pt", on_progress=done.append)
-    assert sum(done) == 4 * (5 - (stop[0] - 1))  # only the epochs that were not finished
+    assert done == [4 * (stop[0] - 1)] + [1] * 4 * (6 - stop[0])  # what was done counts too
     for name, value in whole.state_dict().items():
         assert torch.equal(resumed.state_dict()[name], value), name
     assert torch.equal(got.losses, expected.losses) and torch.equal(got.scores, expected.scores)
@@ -110,7 +110,8 @@ def test_finished_training_is_not_repeated(tmp_path):
     first, _ = train_noisy(tmp_path / "a.pt")
     done = []
     again, fitted = train_noisy(tmp_path / "a.pt", on_progress=done.append)
-    assert not done and len(fitted.losses) == 5
+    assert done == [20] and len(fitted.losses) == 5
+    assert set(torch.load(tmp_path / "a.pt")) == {"steps", "losses", "scores", "best"}
     assert torch.equal(first.line.weight, again.line.weight)
 
 
@@ -130,3 +131,18 @@ def test_divergence_in_an_epoch_keeps_the_checkpoint_before(tmp_path):
     with pytest.raises(FloatingPointError, match=r"^epoch 3: the loss is \[nan\] in step 1: lower"):
         train_noisy(tmp_path / "a.pt", batches=broken)
     assert len(torch.load(tmp_path / "a.pt", weights_only=True)["losses"]) == 2
+
+
+def test_weights_that_are_no_longer_finite_are_never_stored(tmp_path):
+    model, optimiser, schedule = setup(lr=1e38)  # 2 - 1e38 * 4 is beyond float32
+    with pytest.raises(FloatingPointError, match="^epoch 1: weight is no longer finite: lower the"):
+        fit_epochs(
+            model, 1, lambda epoch: [torch.ones(1)], lambda x: model(x).square(), optimiser,
+            schedule, validate=lambda: 1.0, checkpoint=tmp_path / "a.pt",
+        )  # fmt: skip
+    assert not (tmp_path / "a.pt").exists()
+
+
+def test_score_that_is_no_number(tmp_path):
+    with pytest.raises(FloatingPointError, match="^epoch 1: the validation score is nan: lower"):
+        train_noisy(tmp_path / "a.pt", score=lambda _: float("nan"))

@@ -44,7 +44,7 @@ def cifar(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_digits_keep_their_values_and_labels():
+def test_digits_have_their_number_size_and_mean():
     images = load_labelled_images(config())
     sizes = [len(images[f"{split}.labels"]) for split in ("train", "validation", "test")]
     assert sizes == [1262, 140, 395] and sum(sizes) == len(load_digits().target)
@@ -74,8 +74,9 @@ def test_splits_are_disjoint_stratified_and_repeatable():
     for split in ("train", "validation", "test"):
         counts = first[f"{split}.labels"].bincount()
         assert counts.max() - counts.min() <= 0.1 * counts.max() + 1
-    shown = {pixels.numpy().tobytes() for pixels in first["train.pixels"]}
-    assert not any(p.numpy().tobytes() in shown for p in first["validation.pixels"])
+    names = ("train", "validation", "test")
+    shown = [{p.numpy().tobytes() for p in first[f"{name}.pixels"]} for name in names]
+    assert not (shown[0] & shown[1] or shown[0] & shown[2] or shown[1] & shown[2])
 
 
 def test_colours_are_those_of_the_train_images():
@@ -124,7 +125,7 @@ def test_download_without_a_network(tmp_path, monkeypatch):
         raise URLError("no route to host")
 
     monkeypatch.setattr("torchvision.datasets.cifar.download_and_extract_archive", refuse)
-    with pytest.raises(ConnectionError, match=r"could not be downloaded .* \(no route to host\)"):
+    with pytest.raises(ConnectionError, match=r"could not be downloaded .*no route to host"):
         load_labelled_images(config(tmp_path, name="cifar10", download=True))
 
 
@@ -138,7 +139,7 @@ def test_first_classes():
     every = load_labelled_images(config())
     assert images["test.labels"].unique().tolist() == [0, 1, 2, 3]
     assert torch.equal(images["test.pixels"], every["test.pixels"][every["test.labels"] < 4])
-    with pytest.raises(ValueError, match="^dataset.classes must be at most 10; got 11$"):
+    with pytest.raises(ValueError, match="dataset.classes must be at most 10; got 11"):
         load_labelled_images(config(classes=11))
 
 

@@ -4,11 +4,14 @@ import pandas as pd
 
 from posinfo.measures.reporting import number, with_sd
 
-SETTINGS = [
-    "cell", "dataset", "network", "permutation", "padding", "canvas", "task", "grid", "arch",
-    "width", "permuted_before",
-]  # fmt: skip
+RESULTS = ["seed", "accuracy", "chance", "n"]  # of scores; all other columns are settings
 JOINED = ["network", "permutation", "padding", "task", "grid"]
+HEADS = ["cell", "network", "permutation", "permuted_before"]  # what a GAPNet is compared with
+THEIRS = {
+    "dataset": "cifar10", "classes": 10, "arch": "canvas_resnet18", "width": 64, "cell_size": 32,
+    "epochs": 20, "batch_size": 48, "optimiser": "adam", "lr": 1e-3, "betas": "0.5+0.999",
+    "weight_decay": 0, "schedule": "constant", "mirrored": True,
+}  # fmt: skip
 NETWORKS = {"gapnet": "GAPNet", "permutenet": "PermuteNet"}
 TASKS = {"location": "Loc", "image": "Image"}
 
@@ -27,7 +30,8 @@ def permutenet_table(scores: pd.DataFrame, published: pd.DataFrame) -> pd.DataFr
         number that is known of the cell, with its source.
     """
     # a setting that a cell lacks (the width of a torchvision network) is a key like any other
-    cells = scores.groupby(SETTINGS, sort=False, dropna=False)
+    settings = _settings(scores)
+    cells = scores.groupby(settings, sort=False, dropna=False)
     table = cells.agg(
         accuracy=("accuracy", "mean"),
         accuracy_sd=("accuracy", "std"),
@@ -35,7 +39,7 @@ def permutenet_table(scores: pd.DataFrame, published: pd.DataFrame) -> pd.DataFr
         n_seeds=("accuracy", "size"),
         n=("n", "sum"),
     ).reset_index()
-    table.insert(len(SETTINGS) + 3, "survival", _survival(table))
+    table.insert(len(settings) + 3, "survival", _survival(table, settings))
     theirs = _published(published)
     keys = list(zip(*(table[name] for name in JOINED), strict=True))
     ours_alone = (table.permuted_before.notna() | table.arch.ne("canvas_resnet18")).tolist()
@@ -66,20 +70,25 @@ def permutenet_markdown(table: pd.DataFrame) -> str:
     return f"{text}{ending if notes else ''}\n"
 
 
+def _settings(table: pd.DataFrame) -> list[str]:
+    columns = [*RESULTS, "accuracy_sd", "survival", "n_seeds", "published", "differs"]
+    return [name for name in table if name not in columns]
+
+
 def _varying(table: pd.DataFrame) -> list[str]:
     """Settings that tell the rows apart; the name of the cell, where nothing else does."""
-    settings = [name for name in SETTINGS if name not in ("cell", "task", "grid")]
-    told = [name for name in settings[3:] if len(table[[name]].drop_duplicates()) > 1]
+    known = ("cell", "network", "permutation", "task", "grid")
+    others = [name for name in _settings(table) if name not in known]
+    told = [name for name in others if len(table[[name]].drop_duplicates()) > 1]
     keys = ["network", "permutation", *told, "task", "grid"]
     return told if len(table[keys].drop_duplicates()) == len(table) else ["cell", *told]
 
 
-def _survival(table: pd.DataFrame) -> pd.Series:
-    same = ["dataset", "padding", "canvas", "task", "grid", "arch", "width"]
+def _survival(table: pd.DataFrame, settings: list[str]) -> pd.Series:
+    same = [name for name in settings if name not in HEADS]
     above = (table.accuracy - table.chance).rename("above")
     plain = (table.network == "gapnet") & (table.permutation == "none")
     full = table.assign(above=above).loc[plain, [*same, "above"]]
-    full = full[~full.duplicated(same, keep=False)]
     reference = table[same].merge(full, on=same, how="left").above
     return (above / reference).where(table.permutation != "none")
 
@@ -96,13 +105,16 @@ def _published(published: pd.DataFrame) -> dict[tuple, str]:
 def _differences(row: dict) -> str:
     if not row["published"]:
         return ""
-    notes = []
-    if row["dataset"] != "cifar10":
-        notes.append(f"dataset {row['dataset']}, theirs CIFAR-10")
-    if row["width"] != 64:
-        notes.append(f"width {row['width']:.0f}, theirs 64")
+    notes = [
+        f"{name.replace('_', ' ')} {row[name]}, theirs {theirs}"
+        for name, theirs in THEIRS.items()
+        if pd.isna(row[name]) or row[name] != theirs
+    ]
     if row["canvas"] != "released":
-        notes.append(f"canvas {row['canvas']}, theirs is the mean colour, though called black")
+        notes.append(
+            f"canvas {row['canvas']}, theirs pasted after normalising: the mean colour of the "
+            "data, though called black"
+        )
     notes.append(
         "the epoch is chosen on validation images and every test image stands in every cell once, "
         "theirs is chosen on the test images, in cells drawn anew for each pass"

@@ -98,6 +98,11 @@ def align_blocks(extractor: fx.GraphModule, size: int, *, channels_last: bool) -
     return extractor
 
 
+def is_resnet(arch: str) -> bool:
+    """Whether a network has the four stages of a ResNet."""
+    return _family(arch) is _resnet
+
+
 def is_channels_last(arch: str) -> bool:
     """Whether the blocks of a network are (n, h, w, c)."""
     return _family(arch) is _swin

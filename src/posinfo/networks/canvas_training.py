@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Int64
@@ -10,14 +11,29 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from posinfo.choices import pick
+from posinfo.networks.permutation import other_orders
 from posinfo.networks.training import Fitted, fit_epochs
 from posinfo.networks.training_config import TrainingConfig
 from posinfo.progress import OnProgress, silent
 from posinfo.stimuli.canvases import Canvases
 
-EVALUATED_AT_ONCE = 200  # canvases per forward pass
+EVALUATED_AT_ONCE = 50  # canvases per forward pass, each of which draws one permutation
+VALIDATED_IN = 3  # cells for each validation image
+VALIDATION_SEED, TEST_SEED = 1_000_001, 1_000_002  # of the permutations drawn there
 
 Labels = Int64[Tensor, " n"]
+
+
+class Task(NamedTuple):
+    """What is asked of a network.
+
+    Attributes:
+        targets: the right answers, from the labels of the tiles and their cells.
+        answers: how many there are, from the number of cells and of image classes.
+    """
+
+    targets: Callable[[Labels, Labels], Labels]
+    answers: Callable[[int, int], int]
 
 
 @dataclass(frozen=True)
@@ -39,11 +55,11 @@ class LabelledCanvases:
     @property
     def answers(self) -> int:
         """How many classes the task has."""
-        return self.canvases.config.locations if self.task == "location" else self.classes
+        return pick("task", self.task, TASKS).answers(self.canvases.config.locations, self.classes)
 
     def targets(self, images: Labels, cells: Labels) -> Labels:
         """What a network should say of these images in these cells."""
-        return pick("task", self.task, TASKS)(self.labels[images], cells)
+        return pick("task", self.task, TASKS).targets(self.labels[images], cells)
 
 
 def train_on_canvases(
@@ -60,8 +76,8 @@ def train_on_canvases(
 ) -> Fitted:
     """Train a network on tiles in random cells and keep the epoch that validates best.
 
-    Cells are drawn uniformly and anew for each image in each epoch. Validation images stand in one
-    random cell each, the same ones after every epoch.
+    Cells are drawn uniformly and anew for each image in each epoch. Validation images stand in
+    ``VALIDATED_IN`` random cells each, the same ones after every epoch.
 
     Args:
         network: maps canvases to logits; on ``device``.
@@ -90,8 +106,8 @@ def train_on_canvases(
         return cross_entropy(logits.float(), train.targets(images, cells).to(device))[None]
 
     places = torch.Generator().manual_seed(seed)
-    count = len(validation.labels)
-    shown = torch.arange(count), _random_cells(validation, count, places)
+    held_out = torch.arange(len(validation.labels)).repeat(VALIDATED_IN)
+    shown = held_out, _random_cells(validation, len(held_out), places)
     return fit_epochs(
         network,
         config.epochs,
@@ -114,6 +130,9 @@ def count_answers(
 ) -> Int64[Tensor, "locations targets answers"]:
     """What a network says of every image in every cell.
 
+    The pairs of image and cell are shuffled, so that a permutation that is shared by a batch is not
+    shared by a cell; permutations are drawn from a seed of the test's own.
+
     Args:
         network: maps canvases to logits; put in evaluation mode.
         test: what it is shown.
@@ -125,16 +144,17 @@ def count_answers(
         How often each class was answered where each was right, cell by cell.
     """
     network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    counts = torch.zeros(test.canvases.config.locations, test.answers, test.answers).long()
-    images = torch.arange(len(test.labels))
-    for cell in range(len(counts)):
-        for shown in images.split(EVALUATED_AT_ONCE):
-            cells = torch.full_like(shown, cell)
+    locations, images = test.canvases.config.locations, len(test.labels)
+    order = torch.randperm(locations * images, generator=torch.Generator().manual_seed(TEST_SEED))
+    counts = torch.zeros(locations * test.answers**2, dtype=torch.long)
+    with other_orders(network, TEST_SEED):
+        for pairs in order.split(EVALUATED_AT_ONCE):
+            cells, shown = pairs // images, pairs % images
             answers = _answers(network, test, (shown, cells), device, precision)
-            pairs = test.targets(shown, cells) * test.answers + answers
-            counts[cell] += pairs.bincount(minlength=test.answers**2).view(test.answers, -1)
-            on_progress(len(shown))
-    return counts
+            rows = cells * test.answers + test.targets(shown, cells)
+            counts += (rows * test.answers + answers).bincount(minlength=len(counts))
+            on_progress(len(pairs))
+    return counts.view(locations, test.answers, test.answers)
 
 
 def _batches(
@@ -164,10 +184,11 @@ def _accuracy(
 ) -> float:
     network.eval()
     right = 0
-    for batch in zip(*(part.split(EVALUATED_AT_ONCE) for part in where), strict=True):
-        answers = _answers(network, shown, batch, device, precision)
-        right += int((answers == shown.targets(*batch)).sum())
-    return right / len(shown.labels)
+    with other_orders(network, VALIDATION_SEED):
+        for batch in zip(*(part.split(EVALUATED_AT_ONCE) for part in where), strict=True):
+            answers = _answers(network, shown, batch, device, precision)
+            right += int((answers == shown.targets(*batch)).sum())
+    return right / len(where[0])
 
 
 @torch.inference_mode()
@@ -183,7 +204,7 @@ def _answers(
     return logits.float().argmax(1).cpu()
 
 
-TASKS: dict[str, Callable[[Labels, Labels], Labels]] = {
-    "location": lambda labels, cells: cells,
-    "image": lambda labels, cells: labels,
+TASKS: dict[str, Task] = {
+    "location": Task(lambda labels, cells: cells, lambda locations, classes: locations),
+    "image": Task(lambda labels, cells: labels, lambda locations, classes: classes),
 }

@@ -38,28 +38,35 @@ def save_checkpoint(path: Path, parts: Mapping[str, Stateful], more: Mapping[str
     partial.replace(path)
 
 
-def load_checkpoint(path: Path, parts: Mapping[str, Stateful]) -> dict[str, Any]:
-    """Bring the parts to their stored state.
-
-    Args:
-        path: of a file that ``save_checkpoint`` has written, or of none.
-        parts: by name.
-
-    Returns:
-        The plain values; nothing where there is no file.
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """What ``save_checkpoint`` has written, on the CPU; nothing where there is no file.
 
     Raises:
-        ValueError: the file is damaged or of other parts.
+        ValueError: the file is damaged.
     """
     if not path.is_file():
         return {}
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        for name, part in parts.items():
-            part.load_state_dict(state.pop(name))
+        return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # pickle, zip and PyTorch each have errors of their own
+        raise ValueError(f"the checkpoint {path} is damaged: remove it to start anew") from error
+
+
+def restore(parts: Mapping[str, Stateful], state: Mapping[str, Any], path: Path) -> None:
+    """Bring parts to their stored state.
+
+    Args:
+        parts: by name.
+        state: of ``read_checkpoint``.
+        path: where it comes from, for the message.
+
+    Raises:
+        ValueError: it is of other parts.
+    """
+    try:
+        for name, part in parts.items():
+            part.load_state_dict(state[name])
+    except (KeyError, RuntimeError, ValueError) as error:
         raise ValueError(
-            f"the checkpoint {path} is damaged or of another training ({error}): "
-            "remove it to start anew"
+            f"the checkpoint {path} is of another training ({error}): remove it to start anew"
         ) from error
-    return state

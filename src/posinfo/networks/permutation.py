@@ -1,6 +1,7 @@
 """A random order of channels between two layers (PermuteNet, Islam et al., ICCV 2021)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from jaxtyping import Float, Int64, UInt8
@@ -30,11 +31,11 @@ class ChannelPermutation(nn.Module):
         self._draw = pick("permutation", kind, PERMUTATIONS)
         self._generator = torch.Generator()
         self.seed = seed
-        self.restart()
+        self.restart(seed)
 
-    def restart(self) -> None:
-        """Draw the first order again next time."""
-        self._generator.manual_seed(self.seed)
+    def restart(self, seed: int) -> None:
+        """Draw from another seed from now on; a fixed order stays."""
+        self._generator.manual_seed(seed)
 
     def forward(self, features: Float[Tensor, "n c *hw"]) -> Float[Tensor, "n c *hw"]:
         """The same channels in another order."""
@@ -53,6 +54,20 @@ class ChannelPermutation(nn.Module):
     def set_extra_state(self, state: UInt8[Tensor, " s"]) -> None:
         """Go on where ``get_extra_state`` was called."""
         self._generator.set_state(state.cpu())
+
+
+@contextmanager
+def other_orders(network: nn.Module, seed: int) -> Iterator[None]:
+    """Within the block a network draws its orders from another seed; then it goes on as before."""
+    permutations = [m for m in network.modules() if isinstance(m, ChannelPermutation)]
+    states = [permutation.get_extra_state() for permutation in permutations]
+    for permutation in permutations:
+        permutation.restart(seed)
+    try:
+        yield
+    finally:
+        for permutation, state in zip(permutations, states, strict=True):
+            permutation.set_extra_state(state)
 
 
 def _none(features: Tensor, generator: torch.Generator, seed: int) -> None:

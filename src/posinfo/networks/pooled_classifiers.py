@@ -11,7 +11,7 @@ from torch import Tensor, fx, nn
 
 from posinfo.choices import check
 from posinfo.networks.architectures import IMAGE, OWN, check_arch, sketch_network
-from posinfo.networks.blocks import as_maps, block_layers, is_channels_last, trace_blocks
+from posinfo.networks.blocks import as_maps, block_layers, is_channels_last, is_resnet, trace_blocks
 from posinfo.networks.legal_size import LARGEST_IMAGE, TOO_SMALL, require_legal
 from posinfo.networks.padding import PADDINGS, repad
 from posinfo.networks.permutation import PERMUTATIONS, ChannelPermutation
@@ -65,6 +65,8 @@ class ClassifierConfig(BaseModel):
 
     @model_validator(mode="after")
     def _fits_together(self) -> "ClassifierConfig":
+        if self.width is None and self.arch in OWN:
+            raise ValueError(f"arch {self.arch!r} needs a width; the papers' is 64")
         if self.width is not None and self.arch not in OWN:
             raise ValueError(
                 f"width is a setting of {', '.join(OWN)}; for arch {self.arch!r} it must be null"
@@ -74,6 +76,8 @@ class ClassifierConfig(BaseModel):
                 "gapnet has no channels to permute after pooling, they are its answer: "
                 "permutation must be none, or permuted_before a stage, 1 to 4"
             )
+        if self.permuted_before and not is_resnet(self.arch):
+            raise ValueError(f"permuted_before is a stage of a ResNet; got arch {self.arch!r}")
         if self.permuted_before and self.permutation == "none":
             raise ValueError("permuted_before needs a permutation; got permutation 'none'")
         return self
@@ -175,13 +179,6 @@ def build_classifier(
         ValueError: the network has no spatial feature map, or the padding does not suit it.
     """
     return _assembled(config, classes, seed, image_size, sketch=False).train()
-
-
-def restart_permutations(network: nn.Module) -> None:
-    """Make a network draw the same orders of channels as when it was new."""
-    for module in network.modules():
-        if isinstance(module, ChannelPermutation):
-            module.restart()
 
 
 def _assembled(

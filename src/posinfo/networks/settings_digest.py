@@ -30,7 +30,7 @@ def without_digest(
     Raises:
         ValueError: they were made with other settings.
     """
-    if not torch.equal(tensors[SETTINGS], _digest(settings)):
+    if not torch.equal(tensors.get(SETTINGS, torch.empty(0)), _digest(settings)):
         raise ValueError(
             f"{what} were trained with other settings or inputs than the ones asked for: "
             "run the stage `modeling`, or the whole pipeline, again"

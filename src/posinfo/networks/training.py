@@ -2,14 +2,15 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from posinfo.networks.checkpoints import load_checkpoint, save_checkpoint
+from posinfo.networks.checkpoints import read_checkpoint, restore, save_checkpoint
 from posinfo.progress import OnProgress, silent
 
 Batch = TypeVar("Batch")
@@ -104,29 +105,46 @@ def fit_epochs(
         schedule: see ``fit``.
         validate: a score of the model as it is; the higher, the better.
         checkpoint: a file of this training alone; its folder is made.
-        on_progress: called after each step of this process.
+        on_progress: called with the steps of earlier processes, then after each step.
 
     Raises:
-        FloatingPointError: a loss was not finite; the checkpoint of the epoch before is kept.
+        FloatingPointError: a loss, a weight or a score was not finite; the checkpoint of the epoch
+            before is kept.
         ValueError: the checkpoint cannot be read, or is of another training.
     """
     parts = {"model": model, "optimiser": optimiser, "schedule": schedule}
-    saved = load_checkpoint(checkpoint, parts)
-    losses: list[float] = saved.get("losses", [])
-    scores: list[float] = saved.get("scores", [])
-    best: dict[str, Tensor] = saved.get("best", {})
+    done: dict[str, Any] = {"steps": 0, "losses": [], "scores": [], "best": {}}
+    done |= read_checkpoint(checkpoint)
+    losses, scores = done["losses"], done["scores"]
+    if 0 < len(losses) < epochs:
+        restore(parts, done, checkpoint)
+    on_progress(done["steps"])
     for epoch in range(len(losses) + 1, epochs + 1):
         try:
             history = fit(model, batches(epoch), loss_of, optimiser, schedule, on_progress)
+            scores.append(_finite_score(model, validate))
         except FloatingPointError as error:
             raise FloatingPointError(f"epoch {epoch}: {error}") from error
         losses.append(history.sum(1).mean().item())
-        scores.append(validate())
+        done["steps"] += len(history)
         if scores[-1] > max(scores[:-1], default=float("-inf")):
-            best = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-        save_checkpoint(checkpoint, parts, {"losses": losses, "scores": scores, "best": best})
-    model.load_state_dict(best)
+            done["best"] = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+        save_checkpoint(checkpoint, parts if epoch < epochs else {}, done)
+    try:
+        model.load_state_dict(done["best"])
+    except RuntimeError as error:
+        raise ValueError(f"the checkpoint {checkpoint} is of another network: {error}") from error
     return Fitted(torch.tensor(losses), torch.tensor(scores), scores.index(max(scores)) + 1)
+
+
+def _finite_score(model: nn.Module, validate: Callable[[], float]) -> float:
+    for name, tensor in model.state_dict().items():
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            raise FloatingPointError(f"{name} is no longer finite: lower the learning rate")
+    score = validate()
+    if not isfinite(score):
+        raise FloatingPointError(f"the validation score is {score}: lower the learning rate")
+    return score
 
 
 def _require_finite(losses: list[Tensor], steps_before: int) -> None:

@@ -15,7 +15,7 @@ Rate = Annotated[float, Field(ge=0, lt=1)]
 
 
 class TrainingConfig(BaseModel):
-    """Protocol of ``train_classifier``.
+    """Protocol of ``train_on_canvases``.
 
     Attributes:
         epochs: passes over the train images.
@@ -36,7 +36,7 @@ class TrainingConfig(BaseModel):
     epochs: int = Field(ge=1)
     batch_size: int = Field(ge=2)
     optimiser: str
-    lr: float = Field(gt=0)
+    lr: float = Field(gt=0, allow_inf_nan=False)
     betas: tuple[Rate, Rate] | None
     momentum: Rate | None
     weight_decay: float = Field(ge=0)

@@ -28,7 +28,7 @@ class CanvasConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    grid: int = Field(ge=2)
+    grid: int = Field(ge=2, le=16)
     cell: int = Field(ge=1)
     colour: str | Colour
 

@@ -1,13 +1,15 @@
 """Small labelled images: scikit-learn's handwritten digits, and CIFAR-10 through torchvision."""
 
 from collections.abc import Callable
+from http.client import HTTPException
 from pathlib import Path
+from typing import NamedTuple
 from urllib.error import URLError
 
 import numpy as np
 import torch
-from jaxtyping import Int64, UInt8
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from jaxtyping import Float, Int64, UInt8
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from torch import Tensor
@@ -53,6 +55,25 @@ class DatasetConfig(BaseModel):
     def _known(cls, name: str) -> str:
         return check("dataset.name", name, DATASETS)
 
+    @model_validator(mode="after")
+    def _has_so_many_classes(self) -> "DatasetConfig":
+        present = DATASETS[self.name].classes
+        if self.class_count > present:
+            raise ValueError(f"dataset.classes must be at most {present}; got {self.classes}")
+        return self
+
+    @property
+    def class_count(self) -> int:
+        """How many classes are kept."""
+        return self.classes or DATASETS[self.name].classes
+
+
+class Dataset(NamedTuple):
+    """How images are loaded, and how many classes they have."""
+
+    load: Callable[[DatasetConfig], tuple[Labelled, Labelled]]
+    classes: int
+
 
 def load_labelled_images(config: DatasetConfig) -> dict[str, Tensor]:
     """Images and labels of three splits, and the colours to normalise them by.
@@ -67,30 +88,38 @@ def load_labelled_images(config: DatasetConfig) -> dict[str, Tensor]:
         ValueError: one of its files is damaged, or there are fewer classes or images than
             asked for.
     """
-    load = pick("dataset.name", config.name, DATASETS)
-    train_images, test_images = (_first_classes(split, config.classes) for split in load(config))
+    load = pick("dataset.name", config.name, DATASETS).load
+    splits = [_first_classes(split, config.class_count) for split in load(config)]
+    train_images, test_images = splits
     pixels, labels = _limited(train_images, config.train_limit, config.seed)
     test = _limited(test_images, config.test_limit, seed=0)
     held_out = round(config.validation * len(pixels))
     train, validation = _split(labels, len(pixels) - held_out, config.seed)
-    shown = pixels[train].double() / 255
     splits = ((pixels[train], labels[train]), (pixels[validation], labels[validation]), test)
     tensors = {
         f"{split}.{what}": values
         for split, pair in zip(SPLITS, splits, strict=True)
         for what, values in zip(("pixels", "labels"), pair, strict=True)
     }
-    mean, std = shown.mean((0, 2, 3)), shown.std((0, 2, 3), correction=0)
-    return {**tensors, "mean": mean.float(), "std": std.float()}
+    mean, std = _colours(pixels[train])
+    return {**tensors, "mean": mean, "std": std}
 
 
-def _first_classes(images: Labelled, classes: int | None) -> Labelled:
+def _colours(
+    pixels: UInt8[Tensor, "n 3 h w"],
+) -> tuple[Float[Tensor, "3"], Float[Tensor, "3"]]:
+    """Mean and standard deviation of each channel, from how often each of 256 values occurs."""
+    values = torch.arange(256).double() / 255
+    shares = torch.stack(
+        [pixels[:, channel].flatten().bincount(minlength=256) for channel in range(3)]
+    )
+    shares = shares / shares.sum(1, keepdim=True, dtype=torch.float64)
+    mean = shares @ values
+    return mean.float(), (shares @ values.square() - mean.square()).sqrt().float()
+
+
+def _first_classes(images: Labelled, classes: int) -> Labelled:
     pixels, labels = images
-    present = 1 + int(labels.max())
-    if classes is None:
-        return images
-    if classes > present:
-        raise ValueError(f"dataset.classes must be at most {present}; got {classes}")
     return pixels[labels < classes], labels[labels < classes]
 
 
@@ -135,9 +164,9 @@ def _cifar10(config: DatasetConfig) -> tuple[Labelled, Labelled]:
     for train in (True, False):
         try:
             images = CIFAR10(config.folder, train=train, download=config.download)
-        except URLError as error:
+        except (URLError, ConnectionError, TimeoutError, HTTPException) as error:
             raise ConnectionError(
-                f"CIFAR-10 could not be downloaded from {CIFAR10.url} ({error.reason}); fetch it "
+                f"CIFAR-10 could not be downloaded from {CIFAR10.url} ({error}); fetch it "
                 f"by hand, unpack it in dataset.folder ({config.folder}) and set "
                 "dataset.download: false"
             ) from error
@@ -161,7 +190,4 @@ def _not_usable(folder: Path) -> Exception:
     )
 
 
-DATASETS: dict[str, Callable[[DatasetConfig], tuple[Labelled, Labelled]]] = {
-    "digits": _digits,
-    "cifar10": _cifar10,
-}
+DATASETS: dict[str, Dataset] = {"digits": Dataset(_digits, 10), "cifar10": Dataset(_cifar10, 10)}

@@ -61,6 +61,7 @@ def test_only():
         (cell(grid=0), "grid\n  Input should be greater than or equal to 2"),
         (cell(cell_sise=3), "permutenet.cells: setting must be one of network, permutation, task"),
         (cell(training={"epoch": 3}), "training.epoch\n  Extra inputs are not permitted"),
+        (cell(training=3), "training must be a mapping of settings; got 3"),
         (cell(task="place"), "task must be one of location, image; got 'place'"),
         (cell(network="gapnet"), "gapnet has no channels to permute after pooling"),
         (cell(padding="wrap"), "padding must be one of zero, none, reflect"),
@@ -79,6 +80,20 @@ def test_bad_cells(item, message):
 def test_equal_cells():
     with pytest.raises(ValueError, match="^permutenet.cells: permutenet-per_batch-location-3x3"):
         parameters(cell(), cell()).resolve()
+    with pytest.raises(ValueError, match="-padding-zero stands there twice$"):
+        parameters(cell(), cell(padding="zero")).resolve()
+
+
+def test_answers_know_what_they_depend_on():
+    base = parameters()
+    (label, first), (_, second), *_ = base.resolve().items()
+    keys = {
+        base.answers_key(first, 0), base.answers_key(first, 1), base.answers_key(second, 0),
+        parameters(dataset=BASE["dataset"] | {"seed": 1}).answers_key(first, 0),
+    }  # fmt: skip
+    assert len(keys) == 4
+    elsewhere = parameters(dataset=BASE["dataset"] | {"folder": "x", "download": True})
+    assert elsewhere.answers_key(elsewhere.resolve()[label], 0) in keys
 
 
 def test_cell_that_cannot_be_run_is_refused_before_any_work():

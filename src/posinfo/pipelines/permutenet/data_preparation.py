@@ -25,8 +25,8 @@ def draw_canvases(permutenet: PermutenetParameters, images: dict[str, Tensor]) -
         name = f"{cell.columns()['canvas']} {cell.grid}x{cell.grid}"
         if name not in rows:
             shown = canvases_of(images, "train", cell, torch.device("cpu"), torch.float32)
-            places = torch.arange(SHOWN) % shown.canvases.config.locations
-            batch = shown.canvases.batch(torch.arange(SHOWN), places)
+            tiles = torch.arange(min(SHOWN, len(shown.labels)))
+            batch = shown.canvases.batch(tiles, tiles % shown.canvases.config.locations)
             colours = batch * images["std"][:, None, None] + images["mean"][:, None, None]
             rows[name] = list((colours * 255).round().clamp(0, 255).byte().numpy())
     return images_figure(rows)

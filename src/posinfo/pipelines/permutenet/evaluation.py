@@ -19,25 +19,28 @@ from posinfo.measures.canvas_scores import (
     accuracy_by_location,
     answers_by_target,
     counts_to_table,
-    table_to_counts,
 )
 from posinfo.measures.permutenet_table import permutenet_markdown, permutenet_table
 from posinfo.networks.canvas_training import count_answers
 from posinfo.pipelines import tracking
 from posinfo.pipelines.permutenet.parameters import CellConfig, PermutenetParameters
 from posinfo.pipelines.permutenet.stored import (
-    LOSSES,
-    SCORES,
     StoredNetworks,
     canvases_of,
+    counted_answers,
+    history,
     images_key,
-    partition,
     trained_network,
 )
 from posinfo.pipelines.progress import progress_bar
 from posinfo.pipelines.shared_parameters import Device, Precision
 
 Counted = Mapping[str, Callable[[], pd.DataFrame]]
+
+COLUMNS = [  # of scores.csv, before all other settings
+    "dataset", "network", "permutation", "padding", "canvas", "task", "grid", "seed", "accuracy",
+    "chance", "n", "cell",
+]  # fmt: skip
 
 log = logging.getLogger(__name__)
 
@@ -74,23 +77,20 @@ def summarise(
     """The result table, the paper's table beside the published numbers, and that for reading."""
     rows = []
     for label, cell in permutenet.resolve().items():
-        for seed, counts in _counts(answers[label](), cell).items():
-            columns = cell.columns()
-            last = {name: columns.pop(name) for name in ("arch", "width", "permuted_before")}
-            order = ("network", "permutation", "padding", "canvas", "task", "grid")
-            rows.append(
-                {
-                    "dataset": permutenet.dataset.name,
-                    **{name: columns[name] for name in order},
-                    "seed": seed,
-                    "accuracy": accuracy(counts),
-                    "chance": 1 / counts.shape[1],
-                    "n": int(counts.sum()),
-                    "cell": label,
-                    **last,
-                }
-            )
-    scores = pd.DataFrame(rows).astype({"width": "Int64", "permuted_before": "Int64"})
+        columns = cell.columns()
+        for seed, counts in counted_answers(answers, label, permutenet).items():
+            result = {
+                "seed": seed,
+                "accuracy": accuracy(counts),
+                "chance": 1 / counts.shape[1],
+                "n": int(counts.sum()),
+                "cell": label,
+            }
+            images = {"dataset": permutenet.dataset.name, "classes": permutenet.dataset.class_count}
+            rows.append({**images, **columns, **result})
+    others = [name for name in rows[0] if name not in COLUMNS]
+    scores = pd.DataFrame(rows, columns=[*COLUMNS, *others])
+    scores = scores.astype(dict.fromkeys(("width", "permuted_before", "classes"), "Int64"))
     table = permutenet_table(scores, published_numbers)
     text = permutenet_markdown(table)
     tracking.log_table(table, text, "table")
@@ -98,14 +98,20 @@ def summarise(
 
 
 def draw_figures(
-    permutenet: PermutenetParameters, networks: StoredNetworks, answers: Counted
+    permutenet: PermutenetParameters,
+    images: dict[str, Tensor],
+    networks: StoredNetworks,
+    answers: Counted,
 ) -> tuple[Figure, Figure, Figure]:
     """Learning curves, accuracy in each cell of the canvas, and what was taken for what."""
+    data = images_key(images)
     curves, maps, confusions = {}, {}, {}
     for label, cell in permutenet.resolve().items():
-        stored = [networks[partition(label, seed)]() for seed in permutenet.seeds]
-        curves[label] = [(t[LOSSES].numpy(), t[SCORES].numpy()) for t in stored]
-        counts = torch.stack(list(_counts(answers[label](), cell).values())).sum(0)
+        curves[label] = [
+            tuple(curve.numpy() for curve in history(networks, label, cell, seed, data))
+            for seed in permutenet.seeds
+        ]
+        counts = torch.stack(list(counted_answers(answers, label, permutenet).values())).sum(0)
         maps[label] = accuracy_by_location(counts)
         confusions[label] = answers_by_target(counts)
     figures = (
@@ -142,10 +148,13 @@ def _evaluate_one(
     how = {"device": str(device), "precision": str(precision), "seeds": permutenet.seeds}
     settings = {"dataset": permutenet.dataset.model_dump(), **cell.model_dump(), **how}
     _report_cell(label, settings, histories, counts)
-    return pd.concat(
-        [counts_to_table(of_seed).assign(seed=seed) for seed, of_seed in counts.items()],
-        ignore_index=True,
-    )
+    tables = [
+        counts_to_table(of_seed).assign(
+            classes=test.answers, seed=seed, settings=permutenet.answers_key(cell, seed)
+        )
+        for seed, of_seed in counts.items()
+    ]
+    return pd.concat(tables, ignore_index=True)
 
 
 def _report_cell(
@@ -170,13 +179,3 @@ def _report_cell(
         "%s: accuracy %.3f (%.3f to %.3f over %d seeds), chance %.3f",
         *(label, mean, min(accuracies.values()), max(accuracies.values()), len(counts), chance),
     )
-
-
-def _counts(answers: pd.DataFrame, cell: CellConfig) -> dict[int, Tensor]:
-    """Counted answers of each seed."""
-    size = int(answers.target.max()) + 1
-    locations = cell.canvas_config.locations
-    return {
-        int(str(seed)): table_to_counts(rows, locations, size)
-        for seed, rows in answers.groupby("seed", sort=False)
-    }

@@ -57,18 +57,21 @@ def _train_one(
     how = {"device": device.type, "precision": str(precision), "source": source_key(cell.arch)}
     name = partition(label, seed)
     steps = cell.training.epochs * -(-len(shown.labels) // cell.training.batch_size)
-    with progress_bar(f"training {name}", steps) as on_progress:
-        fitted = train_on_canvases(
-            network,
-            shown,
-            held_out,
-            cell.training,
-            seed=seed,
-            device=device,
-            precision=precision,
-            checkpoint=checkpoints / f"{name}-{settings_key(settings | how)}.pt",
-            on_progress=on_progress,
-        )
+    try:
+        with progress_bar(f"training {name}", steps) as on_progress:
+            fitted = train_on_canvases(
+                network,
+                shown,
+                held_out,
+                cell.training,
+                seed=seed,
+                device=device,
+                precision=precision,
+                checkpoint=checkpoints / f"{name}-{settings_key(settings | how)}.pt",
+                on_progress=on_progress,
+            )
+    except FloatingPointError as error:
+        raise FloatingPointError(f"{name}: {error}") from error
     log.info(
         "%s: validation accuracy %.3f in epoch %d of %d",
         *(name, fitted.scores.max(), fitted.epoch, len(fitted.scores)),

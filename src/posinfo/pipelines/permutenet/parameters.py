@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_vali
 from posinfo.choices import check
 from posinfo.networks.canvas_training import TASKS
 from posinfo.networks.pooled_classifiers import ClassifierConfig
+from posinfo.networks.settings_digest import settings_key
 from posinfo.networks.training_config import TrainingConfig
 from posinfo.pipelines.labels import LABEL, no_repeats
 from posinfo.stimuli.canvases import CanvasConfig
@@ -72,9 +73,10 @@ class CellConfig(BaseModel):
         return CanvasConfig(grid=self.grid, cell=self.cell_size, colour=self.canvas)
 
     def columns(self) -> dict[str, object]:
-        """The settings that the result table shows."""
-        canvas = self.canvas if isinstance(self.canvas, str) else "+".join(map(str, self.canvas))
-        return {**self.model_dump(exclude={"training", "cell_size"}), "canvas": canvas}
+        """The settings as columns of the result table."""
+        flat = {**self.model_dump(exclude={"training"}), **self.training.model_dump()}
+        del flat["compile"]  # changes no number but by round-off
+        return {name: told(value) for name, value in flat.items()}
 
     def settings(self, data: str, seed: int) -> dict[str, object]:
         """All that a trained network depends on, but for the machine.
@@ -102,7 +104,7 @@ class PermutenetParameters(BaseModel):
     dataset: DatasetConfig
     shared: dict[str, Any]
     cells: tuple[dict[str, Any], ...] = Field(min_length=1)
-    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(min_length=1)
+    seeds: tuple[Annotated[int, Field(ge=0, lt=2**32)], ...] = Field(min_length=1)
     only: tuple[str, ...]
 
     @field_validator("seeds", "only")
@@ -119,7 +121,7 @@ class PermutenetParameters(BaseModel):
         cells: dict[str, CellConfig] = {}
         for changes in self.cells:
             label, cell = self._labelled(changes)
-            if label in cells:
+            if cell in cells.values():
                 raise ValueError(f"permutenet.cells: {label} stands there twice")
             cells[label] = cell
         names = {name: (name, cell.network, cell.task) for name, cell in cells.items()}
@@ -130,6 +132,11 @@ class PermutenetParameters(BaseModel):
             for label, cell in cells.items()
             if not self.only or set(names[label]) & set(self.only)
         }
+
+    def answers_key(self, cell: CellConfig, seed: int) -> str:
+        """Of all settings that the answers of a trained network depend on."""
+        images = self.dataset.model_dump(mode="json", exclude={"folder", "download"})
+        return settings_key({**cell.settings("", seed), "images": images})
 
     def check(self) -> None:
         """Whether every selected cell can be run, before anything is computed.
@@ -148,14 +155,21 @@ class PermutenetParameters(BaseModel):
             check("permutenet.cells: setting", name, CellConfig.model_fields)
         for name in self.shared:
             check("permutenet.shared", name, CellConfig.model_fields)
-        training = {**self.shared.get("training", {}), **changes.get("training", {})}
-        merged = {**self.shared, **changes, "training": training}
         try:
+            training = _training(self.shared) | _training(changes)
+            merged = {**self.shared, **changes, "training": training}
             cell = CellConfig.model_validate(merged)
             _ = cell.classifier, cell.canvas_config
         except ValueError as error:
             raise ValueError(f"permutenet.cells: {dict(changes)}: {error}") from error
         return _Label.model_validate({"label": _label(cell, changes)}).label, cell
+
+
+def _training(settings: Mapping[str, Any]) -> dict[str, Any]:
+    training = settings.get("training", {})
+    if not isinstance(training, Mapping):
+        raise ValueError(f"training must be a mapping of settings; got {training!r}")
+    return dict(training)
 
 
 def check_parameters(parameters: Mapping[str, Any]) -> None:
@@ -176,11 +190,14 @@ def _label(cell: CellConfig, changes: Mapping[str, Any]) -> str:
     for name, value in changes.items():
         if name not in NAMED_BY:
             changed = value.items() if isinstance(value, Mapping) else [(name, value)]
-            parts += [f"{field}-{_told(setting)}" for field, setting in changed]
+            parts += [f"{field}-{_in_a_label(setting)}" for field, setting in changed]
     return "-".join(parts)
 
 
-def _told(value: object) -> str:
-    if isinstance(value, list | tuple):
-        return "+".join(map(str, value))
-    return str(value).replace(":", ".").replace("(", ".").replace(")", "")
+def _in_a_label(value: object) -> str:
+    return str(told(value)).replace(":", ".").replace("(", ".").replace(")", "")
+
+
+def told(value: object) -> object:
+    """A setting as one value: ``255+0+0`` for a list."""
+    return "+".join(map(str, value)) if isinstance(value, list | tuple) else value

@@ -61,7 +61,7 @@ def _evaluation() -> list[Node]:
         ),
         Node(
             evaluation.draw_figures,
-            [SETTINGS, "permutenet_networks", "permutenet_answers"],
+            [SETTINGS, "permutenet_images", "permutenet_networks", "permutenet_answers"],
             [
                 "permutenet_learning_curves_figure",
                 "permutenet_accuracy_maps_figure",

@@ -4,14 +4,16 @@ import hashlib
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from posinfo.measures.canvas_scores import table_to_counts
 from posinfo.networks.canvas_training import LabelledCanvases
-from posinfo.networks.pooled_classifiers import build_classifier, restart_permutations
+from posinfo.networks.pooled_classifiers import build_classifier
 from posinfo.networks.settings_digest import with_digest, without_digest
 from posinfo.networks.training import Fitted
-from posinfo.pipelines.permutenet.parameters import CellConfig
+from posinfo.pipelines.permutenet.parameters import CellConfig, PermutenetParameters
 from posinfo.stimuli.canvases import Canvases
 from posinfo.stimuli.labelled_images import SPLITS
 
@@ -71,23 +73,64 @@ def to_tensors(
     return with_digest({**network.state_dict(), **history}, settings)
 
 
+def history(
+    networks: StoredNetworks, label: str, cell: CellConfig, seed: int, data: str
+) -> tuple[Tensor, Tensor]:
+    """Train loss and validation accuracy of each epoch of a stored network.
+
+    Raises:
+        ValueError: see ``trained_network``.
+    """
+    weights = _stored(networks, label, cell, seed, data)
+    return weights[LOSSES], weights[SCORES]
+
+
 def trained_network(
     networks: StoredNetworks, label: str, cell: CellConfig, seed: int, answers: int, data: str
 ) -> TrainedNetwork:
-    """A stored network on the CPU; its permutations start anew.
+    """A stored network on the CPU.
 
     Raises:
         ValueError: it is missing, or was trained with other settings or images.
     """
+    weights = _stored(networks, label, cell, seed, data)
+    losses, scores = weights.pop(LOSSES), weights.pop(SCORES)
+    network = build_classifier(cell.classifier, answers, seed, cell.canvas_config.side)
+    network.load_state_dict(weights)
+    return TrainedNetwork(network.eval(), losses, scores)
+
+
+def counted_answers(
+    answers: Mapping[str, Callable[[], pd.DataFrame]], label: str, permutenet: PermutenetParameters
+) -> dict[int, Tensor]:
+    """What the networks of a cell answered, by seed; see ``count_answers``.
+
+    Raises:
+        ValueError: the answers are missing, or of other settings.
+    """
+    cell = permutenet.resolve()[label]
+    stored = answers[label]() if label in answers else pd.DataFrame({"settings": []})
+    counts = {}
+    for seed in permutenet.seeds:
+        rows = stored.loc[stored.settings == permutenet.answers_key(cell, seed), :]
+        if rows.empty:
+            raise ValueError(
+                f"there are no answers of {label!r}, seed {seed}, with these settings: "
+                "run the stage `evaluation`, or the whole pipeline, again"
+            )
+        counts[seed] = table_to_counts(
+            rows, cell.canvas_config.locations, int(rows.classes.iloc[0])
+        )
+    return counts
+
+
+def _stored(
+    networks: StoredNetworks, label: str, cell: CellConfig, seed: int, data: str
+) -> dict[str, Tensor]:
     name = partition(label, seed)
     if name not in networks:
         raise ValueError(
             f"there is no trained network {name!r}: "
             "run the stage `modeling`, or the whole pipeline, again"
         )
-    weights = without_digest(networks[name](), cell.settings(data, seed), f"the weights of {name}")
-    losses, scores = weights.pop(LOSSES), weights.pop(SCORES)
-    network = build_classifier(cell.classifier, answers, seed, cell.canvas_config.side)
-    network.load_state_dict(weights)
-    restart_permutations(network)
-    return TrainedNetwork(network.eval(), losses, scores)
+    return without_digest(networks[name](), cell.settings(data, seed), f"the weights of {name}")
