@@ -61,7 +61,7 @@ def accuracy_maps_figure(maps: Mapping[str, Float[np.ndarray, "g g"]]) -> Figure
 
 def confusions_figure(confusions: Mapping[str, Float[np.ndarray, "t a"]]) -> Figure:
     """Answers by what was right, as shares of each row, a matrix per cell of the table."""
-    columns = min(3, len(confusions))
+    columns = min(4, len(confusions))
     figure, axes = _panels(len(confusions), columns)
     image = None
     for axis, (label, shares) in zip(axes.flat, confusions.items(), strict=False):
