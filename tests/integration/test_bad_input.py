@@ -46,11 +46,18 @@ def test_unknown_pattern_in_a_list_is_refused(project):
     assert "got 'gausian' (did you mean 'gaussian'?)" in result.stdout + result.stderr
 
 
-def test_evaluation_before_training_names_what_is_missing(project):
-    result = project.run("--pipeline=evaluation")
+@pytest.mark.parametrize(
+    ("experiment", "messages"),
+    [
+        ("posenet", ["No partitions found in", "data/test/06_models/posenet"]),
+        ("permutenet", ["No such file", "data/test/03_primary/permutenet/images.safetensors"]),
+    ],
+)
+def test_evaluation_before_training_names_what_is_missing(project, experiment, messages):
+    result = project.run(f"--pipeline={experiment}", "--tags=evaluation")
     assert result.returncode != 0
-    assert "No partitions found in" in result.stderr
-    assert "data/test/06_models/posenet" in result.stderr
+    for message in messages:
+        assert message in result.stderr
 
 
 def test_failed_run_is_marked_failed_in_mlflow(project):
