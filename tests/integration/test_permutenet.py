@@ -140,13 +140,9 @@ def test_stages_run_alone_and_refuse_what_was_trained_otherwise(project):
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ("permutenet.shared.grid=0", "greater than or equal to 2"),
         ("permutenet.shared.cell_size=16", "tiles of 32 x 32 px do not fit a canvas cell of 16 px"),
         ("permutenet.shared.padding=none", "the smallest canvas (grid x cell_size) is"),
-        ("permutenet.shared.canvas=blakc", "got 'blakc' (did you mean 'black'?)"),
         ("permutenet.dataset.name=cifar10", "CIFAR-10 is not in"),
-        ("permutenet.dataset.nam=digits", "Extra inputs are not permitted"),
-        ("permutenet.shared.training.lr=-1", "greater than 0"),
     ],
 )
 def test_bad_parameter_stops_the_run(project, parameters, message):
