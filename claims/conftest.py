@@ -31,3 +31,10 @@ def ablations() -> pd.Series:
 def permutenet() -> pd.DataFrame:
     """Mean accuracy and chance over seeds of the default run, by cell."""
     return scores_of("permutenet").groupby("cell")[["accuracy", "chance"]].mean()
+
+
+@pytest.fixture(scope="session")
+def augshift() -> pd.DataFrame:
+    """Means over seeds of the default run, by method."""
+    columns = ["top1", "consistency_exact", "consistency_sampled"]
+    return scores_of("augshift").groupby("method")[columns].mean()

@@ -2,7 +2,7 @@
 
 from kedro.pipeline import Pipeline
 
-from posinfo.pipelines import permutenet, posenet, posenet_ablations
+from posinfo.pipelines import augshift, permutenet, posenet, posenet_ablations
 
 STAGES = ("data_preparation", "modeling", "evaluation")
 
@@ -13,6 +13,7 @@ def register_pipelines() -> dict[str, Pipeline]:
         "posenet": posenet.create_pipeline(),
         "posenet_ablations": posenet_ablations.create_pipeline(),
         "permutenet": permutenet.create_pipeline(),
+        "augshift": augshift.create_pipeline(),
     }
     everything = sum(experiments.values(), Pipeline([]))
     stages = {stage: everything.only_nodes_with_tags(stage) for stage in STAGES}

@@ -6,7 +6,9 @@ from safetensors.torch import save_file
 from torch import nn
 from torchvision.models import resnet18, vgg16
 
+from posinfo.networks.augshift import AugShiftConfig, build_latent_classifier
 from posinfo.networks.normalisation import IMAGENET_MEAN, IMAGENET_STD
+from posinfo.networks.settings_digest import with_digest
 from posinfo.networks.weights import check_source, load_network, own_colours
 
 
@@ -167,3 +169,28 @@ def test_imagenet_weights_bring_their_own_colours():
 def test_imagenet_weights_are_torchvisions():
     with pytest.raises(ValueError, match=r"^arch \(of weights 'imagenet'\) must be one of alexnet"):
         check_source("tests.networks.test_architectures:own_network", "imagenet")
+
+
+@pytest.mark.parametrize(
+    ("method", "arch"),
+    [
+        ("augshift", "cifar_resnet18(width=3)"),
+        ("augshift+blurpool", "cifar_resnet18_blurpool(width=3)"),
+        ("fconv", "cifar_resnet18_fconv(width=3)"),
+    ],
+)
+def test_networks_that_experiments_have_trained_are_backbones(tmp_path, method, arch):
+    config = AugShiftConfig(method=method, width=3, latent_weight=1, loss="mean")
+    trained = build_latent_classifier(config, 10, 7)
+    save_file(
+        with_digest({**trained.state_dict(), "history.train_loss": torch.ones(2)}, {}),
+        tmp_path / "trained.safetensors",
+    )
+    weights = str(tmp_path / "trained.safetensors")
+    check_source(arch, weights)
+    loaded = load_network(arch, weights).state_dict()
+    for name, tensor in trained.maps.state_dict().items():
+        assert torch.equal(loaded[name], tensor), name
+    for other in {"cifar_resnet18(width=3)", "cifar_resnet18_fconv(width=3)"} - {arch}:
+        with pytest.raises(ValueError, match="does not fit the architecture"):
+            check_source(other, weights)

@@ -9,7 +9,8 @@ import torch
 from sklearn.datasets import load_digits
 from torchvision.datasets import CIFAR10
 
-from posinfo.stimuli.labelled_images import DatasetConfig, load_labelled_images
+from posinfo.stimuli.labelled_images import TEXTURES, DatasetConfig, load_labelled_images
+from posinfo.stimuli.photos import embedded_photograph
 
 
 def config(tmp_path=Path("nowhere"), **changes):
@@ -144,5 +145,29 @@ def test_first_classes():
 
 
 def test_unknown_dataset():
-    with pytest.raises(ValueError, match="dataset.name must be one of digits, cifar10; got"):
+    with pytest.raises(
+        ValueError, match="dataset.name must be one of digits, textures, cifar10, cifar100"
+    ):
         config(name="digit")
+
+
+def test_textures_come_from_different_regions_of_ten_photographs():
+    images = load_labelled_images(config(name="textures"))
+    sizes = [len(images[f"{split}.labels"]) for split in ("train", "validation", "test")]
+    assert sizes == [1080, 120, 300]
+    assert images["test.labels"].bincount().tolist() == [30] * 10
+    for label, name in enumerate(TEXTURES):
+        photograph = np.asarray(embedded_photograph(name)).transpose(2, 0, 1)
+        border = round(0.7 * photograph.shape[2])
+        for split, region in (
+            ("train", photograph[:, :, :border]),
+            ("test", photograph[:, :, border:]),
+        ):
+            patch = images[f"{split}.pixels"][images[f"{split}.labels"] == label][0].numpy()
+            assert _is_part(patch, region), (name, split)
+
+
+def _is_part(patch, region):
+    windows = np.lib.stride_tricks.sliding_window_view(region[0], patch.shape[1:])
+    places = np.argwhere((windows[:, :, 0] == patch[0, 0]).all(2))
+    return any(np.array_equal(region[:, y : y + 32, x : x + 32], patch) for y, x in places.tolist())

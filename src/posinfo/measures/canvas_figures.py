@@ -44,18 +44,26 @@ def learning_curves_figure(curves: Mapping[str, Sequence[Curves]]) -> Figure:
     return figure
 
 
-def accuracy_maps_figure(maps: Mapping[str, Float[np.ndarray, "g g"]]) -> Figure:
-    """Accuracy in each cell of the canvas, a canvas per cell of the table."""
+def accuracy_maps_figure(
+    maps: Mapping[str, Float[np.ndarray, "g g"]], what: str = "accuracy", low: float = 0
+) -> Figure:
+    """Accuracy in each cell of the canvas, a canvas per cell of the table.
+
+    Args:
+        maps: by label of the cell.
+        what: is shown, if not accuracy.
+        low: where the colours begin.
+    """
     columns = min(4, len(maps))
     figure, axes = _panels(len(maps), columns)
     image = None
     for axis, (label, values) in zip(axes.flat, maps.items(), strict=False):
-        image = axis.imshow(values, vmin=0, vmax=1, cmap="viridis")
+        image = axis.imshow(values, vmin=low, vmax=1, cmap="viridis")
         axis.set_title(_broken(label), fontsize=8)
         if len(values) <= WRITTEN:
             _write(axis, values)
     if image is not None:
-        figure.colorbar(image, ax=axes, shrink=0.7, label="accuracy")
+        figure.colorbar(image, ax=axes, shrink=0.7, label=what)
     return figure
 
 

@@ -10,7 +10,8 @@ from torch import nn
 from torchvision.models import get_model, list_models
 
 from posinfo.choices import check
-from posinfo.networks.resnet18 import canvas_resnet18
+from posinfo.networks.resnet18 import canvas_resnet18, cifar_resnet18
+from posinfo.networks.shift_invariant import blurred_resnet18, fully_padded_resnet18
 
 IMAGE = "image"
 _WITH_WIDTH = re.compile(r"(\w+)\(width=([1-9]\d*)\)")
@@ -98,4 +99,9 @@ def _name_and_width(arch: str) -> tuple[str, int | None]:
     return (found[1], int(found[2])) if found else (arch, None)
 
 
-OWN: dict[str, Callable[..., nn.Module]] = {"canvas_resnet18": canvas_resnet18}
+OWN: dict[str, Callable[..., nn.Module]] = {
+    "canvas_resnet18": canvas_resnet18,
+    "cifar_resnet18": cifar_resnet18,
+    "cifar_resnet18_blurpool": blurred_resnet18,
+    "cifar_resnet18_fconv": fully_padded_resnet18,
+}

@@ -236,6 +236,7 @@ FAMILIES: dict[str, Callable[[nn.Module], list[str]]] = {
     "vgg": _vgg,
     "resnet": _resnet,
     "canvas_resnet18": _resnet,
+    "cifar_resnet18": _resnet,
     "resnext": _resnet,
     "wide_resnet": _resnet,
     "swin": _swin,

@@ -21,6 +21,15 @@ def canvas_resnet18(width: int = WIDTH) -> nn.Module:
     return _resnet18(nn.Conv2d(3, width, 7, stride=2, padding=3, bias=False), width)
 
 
+def cifar_resnet18(width: int = WIDTH) -> nn.Module:
+    """ResNet-18 for 32 px images: a 3 x 3 stem of stride 1; total stride 8.
+
+    Args:
+        width: see ``canvas_resnet18``.
+    """
+    return _resnet18(nn.Conv2d(3, width, 3, padding=1, bias=False), width)
+
+
 def _resnet18(stem: nn.Conv2d, width: int) -> nn.Module:
     stages, channels = [], width
     for stage in range(4):

@@ -14,6 +14,7 @@ from posinfo.choices import check
 from posinfo.networks.architectures import build_network, is_custom, sketch_network
 from posinfo.networks.hed import find_hed_weights, load_hed_vgg16
 from posinfo.networks.normalisation import Colours
+from posinfo.networks.settings_digest import SETTINGS
 
 NAMED_SOURCES = ("untrained", "imagenet", "hed-bsds500", "as-built")
 SUFFIXES = (".safetensors", ".pth", ".pt")
@@ -147,7 +148,7 @@ def _fitting(
     source: str, expected: dict[str, Tensor], needed: frozenset[str] | None
 ) -> dict[str, Tensor]:
     """The needed part of a stored state dict, once it is known to be complete."""
-    state = {name.removeprefix("module."): t for name, t in _read(Path(source)).items()}
+    state = _of_the_backbone(_read(Path(source)))
     if needed is None:
         needed = frozenset(name for name in expected if not name.startswith(UNUSED_BY_FEATURES))
     problems = {
@@ -167,6 +168,15 @@ def _fitting(
         for name, tensor in state.items()
         if name in needed
     }
+
+
+def _of_the_backbone(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The backbone in a file of DataParallel's, or of the experiments that train networks."""
+    if SETTINGS in state:
+        return {
+            name.removeprefix("maps."): t for name, t in state.items() if name.startswith("maps.")
+        }
+    return {name.removeprefix("module."): tensor for name, tensor in state.items()}
 
 
 def _listed(names: list[str]) -> str:

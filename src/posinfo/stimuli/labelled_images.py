@@ -1,4 +1,4 @@
-"""Small labelled images: scikit-learn's handwritten digits, and CIFAR-10 through torchvision."""
+"""Small labelled images: handwritten digits, patches of photographs, and CIFAR."""
 
 from collections.abc import Callable
 from http.client import HTTPException
@@ -14,13 +14,19 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from torch import Tensor
 from torch.nn.functional import interpolate
-from torchvision.datasets import CIFAR10
+from torchvision.datasets import CIFAR10, CIFAR100
 
 from posinfo.choices import check, pick
+from posinfo.stimuli.photos import embedded_photograph
 
 SIDE = 32  # px
 SPLITS = ("train", "validation", "test")
 DIGITS_TEST_SHARE = 0.22  # of 1,797
+TEXTURES = (
+    "astronaut", "brick", "chelsea", "china", "coffee", "flower", "grace_hopper", "grass", "gravel",
+    "rocket",
+)  # fmt: skip
+TRAIN_PART = 0.7  # of the width of each photograph
 
 Labelled = tuple[UInt8[Tensor, "_ 3 _ _"], Int64[Tensor, " _"]]
 
@@ -159,35 +165,74 @@ def _digits(config: DatasetConfig) -> tuple[Labelled, Labelled]:
 
 
 def _cifar10(config: DatasetConfig) -> tuple[Labelled, Labelled]:
-    """50,000 train and 10,000 test images (Krizhevsky, 2009)."""
+    """50,000 train and 10,000 test images of ten classes (Krizhevsky, 2009)."""
+    return _cifar(config, CIFAR10, "CIFAR-10")
+
+
+def _cifar(config: DatasetConfig, source: type[CIFAR10], name: str) -> tuple[Labelled, Labelled]:
     splits = []
     for train in (True, False):
         try:
-            images = CIFAR10(config.folder, train=train, download=config.download)
+            images = source(config.folder, train=train, download=config.download)
         except (URLError, ConnectionError, TimeoutError, HTTPException) as error:
             raise ConnectionError(
-                f"CIFAR-10 could not be downloaded from {CIFAR10.url} ({error}); fetch it "
-                f"by hand, unpack it in dataset.folder ({config.folder}) and set "
-                "dataset.download: false"
+                f"{name} could not be downloaded from {source.url} ({error}); fetch it by hand, "
+                f"unpack it in dataset.folder ({config.folder}) and set dataset.download: false"
             ) from error
         except RuntimeError as error:
-            raise _not_usable(config.folder) from error
+            raise _not_usable(config.folder, source, name) from error
         pixels = torch.from_numpy(images.data).permute(0, 3, 1, 2).contiguous()
         splits.append((pixels, torch.tensor(images.targets)))
     return splits[0], splits[1]
 
 
-def _not_usable(folder: Path) -> Exception:
-    batches = folder / CIFAR10.base_folder
+def _not_usable(folder: Path, source: type[CIFAR10], name: str) -> Exception:
+    batches = folder / source.base_folder
     if not batches.is_dir():
         return FileNotFoundError(
-            f"CIFAR-10 is not in {folder} (there is no {batches}): set dataset.folder to where "
-            "cifar-10-python.tar.gz is unpacked, or dataset.download: true"
+            f"{name} is not in {folder} (there is no {batches}): set dataset.folder to where "
+            f"{source.filename} is unpacked, or dataset.download: true"
         )
     return ValueError(
-        f"CIFAR-10 in {batches} is incomplete or damaged (a file's MD5 is not the published one): "
-        "unpack cifar-10-python.tar.gz again, or set dataset.download: true"
+        f"{name} in {batches} is incomplete or damaged (a file's MD5 is not the published one): "
+        f"unpack {source.filename} again, or set dataset.download: true"
     )
 
 
-DATASETS: dict[str, Dataset] = {"digits": Dataset(_digits, 10), "cifar10": Dataset(_cifar10, 10)}
+def _textures(config: DatasetConfig) -> tuple[Labelled, Labelled]:
+    """Patches of ten embedded photographs, which are the classes.
+
+    120 train patches of each photograph come from its left 70 %, 30 test patches from the right
+    30 %; their places never change.
+    """
+    splits = []
+    generator = torch.Generator().manual_seed(0)
+    for start, stop, count in ((0.0, TRAIN_PART, 120), (TRAIN_PART, 1.0, 30)):
+        patches, labels = [], []
+        for label, name in enumerate(TEXTURES):
+            photograph = np.asarray(embedded_photograph(name))
+            height, width = photograph.shape[:2]
+            left, right = round(start * width), round(stop * width) - SIDE
+            rows = torch.randint(height - SIDE + 1, (count,), generator=generator).tolist()
+            columns = torch.randint(left, right + 1, (count,), generator=generator).tolist()
+            patches += [
+                photograph[row : row + SIDE, column : column + SIDE]
+                for row, column in zip(rows, columns, strict=True)
+            ]
+            labels += [label] * count
+        pixels = torch.from_numpy(np.stack(patches)).permute(0, 3, 1, 2).contiguous()
+        splits.append((pixels, torch.tensor(labels)))
+    return splits[0], splits[1]
+
+
+def _cifar100(config: DatasetConfig) -> tuple[Labelled, Labelled]:
+    """50,000 train and 10,000 test images of 100 classes (Krizhevsky, 2009)."""
+    return _cifar(config, CIFAR100, "CIFAR-100")
+
+
+DATASETS: dict[str, Dataset] = {
+    "digits": Dataset(_digits, 10),
+    "textures": Dataset(_textures, 10),
+    "cifar10": Dataset(_cifar10, 10),
+    "cifar100": Dataset(_cifar100, 100),
+}

@@ -163,6 +163,16 @@ def embedded_crops(split: str, count: int, seed: int) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
+def embedded_photograph(name: str) -> Image.Image:
+    """An embedded photograph in RGB, whole; the first view where there are several.
+
+    Raises:
+        KeyError: there is none of this name.
+    """
+    files = {**EMBEDDED["train"], **EMBEDDED["test"]}[name]
+    return Image.open(_packaged(files[0])).convert("RGB")
+
+
 def images_key(manifest: pd.DataFrame, size: int) -> str:
     """Changes whenever the pixels that ``decode_images`` returns would."""
     identity = manifest[[*BOX, "symmetry", "sha256"]].to_csv(index=False) + str(size)

@@ -1,0 +1,59 @@
+"""AugShift against its baselines (Islam et al., ICCV 2021, experiment 2), theirs beside ours."""
+
+import pandas as pd
+
+from posinfo.measures.reporting import number, with_sd
+
+METRICS = {
+    "top1": "top-1", "consistency_exact": "consistency", "consistency_sampled": "sampled",
+    "diagonal_accuracy": "diagonal", "worst_case_accuracy": "worst case",
+}  # fmt: skip
+SETTINGS = [
+    "dataset", "method", "width", "latent_weight", "loss", "max_shift", "shift_padding",
+]  # fmt: skip
+
+
+def augshift_table(scores: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
+    """Mean and sd over seeds of each method, beside what the paper reports of it.
+
+    Args:
+        scores: one row per method and seed.
+        published: the published numbers; see docs/papers/published.csv.
+
+    Returns:
+        A row per method: its settings, mean and sd (``_sd``) of every figure, ``n_seeds, n,
+        published_top1, published_consistency, source``. The published numbers of a method stand
+        beside ours for each data set that the paper has, whatever ours is.
+    """
+    cells = scores.groupby(SETTINGS, sort=False)
+    table = cells.agg(
+        **{name: (name, "mean") for name in METRICS},
+        **{f"{name}_sd": (name, "std") for name in METRICS},
+        n_seeds=("seed", "size"),
+        n=("n", "first"),
+    ).reset_index()
+    theirs = published.query("paper == 'islam2021' and table == 'Experiment 2'")
+    theirs = theirs.rename(
+        columns={"accuracy": "published_top1", "consistency": "published_consistency"}
+    )
+    theirs = theirs[["method", "dataset", "published_top1", "published_consistency", "source"]]
+    return table.merge(theirs, on=["dataset", "method"], how="left", validate="many_to_one")
+
+
+def augshift_markdown(table: pd.DataFrame) -> str:
+    """The table for reading: a row per method."""
+    lines = []
+    for row in table.to_dict("records"):
+        line = {"method": row["method"]}
+        line |= {shown: with_sd(row[name], row[f"{name}_sd"]) for name, shown in METRICS.items()}
+        line["top-1 paper"] = number(row["published_top1"])
+        line["consistency paper"] = number(row["published_consistency"])
+        lines.append(line)
+    frame = pd.DataFrame(lines)
+    frame = frame.drop(columns=[c for c in frame if c.endswith("paper") and not any(frame[c])])
+    first = table.iloc[0]
+    text = frame.to_markdown(index=False, disable_numparse=True)
+    return (
+        f"{text}\n\nn = {first.n} images of {first.dataset}, offsets 0 to {first.max_shift} px "
+        f"on each axis, {first.shift_padding}; mean ± sd over seeds.\n"
+    )

@@ -1,0 +1,75 @@
+"""Shift consistency of a classifier, exact and sampled, from one prediction per offset.
+
+Everything here reads a table of predictions, shape (n, k, k): the class that each of n images is
+given at each of k x k offsets. Nothing is computed by a network again.
+"""
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+Predictions = Int64[Tensor, "n k k"]
+Labels = Int64[Tensor, " n"]
+
+
+def exact_consistency(predictions: Predictions) -> float:
+    """Probability that two independent offsets give the same class, averaged over images.
+
+    The offsets are uniform over the table and may be equal, as in Zhang (ICML 2019), whose sampled
+    figure estimates this one: the sum over classes of the squared share of offsets that predict
+    it. In [1 / k**2, 1].
+    """
+    flat = predictions.flatten(1)
+    counts = torch.zeros(len(flat), 1 + int(flat.max()), dtype=torch.float64)
+    counts.scatter_add_(1, flat, torch.ones(flat.shape, dtype=torch.float64))
+    return (counts / flat.shape[1]).square().sum(1).mean().item()
+
+
+def sampled_consistency(predictions: Predictions, draws: int, generator: torch.Generator) -> float:
+    """Share of agreeing pairs of offsets, drawn for each image independently (Zhang, ICML 2019).
+
+    Args:
+        predictions: see above.
+        draws: pairs per image.
+        generator: draws the offsets, uniformly and with replacement.
+    """
+    flat = predictions.flatten(1)
+    pairs = torch.randint(flat.shape[1], (2, len(flat), draws), generator=generator)
+    first, second = (flat.gather(1, offsets) for offsets in pairs)
+    return (first == second).double().mean().item()
+
+
+def diagonal_accuracy(predictions: Predictions, labels: Labels) -> float:
+    """Accuracy over the offsets of the main diagonal (Kayhan and van Gemert, CVPR 2020)."""
+    diagonal = predictions.diagonal(dim1=1, dim2=2)
+    return (diagonal == labels[:, None]).double().mean().item()
+
+
+def worst_case_accuracy(predictions: Predictions, labels: Labels) -> float:
+    """Share of images that are classified rightly at every offset."""
+    return (predictions.flatten(1) == labels[:, None]).all(1).double().mean().item()
+
+
+def top1(predictions: Predictions, labels: Labels) -> float:
+    """Accuracy at the offset in the middle, that of the image as it is."""
+    return (_middle(predictions) == labels).double().mean().item()
+
+
+def agreement_by_offset(predictions: Predictions) -> Float[Tensor, "k k"]:
+    """Share of images whose class at an offset is that in the middle."""
+    return (predictions == _middle(predictions)[:, None, None]).double().mean(0)
+
+
+def _middle(predictions: Predictions) -> Labels:
+    middle = (predictions.shape[1] - 1) // 2  # as `Crops` pads: where the image is itself
+    return predictions[:, middle, middle]
+
+
+METRICS: dict[str, Callable[[Predictions, Labels], float]] = {
+    "top1": top1,
+    "consistency_exact": lambda predictions, labels: exact_consistency(predictions),
+    "diagonal_accuracy": diagonal_accuracy,
+    "worst_case_accuracy": worst_case_accuracy,
+}

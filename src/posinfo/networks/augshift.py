@@ -1,0 +1,279 @@
+"""AugShift (Islam et al., ICCV 2021, experiment 2), its baselines, and their training."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, mse_loss
+
+from posinfo.choices import check
+from posinfo.networks.resnet18 import cifar_resnet18
+from posinfo.networks.shift_invariant import blur_strides, pad_fully
+from posinfo.networks.training import Fitted, fit_epochs
+from posinfo.networks.training_config import TrainingConfig
+from posinfo.progress import OnProgress, silent
+from posinfo.stimuli.crops import Crops
+
+AT_ONCE = 250  # windows per forward pass of an evaluation
+
+Labels = Int64[Tensor, " n"]
+
+
+class AugShiftConfig(BaseModel):
+    """What is trained.
+
+    Attributes:
+        method: names of ``METHODS`` joined by ``+``; at most one of them takes two crops.
+        width: channels of the first stage of the ResNet-18.
+        latent_weight: of the mean squared difference of the two latents (lambda).
+        loss: of the two cross entropies: ``mean``, or ``sum`` as drawn on the poster, which doubles
+            the effective learning rate.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    method: str
+    width: int = Field(ge=1)
+    latent_weight: float = Field(ge=0, allow_inf_nan=False)
+    loss: str
+
+    @field_validator("method")
+    @classmethod
+    def _known_method(cls, method: str) -> str:
+        names = [check("method", name, METHODS) for name in method.split("+")]
+        crops = [name for name in names if METHODS[name].change is None]
+        if len(set(names)) < len(names) or len(crops) > 1:
+            raise ValueError(
+                f"method {method!r}: each may be named once, and one of "
+                f"{', '.join(name for name in METHODS if METHODS[name].change is None)} at most"
+            )
+        return method
+
+    @field_validator("loss")
+    @classmethod
+    def _known_loss(cls, loss: str) -> str:
+        return check("loss", loss, ("mean", "sum"))
+
+    @property
+    def parts(self) -> list["Method"]:
+        """What the method is made of."""
+        return [METHODS[name] for name in self.method.split("+")]
+
+    @property
+    def crops(self) -> int:
+        """Of each image and step."""
+        return max(part.crops for part in self.parts)
+
+    @property
+    def uses_latents(self) -> bool:
+        """Whether the latents of the two crops are drawn together."""
+        return any(part.latents for part in self.parts)
+
+
+class LatentClassifier(nn.Module):
+    """Maps, global average pooling, and a linear layer."""
+
+    def __init__(self, maps: nn.Module, channels: int, classes: int) -> None:
+        super().__init__()
+        self.maps = maps
+        self.head = nn.Linear(channels, classes)
+
+    def latents(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n c"]:
+        """Maps averaged over all positions, in float32 whatever the maps are in."""
+        return self.maps(images).float().mean((2, 3))
+
+    def forward(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n k"]:
+        """Logits."""
+        return self.classify(self.latents(images))
+
+    def classify(self, latents: Float[Tensor, "n c"]) -> Float[Tensor, "n k"]:
+        """Logits of latents, in float32: rounded ones would tie."""
+        with torch.autocast(latents.device.type, enabled=False):
+            return self.head(latents)
+
+
+class Method(NamedTuple):
+    """A way to train, or a change of the network.
+
+    Attributes:
+        crops: of each image and step.
+        latents: whether their latents are drawn together.
+        change: of the network, in place; None: a way to train.
+    """
+
+    crops: int = 1
+    latents: bool = False
+    change: Callable[[nn.Module], None] | None = None
+
+
+def build_latent_classifier(config: AugShiftConfig, classes: int, seed: int) -> LatentClassifier:
+    """An untrained ResNet-18 for 32 px images with the changes of a method.
+
+    Args:
+        config: the method and the width.
+        classes: number of logits.
+        seed: of the initial weights.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        maps = cifar_resnet18(config.width)
+        for part in METHODS.values():  # in the order of the table
+            if part.change is not None and part in config.parts:
+                part.change(maps)
+        return LatentClassifier(maps, 8 * config.width, classes)
+
+
+def augshift_loss(
+    network: LatentClassifier,
+    views: list[Float[Tensor, "n 3 h w"]],
+    labels: Labels,
+    config: AugShiftConfig,
+) -> Float[Tensor, ""]:
+    """Cross entropy of each view, and the distance of the latents of the first two.
+
+    Args:
+        network: in training mode.
+        views: one or two crops of the same images.
+        labels: of the images.
+        config: says how the parts are weighed.
+    """
+    latents = network.latents(torch.cat(views))
+    entropies = cross_entropy(network.classify(latents), labels.repeat(len(views)))
+    loss = entropies * (len(views) if config.loss == "sum" else 1)
+    if config.uses_latents:
+        first, second = latents.chunk(2)
+        loss = loss + config.latent_weight * mse_loss(first, second)
+    return loss
+
+
+def train_augshift(
+    network: LatentClassifier,
+    train: tuple[Crops, Labels],
+    validation: tuple[Crops, Labels],
+    config: AugShiftConfig,
+    training: TrainingConfig,
+    *,
+    seed: int,
+    device: torch.device,
+    precision: torch.dtype,
+    checkpoint: Path,
+    on_progress: OnProgress = silent,
+) -> Fitted:
+    """Train on random crops; two independent ones with the same flip where the method asks.
+
+    Args:
+        network: on ``device``.
+        train: padded images and their labels.
+        validation: what the epoch is chosen on, unshifted.
+        config: the method.
+        training: the protocol.
+        seed: of order, offsets and flips.
+        device: computes.
+        precision: of the forward and backward pass.
+        checkpoint: see ``fit_epochs``.
+        on_progress: called after each step.
+
+    Raises:
+        FloatingPointError, ValueError: see ``fit_epochs``; fewer images than a batch, or labels
+            that the network has no class for.
+    """
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if training.compile:
+        network.maps.compile()  # the loss calls it, not the network
+    crops, labels = train
+    if len(labels) < training.batch_size:
+        raise ValueError(
+            f"{len(labels)} train images are fewer than a batch of {training.batch_size}"
+        )
+    if int(labels.max()) >= network.head.out_features:
+        raise ValueError(
+            f"the labels go up to {int(labels.max())}, but the network has "
+            f"{network.head.out_features} classes"
+        )
+    steps = len(labels) // training.batch_size
+    optimiser, schedule = training.build(network, training.epochs * steps)
+    enabled = precision != torch.float32
+
+    def loss_of(batch: tuple[Labels, Tensor, Tensor | None]) -> Tensor:
+        images, offsets, mirrored = batch
+        views = [crops.batch(images, view, mirrored) for view in offsets]
+        with torch.autocast(device.type, precision, enabled=enabled):
+            loss = augshift_loss(network, views, labels[images].to(device), config)
+        return loss[None]
+
+    def validate() -> float:
+        middle = (validation[0].offsets - 1) // 2
+        answers = predict_offsets(network, validation[0], [(middle, middle)], device, precision)
+        return (answers[:, 0] == validation[1]).double().mean().item()
+
+    return fit_epochs(
+        network,
+        training.epochs,
+        lambda epoch: _batches(crops, training, config.crops, seed, epoch),
+        loss_of,
+        optimiser,
+        schedule,
+        validate=validate,
+        checkpoint=checkpoint,
+        on_progress=on_progress,
+    )
+
+
+def predict_offsets(
+    network: nn.Module,
+    crops: Crops,
+    offsets: list[tuple[int, int]],
+    device: torch.device,
+    precision: torch.dtype,
+    on_progress: OnProgress = silent,
+) -> Int64[Tensor, "n o"]:
+    """The class that a network gives each image at each offset: one forward pass each, no more.
+
+    Args:
+        network: maps images to logits; put in evaluation mode.
+        crops: the images.
+        offsets: rows and columns at which windows start.
+        device: computes.
+        precision: of the forward pass.
+        on_progress: called with the number of windows shown.
+    """
+    network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    images = torch.arange(len(crops)).repeat_interleave(len(offsets))
+    places = torch.tensor(offsets).repeat(len(crops), 1)
+    answers = []
+    with (
+        torch.inference_mode(),
+        torch.autocast(device.type, precision, enabled=precision != torch.float32),
+    ):
+        for chosen, where in zip(images.split(AT_ONCE), places.split(AT_ONCE), strict=True):
+            answers.append(network(crops.batch(chosen, where)).float().argmax(1).cpu())
+            on_progress(len(chosen))
+    return torch.cat(answers).view(len(crops), len(offsets))
+
+
+def _batches(
+    crops: Crops, training: TrainingConfig, views: int, seed: int, epoch: int
+) -> Iterator[tuple[Labels, Int64[Tensor, "v b 2"], Bool[Tensor, " b"] | None]]:
+    """Images in random order, cropped at random; the incomplete batch at the end is left out."""
+    count = len(crops)
+    generator = torch.Generator().manual_seed(seed * 100_003 + epoch)
+    order = torch.randperm(count, generator=generator)
+    offsets = torch.randint(crops.offsets, (views, count, 2), generator=generator)
+    mirrored = torch.rand(count, generator=generator) < 1 / 2 if training.mirrored else None
+    for start in range(0, count - training.batch_size + 1, training.batch_size):
+        batch = slice(start, start + training.batch_size)
+        flips = None if mirrored is None else mirrored[batch]
+        yield order[batch], offsets[:, batch], flips
+
+
+METHODS: dict[str, Method] = {
+    "baseline": Method(),
+    "two_crops": Method(crops=2),  # the control: both crops are classified, latents are free
+    "augshift": Method(crops=2, latents=True),
+    "fconv": Method(change=pad_fully),
+    "blurpool": Method(change=blur_strides),
+}

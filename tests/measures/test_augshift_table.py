@@ -1,0 +1,60 @@
+import pandas as pd
+import pytest
+
+from posinfo.measures.augshift_table import augshift_markdown, augshift_table
+from tests.conftest import PROJECT
+
+PUBLISHED = pd.read_csv(PROJECT / "docs/papers/published.csv")
+
+
+def score(method="augshift", top1=0.9, exact=0.95, seed=0, dataset="cifar10"):
+    return {
+        "dataset": dataset, "method": method, "seed": seed, "top1": top1,
+        "consistency_sampled": exact, "consistency_exact": exact, "diagonal_accuracy": top1,
+        "worst_case_accuracy": top1 / 2, "max_shift": 8, "shift_padding": "zero", "n": 100,
+        "width": 64, "latent_weight": 1.0, "loss": "mean",
+    }  # fmt: skip
+
+
+def test_mean_and_sd_beside_the_published_numbers():
+    table = augshift_table(pd.DataFrame([score(), score(exact=0.97, seed=1)]), PUBLISHED)
+    (row,) = table.to_dict("records")
+    assert (row["consistency_exact"], row["n_seeds"], row["n"]) == (pytest.approx(0.96), 2, 100)
+    assert row["consistency_exact_sd"] == pytest.approx(0.02 / 2**0.5)
+    assert (row["published_top1"], row["published_consistency"]) == (0.921, 0.948)
+
+
+@pytest.mark.parametrize(
+    ("method", "dataset", "expected"),
+    [
+        ("baseline", "cifar10", (0.931, 0.908)), ("blurpool", "cifar10", (0.925, 0.925)),
+        ("baseline", "cifar100", (0.726, 0.701)), ("blurpool", "cifar100", (0.724, 0.782)),
+        ("augshift", "cifar100", (0.726, 0.856)),
+    ],
+)  # fmt: skip
+def test_every_published_number(method, dataset, expected):
+    table = augshift_table(pd.DataFrame([score(method, dataset=dataset)]), PUBLISHED)
+    assert (table.published_top1[0], table.published_consistency[0]) == expected
+
+
+@pytest.mark.parametrize(
+    ("method", "dataset"), [("two_crops", "cifar10"), ("augshift", "textures")]
+)
+def test_nothing_is_published_of_other_rows(method, dataset):
+    table = augshift_table(pd.DataFrame([score(method, dataset=dataset)]), PUBLISHED)
+    assert table.published_top1.isna().all()
+    assert "paper" not in augshift_markdown(table)
+
+
+def test_markdown_has_a_row_per_method_and_says_what_was_shifted():
+    text = augshift_markdown(
+        augshift_table(pd.DataFrame([score(), score("baseline", exact=0.5)]), PUBLISHED)
+    )
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()[:4]]
+    assert rows[0] == [
+        "method", "top-1", "consistency", "sampled", "diagonal", "worst case", "top-1 paper",
+        "consistency paper",
+    ]  # fmt: skip
+    assert rows[2] == ["augshift", "0.900", "0.950", "0.950", "0.900", "0.450", "0.921", "0.948"]
+    assert rows[3][2] == "0.500"
+    assert "n = 100 images of cifar10, offsets 0 to 8 px on each axis, zero" in text
