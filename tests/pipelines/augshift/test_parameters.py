@@ -3,9 +3,9 @@ import copy
 import pytest
 import yaml
 from pydantic import ValidationError
-from tests.conftest import PROJECT
 
 from posinfo.pipelines.augshift.parameters import AugShiftParameters
+from tests.conftest import PROJECT
 
 BASE = yaml.safe_load((PROJECT / "conf/base/parameters_augshift.yml").read_text())["augshift"]
 

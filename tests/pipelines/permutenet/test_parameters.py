@@ -4,9 +4,9 @@ import re
 import pytest
 import yaml
 from pydantic import ValidationError
-from tests.conftest import PROJECT
 
 from posinfo.pipelines.permutenet.parameters import PermutenetParameters, check_parameters
+from tests.conftest import PROJECT
 
 BASE = yaml.safe_load((PROJECT / "conf/base/parameters_permutenet.yml").read_text())["permutenet"]
 
