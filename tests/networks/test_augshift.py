@@ -31,7 +31,7 @@ def protocol(**changes):
     settings = {
         "epochs": 2, "batch_size": 8, "optimiser": "sgd", "lr": 0.05, "betas": None,
         "momentum": 0.9, "weight_decay": 0.0, "schedule": "cosine", "mirrored": True,
-        "compile": False,
+        "keep": "best", "compile": False,
     }  # fmt: skip
     return TrainingConfig(**{**settings, **changes})
 

@@ -30,7 +30,7 @@ def protocol(**changes):
     settings = {
         "epochs": 2, "batch_size": 8, "optimiser": "adam", "lr": 1e-3, "betas": (0.5, 0.999),
         "momentum": None, "weight_decay": 0.0, "schedule": "constant", "mirrored": False,
-        "compile": False,
+        "keep": "best", "compile": False,
     }  # fmt: skip
     return TrainingConfig(**{**settings, **changes})
 

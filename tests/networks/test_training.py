@@ -66,7 +66,9 @@ class Stopped(Exception):
     pass
 
 
-def train_noisy(checkpoint, epochs=5, stop_after=None, score=None, on_progress=None, batches=None):
+def train_noisy(
+    checkpoint, epochs=5, stop_after=None, score=None, on_progress=None, batches=None, keep="best"
+):
     torch.manual_seed(0)
     model = Noisy()
     optimiser = torch.optim.Adam(model.parameters(), 0.01)
@@ -87,7 +89,8 @@ def train_noisy(checkpoint, epochs=5, stop_after=None, score=None, on_progress=N
 
     fitted = fit_epochs(
         model, epochs, batches or drawn, lambda x: model(x).square().mean()[None], optimiser,
-        schedule, validate=validate, checkpoint=checkpoint, on_progress=on_progress or silent,
+        schedule, validate=validate, keep=keep, checkpoint=checkpoint,
+        on_progress=on_progress or silent,
     )  # fmt: skip
     return model, fitted
 
@@ -111,7 +114,7 @@ def test_finished_training_is_not_repeated(tmp_path):
     done = []
     again, fitted = train_noisy(tmp_path / "a.pt", on_progress=done.append)
     assert done == [20] and len(fitted.losses) == 5
-    assert set(torch.load(tmp_path / "a.pt")) == {"steps", "losses", "scores", "best"}
+    assert set(torch.load(tmp_path / "a.pt")) == {"steps", "losses", "scores", "kept"}
     assert torch.equal(first.line.weight, again.line.weight)
 
 
@@ -122,6 +125,14 @@ def test_weights_are_those_of_the_first_best_epoch(tmp_path):
     torch.testing.assert_close(fitted.scores, torch.tensor(list(scores.values())))
     second, _ = train_noisy(tmp_path / "b.pt", epochs=2, score=scores.get)
     assert torch.equal(best.line.weight, second.line.weight)
+
+
+def test_weights_of_the_last_epoch(tmp_path):
+    scores = {1: 0.1, 2: 0.9, 3: 0.3}
+    last, fitted = train_noisy(tmp_path / "a.pt", 3, score=scores.get, keep="last")
+    assert fitted.epoch == 3
+    rising, _ = train_noisy(tmp_path / "b.pt", 3, score=float, keep="best")
+    assert torch.equal(last.line.weight, rising.line.weight)
 
 
 def test_divergence_in_an_epoch_keeps_the_checkpoint_before(tmp_path):
@@ -138,7 +149,7 @@ def test_weights_that_are_no_longer_finite_are_never_stored(tmp_path):
     with pytest.raises(FloatingPointError, match="^epoch 1: weight is no longer finite: lower the"):
         fit_epochs(
             model, 1, lambda epoch: [torch.ones(1)], lambda x: model(x).square(), optimiser,
-            schedule, validate=lambda: 1.0, checkpoint=tmp_path / "a.pt",
+            schedule, validate=lambda: 1.0, keep="best", checkpoint=tmp_path / "a.pt",
         )  # fmt: skip
     assert not (tmp_path / "a.pt").exists()
 

@@ -11,7 +11,7 @@ OWN = {"adam": {"betas": (0.5, 0.999), "momentum": None}, "sgd": {"betas": None,
 def config(optimiser="adam", **changes):
     settings = {
         "epochs": 2, "batch_size": 4, "optimiser": optimiser, "lr": 0.1, "weight_decay": 0.0,
-        "schedule": "constant", "mirrored": False, "compile": False,
+        "schedule": "constant", "mirrored": False, "keep": "best", "compile": False,
     }  # fmt: skip
     return TrainingConfig(**{**settings, **OWN.get(optimiser, OWN["adam"]), **changes})
 

@@ -27,7 +27,7 @@ def normalised(window):
 def test_windows_equal_slices_of_the_padded_image(pixels, padding):
     shown = crops(pixels, padding=padding)
     if padding == "crop":
-        larger = interpolate(pixels.float(), (9, 8), mode="bilinear").round().byte()
+        larger = interpolate(pixels.float(), (10, 9), mode="bilinear").round().byte()
     else:
         edges = ((0, 0), (0, 0), (1, 2), (1, 2))
         larger = torch.from_numpy(np.pad(pixels.numpy(), edges, mode=NUMPY_MODES[padding]))
@@ -43,6 +43,14 @@ def test_windows_equal_slices_of_the_padded_image(pixels, padding):
 def test_middle_offset_is_the_image_itself(pixels, padding):
     shown = crops(pixels, max_shift=4, padding=padding)
     got = shown.batch(torch.arange(4), torch.full((4, 2), 2))
+    torch.testing.assert_close(got, normalised(pixels))
+
+
+@pytest.mark.parametrize("padding", SHIFT_PADDINGS)
+def test_without_a_shift_the_image_is_itself(pixels, padding):
+    got = crops(pixels, max_shift=0, padding=padding).batch(
+        torch.arange(4), torch.zeros(4, 2).long()
+    )
     torch.testing.assert_close(got, normalised(pixels))
 
 

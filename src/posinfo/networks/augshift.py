@@ -168,7 +168,7 @@ def train_augshift(
     Args:
         network: on ``device``.
         train: padded images and their labels.
-        validation: what the epoch is chosen on, unshifted.
+        validation: what is scored after each epoch, unshifted.
         config: the method.
         training: the protocol.
         seed: of order, offsets and flips.
@@ -218,6 +218,7 @@ def train_augshift(
         optimiser,
         schedule,
         validate=validate,
+        keep=training.keep,
         checkpoint=checkpoint,
         on_progress=on_progress,
     )

@@ -74,7 +74,7 @@ def train_on_canvases(
     checkpoint: Path,
     on_progress: OnProgress = silent,
 ) -> Fitted:
-    """Train a network on tiles in random cells and keep the epoch that validates best.
+    """Train a network on tiles in random cells.
 
     Cells are drawn uniformly and anew for each image in each epoch. Validation images stand in
     ``VALIDATED_IN`` random cells each, the same ones after every epoch.
@@ -116,6 +116,7 @@ def train_on_canvases(
         optimiser,
         schedule,
         validate=lambda: _accuracy(network, validation, shown, device, precision),
+        keep=config.keep,
         checkpoint=checkpoint,
         on_progress=on_progress,
     )

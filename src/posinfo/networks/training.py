@@ -27,7 +27,7 @@ class Fitted:
     Attributes:
         losses: mean of each epoch.
         scores: on validation images, after each epoch.
-        epoch: whose weights the model has, counted from 1: the first of the best.
+        epoch: whose weights the model has, counted from 1.
     """
 
     losses: Float[Tensor, " epochs"]
@@ -86,17 +86,18 @@ def fit_epochs(
     schedule: Schedule,
     *,
     validate: Callable[[], float],
+    keep: str,
     checkpoint: Path,
     on_progress: OnProgress = silent,
 ) -> Fitted:
-    """Train epoch by epoch, keep the best weights, and go on where an earlier process ended.
+    """Train epoch by epoch, and go on where an earlier process ended.
 
     After each epoch the checkpoint is replaced in one step, so that a process may be killed at
     any time: training then goes on after the last finished epoch and, on a CPU with the same
     number of threads, ends with the same weights bit for bit. A finished training is not repeated.
 
     Args:
-        model: as it was built, on its device; has the best weights at the end. Whatever is drawn
+        model: as it was built, on its device; has the kept weights at the end. Whatever is drawn
             at random belongs to its state (``get_extra_state``) or depends on the epoch alone.
         epochs: to train in all.
         batches: of an epoch, counted from 1; the same ones whenever it is called.
@@ -104,6 +105,7 @@ def fit_epochs(
         optimiser: see ``fit``.
         schedule: see ``fit``.
         validate: a score of the model as it is; the higher, the better.
+        keep: whose weights: a key of ``KEPT``.
         checkpoint: a file of this training alone; its folder is made.
         on_progress: called with the steps of earlier processes, then after each step.
 
@@ -113,7 +115,7 @@ def fit_epochs(
         ValueError: the checkpoint cannot be read, or is of another training.
     """
     parts = {"model": model, "optimiser": optimiser, "schedule": schedule}
-    done: dict[str, Any] = {"steps": 0, "losses": [], "scores": [], "best": {}}
+    done: dict[str, Any] = {"steps": 0, "losses": [], "scores": [], "kept": {}}
     done |= read_checkpoint(checkpoint)
     losses, scores = done["losses"], done["scores"]
     if 0 < len(losses) < epochs:
@@ -127,14 +129,14 @@ def fit_epochs(
             raise FloatingPointError(f"epoch {epoch}: {error}") from error
         losses.append(history.sum(1).mean().item())
         done["steps"] += len(history)
-        if scores[-1] > max(scores[:-1], default=float("-inf")):
-            done["best"] = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+        if KEPT[keep](scores) == epoch:
+            done["kept"] = {name: tensor.clone() for name, tensor in model.state_dict().items()}
         save_checkpoint(checkpoint, parts if epoch < epochs else {}, done)
     try:
-        model.load_state_dict(done["best"])
+        model.load_state_dict(done["kept"])
     except RuntimeError as error:
         raise ValueError(f"the checkpoint {checkpoint} is of another network: {error}") from error
-    return Fitted(torch.tensor(losses), torch.tensor(scores), scores.index(max(scores)) + 1)
+    return Fitted(torch.tensor(losses), torch.tensor(scores), KEPT[keep](scores))
 
 
 def _finite_score(model: nn.Module, validate: Callable[[], float]) -> float:
@@ -157,3 +159,9 @@ def _require_finite(losses: list[Tensor], steps_before: int) -> None:
             f"the loss is {losses[step].tolist()} in step {steps_before + step + 1}: "
             "lower the learning rate"
         )
+
+
+KEPT: dict[str, Callable[[list[float]], int]] = {  # epoch, counted from 1, by validation scores
+    "best": lambda scores: scores.index(max(scores)) + 1,  # the first of them
+    "last": len,
+}

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from torch import nn
 
 from posinfo.choices import check
+from posinfo.networks.training import KEPT
 
 Optimiser = torch.optim.Optimizer
 Schedule = torch.optim.lr_scheduler.LRScheduler
@@ -15,7 +16,7 @@ Rate = Annotated[float, Field(ge=0, lt=1)]
 
 
 class TrainingConfig(BaseModel):
-    """Protocol of ``train_on_canvases``.
+    """Protocol of a training.
 
     Attributes:
         epochs: passes over the train images.
@@ -27,6 +28,8 @@ class TrainingConfig(BaseModel):
         weight_decay: times the weights, added to their gradient.
         schedule: of the learning rate, a key of ``SCHEDULES``.
         mirrored: whether half of the train images are flipped left to right.
+        keep: the epoch whose weights are kept, a key of ``KEPT``: the best on validation images, or
+            the last.
         compile: whether ``torch.compile`` compiles the network; takes a minute before the first
             step.
     """
@@ -42,6 +45,7 @@ class TrainingConfig(BaseModel):
     weight_decay: float = Field(ge=0)
     schedule: str
     mirrored: bool
+    keep: str
     compile: bool
 
     @field_validator("optimiser")
@@ -53,6 +57,11 @@ class TrainingConfig(BaseModel):
     @classmethod
     def _known_schedule(cls, schedule: str) -> str:
         return check("training.schedule", schedule, SCHEDULES)
+
+    @field_validator("keep")
+    @classmethod
+    def _known_keep(cls, keep: str) -> str:
+        return check("training.keep", keep, KEPT)
 
     @model_validator(mode="after")
     def _of_this_optimiser(self) -> "TrainingConfig":

@@ -91,7 +91,8 @@ def _padded_by(mode: str) -> Callable[[Tensor, int], Tensor]:
 
 
 def _enlarged(pixels: Tensor, max_shift: int) -> Tensor:
-    size = (pixels.shape[2] + max_shift, pixels.shape[3] + max_shift)
+    more = max_shift + 1 if max_shift else 0
+    size = (pixels.shape[2] + more, pixels.shape[3] + more)
     larger = interpolate(pixels.float(), size, mode="bilinear", antialias=False)
     return larger.round().byte()
 
@@ -100,5 +101,5 @@ SHIFT_PADDINGS: dict[str, Callable[[Tensor, int], Tensor]] = {
     "zero": _padded_by("constant"),
     "reflect": _padded_by("reflect"),
     "circular": _padded_by("circular"),
-    "crop": _enlarged,  # windows of the image enlarged by max_shift: none is the image itself
+    "crop": _enlarged,  # as in FLC pooling: resized to 36 px, offsets 0 to 3; none is the image
 }

@@ -17,16 +17,12 @@ from torch.nn.functional import interpolate
 from torchvision.datasets import CIFAR10, CIFAR100
 
 from posinfo.choices import check, pick
-from posinfo.stimuli.photos import embedded_photograph
+from posinfo.stimuli.textures import TEXTURES, texture_patches
 
 SIDE = 32  # px
 SPLITS = ("train", "validation", "test")
 DIGITS_TEST_SHARE = 0.22  # of 1,797
-TEXTURES = (
-    "astronaut", "brick", "chelsea", "china", "coffee", "flower", "grace_hopper", "grass", "gravel",
-    "rocket",
-)  # fmt: skip
-TRAIN_PART = 0.7  # of the width of each photograph
+TEXTURES_TRAIN, TEXTURES_TEST = 120, 30  # of each photograph
 
 Labelled = tuple[UInt8[Tensor, "_ 3 _ _"], Int64[Tensor, " _"]]
 
@@ -36,8 +32,8 @@ class DatasetConfig(BaseModel):
 
     Attributes:
         name: a key of ``DATASETS``.
-        folder: that holds, or is to hold, the files of CIFAR-10.
-        download: whether to fetch CIFAR-10 into ``folder`` if it is not there (170 MB).
+        folder: that holds, or is to hold, the files of CIFAR.
+        download: whether to fetch CIFAR into ``folder`` if it is not there (170 MB).
         validation: share of the train images that is held out to choose a network by.
         classes: how many classes to keep, the first ones; None: all.
         train_limit: train and validation images at most; None: all.
@@ -74,10 +70,18 @@ class DatasetConfig(BaseModel):
         return self.classes or DATASETS[self.name].classes
 
 
+class Pools(NamedTuple):
+    """What a data set has; without validation images of its own, some train images are held out."""
+
+    train: Labelled
+    test: Labelled
+    validation: Labelled | None = None
+
+
 class Dataset(NamedTuple):
     """How images are loaded, and how many classes they have."""
 
-    load: Callable[[DatasetConfig], tuple[Labelled, Labelled]]
+    load: Callable[[DatasetConfig], Pools]
     classes: int
 
 
@@ -94,20 +98,15 @@ def load_labelled_images(config: DatasetConfig) -> dict[str, Tensor]:
         ValueError: one of its files is damaged, or there are fewer classes or images than
             asked for.
     """
-    load = pick("dataset.name", config.name, DATASETS).load
-    splits = [_first_classes(split, config.class_count) for split in load(config)]
-    train_images, test_images = splits
-    pixels, labels = _limited(train_images, config.train_limit, config.seed)
-    test = _limited(test_images, config.test_limit, seed=0)
-    held_out = round(config.validation * len(pixels))
-    train, validation = _split(labels, len(pixels) - held_out, config.seed)
-    splits = ((pixels[train], labels[train]), (pixels[validation], labels[validation]), test)
+    pools = pick("dataset.name", config.name, DATASETS).load(config)
+    train, validation = _train_and_validation(pools, config)
+    test = _limited(_first_classes(pools.test, config.class_count), config.test_limit, seed=0)
     tensors = {
         f"{split}.{what}": values
-        for split, pair in zip(SPLITS, splits, strict=True)
+        for split, pair in zip(SPLITS, (train, validation, test), strict=True)
         for what, values in zip(("pixels", "labels"), pair, strict=True)
     }
-    mean, std = _colours(pixels[train])
+    mean, std = _colours(train[0])
     return {**tensors, "mean": mean, "std": std}
 
 
@@ -122,6 +121,22 @@ def _colours(
     shares = shares / shares.sum(1, keepdim=True, dtype=torch.float64)
     mean = shares @ values
     return mean.float(), (shares @ values.square() - mean.square()).sqrt().float()
+
+
+def _train_and_validation(pools: Pools, config: DatasetConfig) -> tuple[Labelled, Labelled]:
+    train = _first_classes(pools.train, config.class_count)
+    if pools.validation is not None:
+        held_out = _first_classes(pools.validation, config.class_count)
+        limit = config.train_limit or len(train[1]) + len(held_out[1])
+        count = round(config.validation * limit)
+        return (
+            _limited(train, limit - count, config.seed),
+            _limited(held_out, count, config.seed),
+        )
+    pixels, labels = _limited(train, config.train_limit, config.seed)
+    held_out = round(config.validation * len(pixels))
+    kept, rest = _split(labels, len(pixels) - held_out, config.seed)
+    return (pixels[kept], labels[kept]), (pixels[rest], labels[rest])
 
 
 def _first_classes(images: Labelled, classes: int) -> Labelled:
@@ -153,7 +168,7 @@ def _split(
     return torch.from_numpy(np.sort(first)), torch.from_numpy(np.sort(second))
 
 
-def _digits(config: DatasetConfig) -> tuple[Labelled, Labelled]:
+def _digits(config: DatasetConfig) -> Pools:
     """The 1,797 digits, 8 px and grey levels 0..16, as 32 px RGB; the test images never change."""
     images, labels = load_digits(return_X_y=True)
     grey = torch.from_numpy(images).float().view(-1, 1, 8, 8) * (255 / 16)
@@ -161,15 +176,15 @@ def _digits(config: DatasetConfig) -> tuple[Labelled, Labelled]:
     pixels = larger.round().byte().expand(-1, 3, -1, -1).contiguous()
     classes = torch.from_numpy(labels).long()
     train, test = _split(classes, round(len(pixels) * (1 - DIGITS_TEST_SHARE)), seed=0)
-    return (pixels[train], classes[train]), (pixels[test], classes[test])
+    return Pools((pixels[train], classes[train]), (pixels[test], classes[test]))
 
 
-def _cifar10(config: DatasetConfig) -> tuple[Labelled, Labelled]:
+def _cifar10(config: DatasetConfig) -> Pools:
     """50,000 train and 10,000 test images of ten classes (Krizhevsky, 2009)."""
     return _cifar(config, CIFAR10, "CIFAR-10")
 
 
-def _cifar(config: DatasetConfig, source: type[CIFAR10], name: str) -> tuple[Labelled, Labelled]:
+def _cifar(config: DatasetConfig, source: type[CIFAR10], name: str) -> Pools:
     splits = []
     for train in (True, False):
         try:
@@ -183,7 +198,7 @@ def _cifar(config: DatasetConfig, source: type[CIFAR10], name: str) -> tuple[Lab
             raise _not_usable(config.folder, source, name) from error
         pixels = torch.from_numpy(images.data).permute(0, 3, 1, 2).contiguous()
         splits.append((pixels, torch.tensor(images.targets)))
-    return splits[0], splits[1]
+    return Pools(splits[0], splits[1])
 
 
 def _not_usable(folder: Path, source: type[CIFAR10], name: str) -> Exception:
@@ -199,40 +214,23 @@ def _not_usable(folder: Path, source: type[CIFAR10], name: str) -> Exception:
     )
 
 
-def _textures(config: DatasetConfig) -> tuple[Labelled, Labelled]:
-    """Patches of ten embedded photographs, which are the classes.
-
-    120 train patches of each photograph come from its left 70 %, 30 test patches from the right
-    30 %; their places never change.
-    """
-    splits = []
-    generator = torch.Generator().manual_seed(0)
-    for start, stop, count in ((0.0, TRAIN_PART, 120), (TRAIN_PART, 1.0, 30)):
-        patches, labels = [], []
-        for label, name in enumerate(TEXTURES):
-            photograph = np.asarray(embedded_photograph(name))
-            height, width = photograph.shape[:2]
-            left, right = round(start * width), round(stop * width) - SIDE
-            rows = torch.randint(height - SIDE + 1, (count,), generator=generator).tolist()
-            columns = torch.randint(left, right + 1, (count,), generator=generator).tolist()
-            patches += [
-                photograph[row : row + SIDE, column : column + SIDE]
-                for row, column in zip(rows, columns, strict=True)
-            ]
-            labels += [label] * count
-        pixels = torch.from_numpy(np.stack(patches)).permute(0, 3, 1, 2).contiguous()
-        splits.append((pixels, torch.tensor(labels)))
-    return splits[0], splits[1]
+def _textures(config: DatasetConfig) -> Pools:
+    """150 patches of each of ten photographs; each split has a strip of its own."""
+    held_out = round(config.validation * TEXTURES_TRAIN)
+    counts = {
+        "train": TEXTURES_TRAIN - held_out, "validation": held_out, "test": TEXTURES_TEST,
+    }  # fmt: skip
+    return Pools(**{split: texture_patches(split, count, SIDE) for split, count in counts.items()})
 
 
-def _cifar100(config: DatasetConfig) -> tuple[Labelled, Labelled]:
+def _cifar100(config: DatasetConfig) -> Pools:
     """50,000 train and 10,000 test images of 100 classes (Krizhevsky, 2009)."""
     return _cifar(config, CIFAR100, "CIFAR-100")
 
 
 DATASETS: dict[str, Dataset] = {
     "digits": Dataset(_digits, 10),
-    "textures": Dataset(_textures, 10),
+    "textures": Dataset(_textures, len(TEXTURES)),
     "cifar10": Dataset(_cifar10, 10),
     "cifar100": Dataset(_cifar100, 100),
 }
