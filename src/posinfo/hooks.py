@@ -12,7 +12,7 @@ from kedro_datasets.text import TextDataset
 from rich import get_console
 
 from posinfo.choices import check
-from posinfo.pipelines import augshift, permutenet, posenet_ablations, tracking
+from posinfo.pipelines import permutenet, posenet_ablations, tracking
 
 REPORTING = "08_reporting"
 
@@ -35,7 +35,7 @@ class ParameterHooks:
         parameters = catalog.load("parameters")
         for name in parameters:
             check("parameter", name, sorted(known))
-        for experiment in (posenet_ablations, permutenet, augshift):
+        for experiment in (posenet_ablations, permutenet):
             if f"params:{experiment.__name__.rpartition('.')[2]}" in pipeline.inputs():
                 experiment.check_parameters(parameters)
 

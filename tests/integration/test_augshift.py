@@ -26,16 +26,20 @@ def test_scores_have_a_row_per_method_and_seed(shifted):
     assert list(scores.columns) == [
         "dataset", "method", "seed", "top1", "consistency_sampled", "consistency_exact",
         "diagonal_accuracy", "worst_case_accuracy", "max_shift", "shift_padding", "n", "width",
-        "latent_weight", "loss",
+        "latent_weight", "loss", "cell",
     ]  # fmt: skip
-    assert list(zip(scores.method, scores.seed, strict=True)) == [
-        ("baseline", 0), ("baseline", 1), ("augshift+blurpool", 0), ("augshift+blurpool", 1),
-        ("fconv", 0),
-    ]  # fmt: skip
+    ranges = scores.groupby(["max_shift", "shift_padding"], sort=False)
+    assert list(ranges.groups) == [(2, "zero"), (1, "crop")]
+    for _, rows in ranges:
+        assert list(zip(rows.cell, rows.seed, strict=True)) == [
+            ("baseline", 0), ("baseline", 1), ("augshift+blurpool", 0), ("augshift+blurpool", 1),
+            ("fconv-digits", 0),
+        ]  # fmt: skip
+    assert scores.groupby(["cell", "seed"]).top1.nunique().eq(1).all()  # that of the images
     for name in ("top1", "consistency_sampled", "consistency_exact", "diagonal_accuracy"):
         assert scores[name].between(0, 1).all()
     assert (scores.worst_case_accuracy <= scores.diagonal_accuracy).all()
-    assert set(scores.n) == {30} and set(scores.max_shift) == {2}
+    assert set(scores.n) == {30} and set(scores.dataset) == {"textures", "digits"}
 
 
 def test_run_ends_with_the_table_and_the_paths(shifted):
@@ -61,12 +65,18 @@ def test_each_method_is_a_child_run(shifted):
     runs = client.search_runs([client.get_experiment_by_name("posinfo").experiment_id])
     parent = next(run for run in runs if run.info.run_name == "augshift")
     children = [r for r in runs if r.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
-    assert {run.info.run_name for run in children} == {"baseline", "augshift+blurpool", "fconv"}
+    assert {run.info.run_name for run in children} == {
+        "baseline",
+        "augshift+blurpool",
+        "fconv-digits",
+    }
     assert {run.info.status for run in runs} == {"FINISHED"}
     child = next(run for run in children if run.info.run_name == "baseline")
-    expected = {"method": "baseline", "training.lr": "0.05", "shift.max_shift": "2"}
+    expected = {"method": "baseline", "training.lr": "0.05", "augmentation.max_shift": "8"}
     assert expected.items() <= child.data.params.items()
-    assert {"top1", "consistency_exact", "consistency_exact_seed_1"} <= set(child.data.metrics)
+    assert {"top1", "consistency_exact_zero-2", "consistency_exact_crop-1_seed_1"} <= set(
+        child.data.metrics
+    )
 
 
 def test_evaluation_refuses_what_was_trained_otherwise(project):
@@ -78,7 +88,7 @@ def test_evaluation_refuses_what_was_trained_otherwise(project):
     config.write_text("run:\n  params:\n    augshift: {only: [baseline], seeds: [0], width: 3}\n")
     result = project.run("--pipeline=augshift", "--tags=evaluation", "--config=run.yml")
     assert result.returncode != 0
-    assert "baseline-seed0 were trained with other settings or inputs" in result.stderr
+    assert "baseline-seed0 were made with other settings or inputs" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def test_scores_have_a_row_per_cell_and_seed(permuted):
         "dataset", "network", "permutation", "padding", "canvas", "task", "grid", "seed",
         "accuracy", "chance", "n", "cell", "classes", "cell_size", "arch", "width",
         "permuted_before", "epochs", "batch_size", "optimiser", "lr", "betas", "momentum",
-        "weight_decay", "schedule", "mirrored",
+        "weight_decay", "schedule", "mirrored", "keep",
     ]  # fmt: skip
     assert len(scores) == CELLS * 2 and not scores.duplicated(["cell", "seed"]).any()
     assert scores.accuracy.between(0, 1).all()
@@ -129,7 +129,7 @@ def test_stages_run_alone_and_refuse_what_was_trained_otherwise(project):
     (project.root / "run.yml").write_text(changed)
     result = project.run("--pipeline=permutenet", "--tags=evaluation", "--config=run.yml")
     assert result.returncode != 0
-    assert "seed0 were trained with other settings or inputs than the ones asked" in result.stderr
+    assert "seed0 were made with other settings or inputs than the ones asked" in result.stderr
     result = project.run(
         "--pipeline=permutenet", "--from-nodes=permutenet_summarise", "--config=run.yml"
     )

@@ -108,7 +108,7 @@ def test_second_run_and_single_stages_repeat_the_same_bits(project):
     config.write_text("run:\n  params:\n    posenet: {only: [posenet, vgg16], seeds: [4]}\n")
     result = project.run("--pipeline=posenet", "--tags=evaluation", "--config=run.yml")
     assert result.returncode != 0
-    assert "these readouts were trained with other settings or inputs" in result.stderr
+    assert "these readouts were made with other settings or inputs" in result.stderr
 
 
 def test_interrupted_run_is_killed_in_mlflow_and_leaves_no_half_array(project):

@@ -7,11 +7,12 @@ from tests.conftest import PROJECT
 PUBLISHED = pd.read_csv(PROJECT / "docs/papers/published.csv")
 
 
-def score(method="augshift", top1=0.9, exact=0.95, seed=0, dataset="cifar10"):
+def score(method="augshift", top1=0.9, exact=0.95, seed=0, dataset="cifar10", padding="zero"):
     return {
+        "cell": f"{method}-{dataset}",
         "dataset": dataset, "method": method, "seed": seed, "top1": top1,
         "consistency_sampled": exact, "consistency_exact": exact, "diagonal_accuracy": top1,
-        "worst_case_accuracy": top1 / 2, "max_shift": 8, "shift_padding": "zero", "n": 100,
+        "worst_case_accuracy": top1 / 2, "max_shift": 8, "shift_padding": padding, "n": 100,
         "width": 64, "latent_weight": 1.0, "loss": "mean",
     }  # fmt: skip
 
@@ -46,15 +47,18 @@ def test_nothing_is_published_of_other_rows(method, dataset):
     assert "paper" not in augshift_markdown(table)
 
 
-def test_markdown_has_a_row_per_method_and_says_what_was_shifted():
-    text = augshift_markdown(
-        augshift_table(pd.DataFrame([score(), score("baseline", exact=0.5)]), PUBLISHED)
+def test_markdown_has_a_table_per_range_and_says_what_was_shifted():
+    scores = [score(), score("baseline", exact=0.5), score(padding="reflect", exact=0.9)]
+    first, second = augshift_markdown(augshift_table(pd.DataFrame(scores), PUBLISHED)).split(
+        "\ncifar10"
     )
-    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()[:4]]
+    assert first.startswith("cifar10, n = 100, offsets 0 to 8 px on each axis, zero;")
+    assert second.startswith(", n = 100, offsets 0 to 8 px on each axis, reflect;")
+    lines = first.splitlines()[2:]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
     assert rows[0] == [
         "method", "top-1", "consistency", "sampled", "diagonal", "worst case", "top-1 paper",
         "consistency paper",
     ]  # fmt: skip
     assert rows[2] == ["augshift", "0.900", "0.950", "0.950", "0.900", "0.450", "0.921", "0.948"]
-    assert rows[3][2] == "0.500"
-    assert "n = 100 images of cifar10, offsets 0 to 8 px on each axis, zero" in text
+    assert rows[3][2] == "0.500" and "| 0.900         |" in second

@@ -9,7 +9,6 @@ from posinfo.measures.consistency import (
     diagonal_accuracy,
     exact_consistency,
     sampled_consistency,
-    top1,
     worst_case_accuracy,
 )
 
@@ -55,7 +54,6 @@ def test_sampled_consistency_by_hand():
 
 
 def test_accuracies_by_hand():
-    assert top1(TOY, LABELS) == 1.0
     assert diagonal_accuracy(TOY, LABELS) == pytest.approx((2 / 3 + 1) / 2)
     assert worst_case_accuracy(TOY, LABELS) == 0.5
     expected = [[1.0, 1.0, 1.0], [1.0, 1.0, 0.5], [1.0, 0.5, 0.5]]
@@ -66,7 +64,7 @@ def test_accuracies_by_hand():
 def test_a_constant_classifier_is_consistent_whatever_its_accuracy(count):
     constant = torch.full((count, 3, 3), 2)
     assert exact_consistency(constant) == sampled_consistency(constant, 3, torch.Generator()) == 1
-    assert top1(constant, torch.zeros(count).long()) == 0
+    assert diagonal_accuracy(constant, torch.zeros(count).long()) == 0
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -79,8 +77,9 @@ def test_all_metrics_are_fractions(metric):
 def test_middle_of_an_even_number_of_offsets_is_the_image_itself():
     """Offsets 0 to 3: one pixel is padded before, two after."""
     predictions = torch.zeros(1, 4, 4, dtype=torch.long)
-    predictions[0, 1, 1] = 5
-    assert top1(predictions, torch.tensor([5])) == 1.0
+    predictions[0, 1, 1] = predictions[0, 3, 0] = 5
+    agreeing = agreement_by_offset(predictions)
+    assert agreeing[1, 1] == agreeing[3, 0] == 1 and agreeing.sum() == 2
 
 
 def test_one_offset_is_always_consistent():

@@ -121,7 +121,7 @@ def test_state_survives_the_round_trip(features, targets, protocol):
 def test_state_of_other_settings_is_refused(features, targets, protocol):
     heads = [("horizontal", 0), ("vertical", 0)]
     tensors = to_tensors(*train(features, targets, protocol), {"heads": heads})
-    with pytest.raises(ValueError, match="^these readouts were trained with other settings or inp"):
+    with pytest.raises(ValueError, match="^these readouts were made with other settings or inp"):
         from_tensors(tensors, protocol, {"heads": heads[::-1]})
 
 

@@ -8,7 +8,8 @@ from torchvision.models import resnet18, vgg16
 
 from posinfo.networks.augshift import AugShiftConfig, build_latent_classifier
 from posinfo.networks.normalisation import IMAGENET_MEAN, IMAGENET_STD
-from posinfo.networks.settings_digest import with_digest
+from posinfo.networks.trained_file import to_tensors
+from posinfo.networks.training import Fitted
 from posinfo.networks.weights import check_source, load_network, own_colours
 
 
@@ -160,7 +161,9 @@ def test_as_built_is_for_own_functions():
     assert isinstance(load_network(own, "as-built"), nn.Sequential)
 
 
-def test_imagenet_weights_bring_their_own_colours():
+def test_imagenet_weights_bring_their_own_colours(tmp_path):
+    save_file({"weight": torch.ones(1)}, tmp_path / "plain.safetensors")
+    assert own_colours("resnet18", str(tmp_path / "plain.safetensors")) is None
     assert own_colours("resnet18", "untrained") is None
     assert own_colours("resnet18", "imagenet") == (IMAGENET_MEAN, IMAGENET_STD)
     assert own_colours("efficientnet_v2_l", "imagenet") == ((0.5,) * 3, (0.5,) * 3)
@@ -182,12 +185,12 @@ def test_imagenet_weights_are_torchvisions():
 def test_networks_that_experiments_have_trained_are_backbones(tmp_path, method, arch):
     config = AugShiftConfig(method=method, width=3, latent_weight=1, loss="mean")
     trained = build_latent_classifier(config, 10, 7)
-    save_file(
-        with_digest({**trained.state_dict(), "history.train_loss": torch.ones(2)}, {}),
-        tmp_path / "trained.safetensors",
-    )
     weights = str(tmp_path / "trained.safetensors")
+    colours = torch.tensor([0.25, 0.5, 0.75]), torch.tensor([0.125, 0.25, 0.5])
+    fitted = Fitted(torch.ones(2), torch.ones(2), 1)
+    save_file(to_tensors(trained, fitted, *colours, {"width": 3}), weights)
     check_source(arch, weights)
+    assert own_colours(arch, weights) == ((0.25, 0.5, 0.75), (0.125, 0.25, 0.5))
     loaded = load_network(arch, weights).state_dict()
     for name, tensor in trained.maps.state_dict().items():
         assert torch.equal(loaded[name], tensor), name

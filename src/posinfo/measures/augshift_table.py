@@ -8,22 +8,21 @@ METRICS = {
     "top1": "top-1", "consistency_exact": "consistency", "consistency_sampled": "sampled",
     "diagonal_accuracy": "diagonal", "worst_case_accuracy": "worst case",
 }  # fmt: skip
-SETTINGS = [
-    "dataset", "method", "width", "latent_weight", "loss", "max_shift", "shift_padding",
-]  # fmt: skip
+RANGE = ["dataset", "max_shift", "shift_padding"]
+SETTINGS = [*RANGE, "cell", "method", "width", "latent_weight", "loss"]
 
 
 def augshift_table(scores: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
-    """Mean and sd over seeds of each method, beside what the paper reports of it.
+    """Mean and sd over seeds of each row and range of offsets, beside what the paper reports.
 
     Args:
-        scores: one row per method and seed.
+        scores: one row per row of the table, seed and range of offsets.
         published: the published numbers; see docs/papers/published.csv.
 
     Returns:
-        A row per method: its settings, mean and sd (``_sd``) of every figure, ``n_seeds, n,
-        published_top1, published_consistency, source``. The published numbers of a method stand
-        beside ours for each data set that the paper has, whatever ours is.
+        A row per row of the table and range: its settings, mean and sd (``_sd``) of every figure,
+        ``n_seeds, n, published_top1, published_consistency, source``. The paper does not state its
+        range: its number stands beside each of ours.
     """
     cells = scores.groupby(SETTINGS, sort=False)
     table = cells.agg(
@@ -41,10 +40,14 @@ def augshift_table(scores: pd.DataFrame, published: pd.DataFrame) -> pd.DataFram
 
 
 def augshift_markdown(table: pd.DataFrame) -> str:
-    """The table for reading: a row per method."""
+    """A table for reading per data set and range of offsets: a row per method."""
+    return "\n".join(_of_one_range(rows) for _, rows in table.groupby(RANGE, sort=False))
+
+
+def _of_one_range(table: pd.DataFrame) -> str:
     lines = []
     for row in table.to_dict("records"):
-        line = {"method": row["method"]}
+        line = {"method": row["cell"].removesuffix(f"-{row['dataset']}")}
         line |= {shown: with_sd(row[name], row[f"{name}_sd"]) for name, shown in METRICS.items()}
         line["top-1 paper"] = number(row["published_top1"])
         line["consistency paper"] = number(row["published_consistency"])
@@ -54,6 +57,6 @@ def augshift_markdown(table: pd.DataFrame) -> str:
     first = table.iloc[0]
     text = frame.to_markdown(index=False, disable_numparse=True)
     return (
-        f"{text}\n\nn = {first.n} images of {first.dataset}, offsets 0 to {first.max_shift} px "
-        f"on each axis, {first.shift_padding}; mean ± sd over seeds.\n"
+        f"{first.dataset}, n = {first.n}, offsets 0 to {first.max_shift} px on each axis, "
+        f"{first.shift_padding}; mean ± sd over seeds:\n\n{text}\n"
     )

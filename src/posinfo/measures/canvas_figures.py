@@ -45,7 +45,10 @@ def learning_curves_figure(curves: Mapping[str, Sequence[Curves]]) -> Figure:
 
 
 def accuracy_maps_figure(
-    maps: Mapping[str, Float[np.ndarray, "g g"]], what: str = "accuracy", low: float = 0
+    maps: Mapping[str, Float[np.ndarray, "g g"]],
+    what: str = "accuracy",
+    low: float = 0,
+    columns: int = 4,
 ) -> Figure:
     """Accuracy in each cell of the canvas, a canvas per cell of the table.
 
@@ -53,15 +56,15 @@ def accuracy_maps_figure(
         maps: by label of the cell.
         what: is shown, if not accuracy.
         low: where the colours begin.
+        columns: panels side by side, at most.
     """
-    columns = min(4, len(maps))
-    figure, axes = _panels(len(maps), columns)
+    figure, axes = _panels(len(maps), min(columns, len(maps)))
     image = None
     for axis, (label, values) in zip(axes.flat, maps.items(), strict=False):
         image = axis.imshow(values, vmin=low, vmax=1, cmap="viridis")
         axis.set_title(_broken(label), fontsize=8)
         if len(values) <= WRITTEN:
-            _write(axis, values)
+            _write(axis, values, bright=low + 0.6 * (1 - low))
     if image is not None:
         figure.colorbar(image, ax=axes, shrink=0.7, label=what)
     return figure
@@ -95,9 +98,9 @@ def _panels(count: int, columns: int) -> tuple[Figure, np.ndarray]:
     return figure, axes
 
 
-def _write(axis: Axes, values: Float[np.ndarray, "g g"]) -> None:
+def _write(axis: Axes, values: Float[np.ndarray, "g g"], bright: float) -> None:
     for (row, column), value in np.ndenumerate(values):
-        colour = "white" if value < 0.6 else "black"
+        colour = "white" if value < bright else "black"
         axis.text(column, row, f"{value:.2f}", color=colour, ha="center", va="center", fontsize=8)
 
 

@@ -52,23 +52,13 @@ def worst_case_accuracy(predictions: Predictions, labels: Labels) -> float:
     return (predictions.flatten(1) == labels[:, None]).all(1).double().mean().item()
 
 
-def top1(predictions: Predictions, labels: Labels) -> float:
-    """Accuracy at the offset in the middle, that of the image as it is."""
-    return (_middle(predictions) == labels).double().mean().item()
-
-
 def agreement_by_offset(predictions: Predictions) -> Float[Tensor, "k k"]:
     """Share of images whose class at an offset is that in the middle."""
-    return (predictions == _middle(predictions)[:, None, None]).double().mean(0)
-
-
-def _middle(predictions: Predictions) -> Labels:
     middle = (predictions.shape[1] - 1) // 2  # as `Crops` pads: where the image is itself
-    return predictions[:, middle, middle]
+    return (predictions == predictions[:, middle, middle, None, None]).double().mean(0)
 
 
 METRICS: dict[str, Callable[[Predictions, Labels], float]] = {
-    "top1": top1,
     "consistency_exact": lambda predictions, labels: exact_consistency(predictions),
     "diagonal_accuracy": diagonal_accuracy,
     "worst_case_accuracy": worst_case_accuracy,

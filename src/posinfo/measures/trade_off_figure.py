@@ -3,21 +3,30 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
+from posinfo.measures.augshift_table import RANGE
 from posinfo.measures.figures import PIXELS_PER_INCH, spoken
 
 
 def trade_off_figure(scores: pd.DataFrame) -> Figure:
-    """Top-1 against exact consistency: a point per method and seed, a colour per method.
+    """Top-1 against exact consistency: a point per row and seed, a colour per row.
 
     Args:
-        scores: ``method, top1, consistency_exact``, one row per method and seed.
+        scores: ``cell, dataset, max_shift, shift_padding, top1, consistency_exact``, one row per
+            row of the table, seed and range of offsets: each range has a panel.
     """
-    figure = Figure(figsize=(5.5, 4.2), dpi=PIXELS_PER_INCH, layout="constrained")
-    axis = figure.subplots()
-    for index, (method, rows) in enumerate(scores.groupby("method", sort=False)):
-        axis.scatter(
-            rows.top1, rows.consistency_exact, color=f"C{index}", label=spoken(str(method)), s=28
-        )
-    axis.set(xlabel="top-1", ylabel="exact consistency")
-    figure.legend(loc="outside right upper", fontsize=8)
+    panels = list(scores.groupby(RANGE, sort=False))
+    figure = Figure(
+        figsize=(1.5 + 3.6 * len(panels), 3.8), dpi=PIXELS_PER_INCH, layout="constrained"
+    )
+    axes = figure.subplots(1, len(panels), squeeze=False)[0]
+    for axis, (_, of_range) in zip(axes, panels, strict=True):
+        dataset, max_shift, padding = of_range[RANGE].iloc[0]
+        names = of_range.cell.str.removesuffix(f"-{dataset}")
+        for index, (name, rows) in enumerate(of_range.groupby(names, sort=False)):
+            axis.scatter(
+                rows.top1, rows.consistency_exact, color=f"C{index}", label=spoken(str(name)), s=28
+            )
+        axis.set_title(f"{dataset}, 0 to {max_shift} px, {padding}", fontsize=9)
+        axis.set(xlabel="top-1", ylabel="exact consistency")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper", fontsize=8)
     return figure

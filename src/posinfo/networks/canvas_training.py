@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy
 
 from posinfo.choices import pick
 from posinfo.networks.permutation import other_orders
-from posinfo.networks.training import Fitted, fit_epochs
+from posinfo.networks.training import Fitted, epoch_generator, fit_epochs
 from posinfo.networks.training_config import TrainingConfig
 from posinfo.progress import OnProgress, silent
 from posinfo.stimuli.canvases import Canvases
@@ -163,8 +163,7 @@ def _batches(
 ) -> Iterator[tuple[Labels, Labels, Tensor | None]]:
     """Images in random order, each in a random cell; the last batch may be smaller."""
     count = len(train.labels)
-    # a seed of its own for each epoch: what is drawn does not depend on earlier epochs
-    generator = torch.Generator().manual_seed(seed * 100_003 + epoch)
+    generator = epoch_generator(seed, epoch)
     order = torch.randperm(count, generator=generator)
     cells = _random_cells(train, count, generator)
     mirrored = torch.rand(count, generator=generator) < 1 / 2 if config.mirrored else None

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from posinfo.networks.readout_config import ReadoutConfig
 from posinfo.networks.readouts import Readouts
-from posinfo.networks.settings_digest import with_digest, without_digest
+from posinfo.networks.stored_settings import with_settings, without_settings
 
 HISTORY = "loss_history"
 
@@ -15,8 +15,8 @@ HISTORY = "loss_history"
 def to_tensors(
     readouts: Readouts, history: Float[Tensor, "e k"], settings: Mapping[str, object]
 ) -> dict[str, Tensor]:
-    """The weights, the loss of each epoch and a digest of the settings, for a safetensors file."""
-    return with_digest({**readouts.state_dict(), HISTORY: history}, settings)
+    """The weights, the loss of each epoch and the settings, for a safetensors file."""
+    return with_settings({**readouts.state_dict(), HISTORY: history}, settings)
 
 
 def from_tensors(
@@ -27,7 +27,7 @@ def from_tensors(
     Raises:
         ValueError: they were trained with other settings; names of heads are settings too.
     """
-    weights = without_digest(tensors, settings, "these readouts")
+    weights = without_settings(tensors, settings, "these readouts")
     history = weights.pop(HISTORY)
     readouts = Readouts(weights["convolutions.0.weight"].shape[1], [0] * history.shape[1], config)
     readouts.load_state_dict(weights)

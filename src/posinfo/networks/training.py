@@ -139,6 +139,16 @@ def fit_epochs(
     return Fitted(torch.tensor(losses), torch.tensor(scores), KEPT[keep](scores))
 
 
+def epoch_generator(seed: int, epoch: int) -> torch.Generator:
+    """Draws what an epoch needs, whatever earlier epochs have drawn.
+
+    Args:
+        seed: of the training.
+        epoch: counted from 1.
+    """
+    return torch.Generator().manual_seed(seed * 100_003 + epoch)
+
+
 def _finite_score(model: nn.Module, validate: Callable[[], float]) -> float:
     for name, tensor in model.state_dict().items():
         if tensor.is_floating_point() and not tensor.isfinite().all():

@@ -14,7 +14,7 @@ from posinfo.choices import check
 from posinfo.networks.architectures import build_network, is_custom, sketch_network
 from posinfo.networks.hed import find_hed_weights, load_hed_vgg16
 from posinfo.networks.normalisation import Colours
-from posinfo.networks.settings_digest import SETTINGS
+from posinfo.networks.trained_file import backbone_weights, is_trained_file, trained_colours
 
 NAMED_SOURCES = ("untrained", "imagenet", "hed-bsds500", "as-built")
 SUFFIXES = (".safetensors", ".pth", ".pt")
@@ -96,7 +96,10 @@ def _initialised(arch: str, seed: int) -> nn.Module:
 
 
 def own_colours(arch: str, weights: str) -> Colours | None:
-    """Mean and standard deviation that torchvision's weights were trained with."""
+    """Mean and standard deviation that the images of a training had, where they are known."""
+    if _is_path(weights):
+        state = _read(Path(weights))
+        return trained_colours(state) if is_trained_file(state) else None
     if weights != "imagenet":
         return None
     preset = _release(arch).transforms()
@@ -172,10 +175,8 @@ def _fitting(
 
 def _of_the_backbone(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """The backbone in a file of DataParallel's, or of the experiments that train networks."""
-    if SETTINGS in state:
-        return {
-            name.removeprefix("maps."): t for name, t in state.items() if name.startswith("maps.")
-        }
+    if is_trained_file(state):
+        return backbone_weights(state)
     return {name.removeprefix("module."): tensor for name, tensor in state.items()}
 
 

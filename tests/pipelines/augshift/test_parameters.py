@@ -15,34 +15,41 @@ def parameters(**changes):
 
 
 def test_default_rows():
-    rows = parameters().rows()
-    assert list(rows) == ["baseline", "two_crops", "augshift", "blurpool", "fconv"]
-    assert rows["augshift"][1] == (0, 1, 2) and rows["fconv"][1] == (0,)
-    assert rows["augshift"][0].latent_weight == BASE["latent_weight"]
+    cells = parameters().cells()
+    assert list(cells) == ["baseline", "two_crops", "augshift", "blurpool", "fconv"]
+    assert cells["augshift"].seeds == (0, 1, 2) and cells["fconv"].seeds == (0,)
+    assert cells["augshift"].config.latent_weight == BASE["latent_weight"]
 
 
-def test_rows_of_one_method_with_other_weights():
-    methods = [{"method": "augshift"}, {"method": "augshift", "latent_weight": 0.5}]
-    rows = parameters(methods=methods, only=["augshift-0.5"]).rows()
-    assert [config.latent_weight for config, _ in rows.values()] == [0.5]
+def test_rows_of_one_method_with_other_weights_and_images():
+    methods = [
+        {"method": "augshift"}, {"method": "augshift", "latent_weight": 0.5},
+        {"method": "augshift", "dataset": "digits"}, {"method": "baseline"},
+    ]  # fmt: skip
+    cells = parameters(methods=methods, only=["augshift"]).cells()
+    assert list(cells) == ["augshift", "augshift-0.5", "augshift-digits"]
+    assert [cell.config.latent_weight for cell in cells.values()] == [10, 0.5, 10]
+    assert [cell.dataset.name for cell in cells.values()] == ["textures", "textures", "digits"]
+    assert list(parameters(methods=methods, only=["augshift-0.5"]).cells()) == ["augshift-0.5"]
 
 
 def test_a_setting_that_a_method_does_not_use_is_none_of_its_settings():
-    first, second = parameters().rows(), parameters(latent_weight=1, loss="sum").rows()
+    first, second = parameters().cells(), parameters(latent_weight=1, loss="sum").cells()
     assert first["baseline"] == second["baseline"] and first["fconv"] == second["fconv"]
     assert first["two_crops"] != second["two_crops"] and first["augshift"] != second["augshift"]
 
 
 def test_answers_know_what_they_depend_on():
-    base = parameters()
-    config, _ = base.rows()["augshift"]
-    keys = {
-        base.answers_key(config, 0), base.answers_key(config, 1),
-        parameters(shift={"max_shift": 6, "padding": "zero"}).answers_key(config, 0),
-        parameters(dataset=BASE["dataset"] | {"name": "digits"}).answers_key(config, 0),
-        parameters(training=BASE["training"] | {"lr": 0.1}).answers_key(config, 0),
-    }  # fmt: skip
-    assert len(keys) == 5
+    changes = [
+        {}, {"shifts": [{"max_shift": 6, "padding": "zero"}]}, {"seeds": [0]},
+        {"dataset": BASE["dataset"] | {"name": "digits"}}, {"width": 3},
+        {"training": BASE["training"] | {"lr": 0.1}},
+    ]  # fmt: skip
+    settings = [
+        str(changed.answers_settings(changed.cells()["augshift"]))
+        for changed in (parameters(**change) for change in changes)
+    ]
+    assert len(set(settings)) == len(changes)
 
 
 @pytest.mark.parametrize(
@@ -55,11 +62,11 @@ def test_answers_know_what_they_depend_on():
         ),
         ({"latent_weight": -1}, "greater than or equal to 0"),
         (
-            {"shift": {"max_shift": 32, "padding": "zero"}},
+            {"shifts": [{"max_shift": 32, "padding": "zero"}]},
             "less than the side of the images",
         ),
-        ({"shift": {"max_shift": -1, "padding": "zero"}}, "greater than or equal to 0"),
-        ({"shift": {"max_shift": 4, "padding": "wrap"}}, "shift padding must be one of zero"),
+        ({"shifts": [{"max_shift": -1, "padding": "zero"}]}, "greater than or equal to 0"),
+        ({"shifts": [{"max_shift": 4, "padding": "wrap"}]}, "shift padding must be one of zero"),
         (
             {"dataset": BASE["dataset"] | {"name": "texture"}},
             "did you mean 'textures",
@@ -76,6 +83,10 @@ def test_answers_know_what_they_depend_on():
             {"methods": [{"method": "baseline", "latent_weight": 3}]},
             "has no latent_weight",
         ),
+        ({"shifts": []}, "at least 1 item"),
+        ({"shifts": [{"max_shift": 4, "padding": "zero"}] * 2}, "each value may stand once"),
+        ({"methods": [{"method": "baseline", "dataset": "cifar"}]}, "dataset.name must be one of"),
+        ({"training": BASE["training"] | {"keep": "first"}}, "training.keep must be one of best"),
         ({"draws": 0}, "greater than or equal to 1"),
         ({"widht": 3}, "Extra inputs are not permitted"),
     ],

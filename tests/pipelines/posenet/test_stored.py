@@ -59,7 +59,7 @@ def test_readouts_are_those_of_the_same_heads_and_features():
     swapped = cell(patterns=BASE["patterns"][::-1])
     signed = cell(stripes="signed")
     for keys, other in ((KEYS, swapped), (KEYS, signed), ({**KEYS, "train": "z"}, cell())):
-        with pytest.raises(ValueError, match="^these readouts were trained with other settings"):
+        with pytest.raises(ValueError, match="^these readouts were made with other settings"):
             trained_readouts(readouts, other, stored(keys))
     with pytest.raises(ValueError, match=f"^there are no trained readouts of 'posenet': {AGAIN}"):
         trained_readouts({}, cell(), stored())

@@ -1,6 +1,5 @@
 """AugShift, BlurPool and F-Conv (Islam et al., ICCV 2021, experiment 2), exactly measured."""
 
-from posinfo.pipelines.augshift.parameters import check_parameters
 from posinfo.pipelines.augshift.pipeline import create_pipeline
 
-__all__ = ["check_parameters", "create_pipeline"]
+__all__ = ["create_pipeline"]

@@ -1,11 +1,15 @@
 """Stage 1 of the augshift experiment: labelled images."""
 
+from collections.abc import Callable
+from functools import partial
+
 from torch import Tensor
 
 from posinfo.pipelines.augshift.parameters import AugShiftParameters
 from posinfo.stimuli.labelled_images import load_labelled_images
 
 
-def prepare_images(augshift: AugShiftParameters) -> dict[str, Tensor]:
-    """Pixels and labels of the three splits, and the colours to normalise them by."""
-    return load_labelled_images(augshift.dataset)
+def prepare_images(augshift: AugShiftParameters) -> dict[str, Callable[[], dict[str, Tensor]]]:
+    """Pixels and labels of the three splits and their colours, by data set of the rows."""
+    datasets = {cell.dataset.name: cell.dataset for cell in augshift.cells().values()}
+    return {name: partial(load_labelled_images, config) for name, config in datasets.items()}

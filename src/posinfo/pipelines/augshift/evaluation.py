@@ -13,13 +13,25 @@ from posinfo.measures.augshift_table import augshift_markdown, augshift_table
 from posinfo.measures.canvas_figures import accuracy_maps_figure, learning_curves_figure
 from posinfo.measures.consistency import METRICS, agreement_by_offset, sampled_consistency
 from posinfo.measures.trade_off_figure import trade_off_figure
-from posinfo.networks.augshift import AugShiftConfig, predict_offsets
+from posinfo.networks.augshift import build_latent_classifier
+from posinfo.networks.augshift_training import predict_offsets
+from posinfo.networks.stored_settings import with_settings
+from posinfo.networks.trained_file import TrainedFile
 from posinfo.pipelines import tracking
-from posinfo.pipelines.augshift.parameters import AugShiftParameters
-from posinfo.pipelines.augshift.stored import Answers, crops_of, predictions_of, trained_classifier
-from posinfo.pipelines.permutenet.stored import StoredNetworks, images_key
+from posinfo.pipelines.augshift.parameters import AugShiftParameters, Cell, ShiftConfig
+from posinfo.pipelines.augshift.stored import (
+    LABELS,
+    UNSHIFTED,
+    Stored,
+    answer_name,
+    answers_of,
+    crops_of,
+    images_of,
+)
 from posinfo.pipelines.progress import progress_bar
 from posinfo.pipelines.shared_parameters import Device, Precision
+from posinfo.pipelines.trained_networks import Images, images_key, read_trained, report_cell
+from posinfo.progress import OnProgress
 
 SAMPLING_SEED = 0  # of the pairs of offsets of the sampled consistency
 
@@ -30,42 +42,40 @@ def evaluate(
     augshift: AugShiftParameters,
     device: Device,
     precision: Precision,
-    images: dict[str, Tensor],
-    networks: StoredNetworks,
-) -> dict[str, Callable[[], pd.DataFrame]]:
-    """The class of each test image at each offset, by method."""
+    images: Stored,
+    networks: Stored,
+) -> dict[str, Callable[[], dict[str, Tensor]]]:
+    """The class of each test image at each offset, by label of the row."""
     on = device.pick()
-    data = images_key(images)
     return {
         label: partial(
-            _evaluate_one,
-            label,
-            config,
-            seeds,
-            augshift,
-            images,
-            data,
-            networks,
-            on,
-            precision.pick(on),
+            _evaluate_one, label, cell, augshift, images, networks, on, precision.pick(on)
         )
-        for label, (config, seeds) in augshift.rows().items()
+        for label, cell in augshift.cells().items()
     }
 
 
 def summarise(
-    augshift: AugShiftParameters, answers: Answers, published_numbers: pd.DataFrame
+    augshift: AugShiftParameters, answers: Stored, published_numbers: pd.DataFrame
 ) -> tuple[pd.DataFrame, pd.DataFrame, str]:
     """The result table, the paper's table beside the published numbers, and that for reading."""
     rows = []
-    for label, (config, seeds) in augshift.rows().items():
-        for seed in seeds:
-            predictions, labels = predictions_of(answers, label, config, seed, augshift)
-            scores = _scores(predictions, labels, augshift.draws)
-            shift = {"max_shift": augshift.shift.max_shift, "shift_padding": augshift.shift.padding}
-            told = {"dataset": augshift.dataset.name, "method": label, "seed": seed}
-            others = config.model_dump(exclude={"method"})
-            rows.append({**told, **scores, **shift, "n": len(labels), **others})
+    for label, cell in augshift.cells().items():
+        given = answers_of(answers, label, cell, augshift)
+        others = cell.config.model_dump(exclude={"method"})
+        for seed in cell.seeds:
+            for shift in augshift.shifts:
+                row = {
+                    "dataset": cell.dataset.name,
+                    "method": cell.config.method,
+                    "seed": seed,
+                    "top1": _top1(given, seed),
+                    **_scores(given, seed, shift, augshift.draws),
+                    "max_shift": shift.max_shift,
+                    "shift_padding": shift.padding,
+                    "n": len(given[LABELS]),
+                }
+                rows.append({**row, **others, "cell": label})
     scores = pd.DataFrame(rows)
     table = augshift_table(scores, published_numbers)
     text = augshift_markdown(table)
@@ -75,30 +85,31 @@ def summarise(
 
 def draw_figures(
     augshift: AugShiftParameters,
-    images: dict[str, Tensor],
-    networks: StoredNetworks,
-    answers: Answers,
+    images: Stored,
+    networks: Stored,
+    answers: Stored,
     scores: pd.DataFrame,
 ) -> tuple[Figure, Figure, Figure]:
     """Learning curves, accuracy against consistency, and agreement by offset."""
-    data = images_key(images)
     curves, maps = {}, {}
-    for label, (config, seeds) in augshift.rows().items():
-        curves[label], agreements = [], []
-        for seed in seeds:
-            settings = augshift.settings(config, data, seed)
-            classes = augshift.dataset.class_count
-            _, losses, accuracies = trained_classifier(networks, label, config, settings, classes)
-            curves[label].append((losses.numpy(), accuracies.numpy()))
-            predictions, _ = predictions_of(answers, label, config, seed, augshift)
-            agreements.append(agreement_by_offset(predictions))
-        maps[label] = torch.stack(agreements).mean(0).numpy()
+    for label, cell in augshift.cells().items():
+        data = images_key(images_of(images, cell))
+        files = [
+            read_trained(networks, label, seed, augshift.settings(cell, data, seed))
+            for seed in cell.seeds
+        ]
+        curves[label] = [(file.losses.numpy(), file.scores.numpy()) for file in files]
+        given = answers_of(answers, label, cell, augshift)
+        for shift in augshift.shifts:
+            agreements = [
+                agreement_by_offset(given[answer_name(seed, shift)].long()) for seed in cell.seeds
+            ]
+            maps[f"{label} {shift.name}"] = torch.stack(agreements).mean(0).numpy()
+    lowest = min(float(values.min()) for values in maps.values())
     figures = (
         learning_curves_figure(curves),
         trade_off_figure(scores),
-        accuracy_maps_figure(
-            maps, "agreement with the middle", min(float(values.min()) for values in maps.values())
-        ),
+        accuracy_maps_figure(maps, "agreement with the middle", lowest, len(augshift.shifts)),
     )
     names = ("learning_curves.png", "trade_off.png", "agreement.png")
     for figure, name in zip(figures, names, strict=True):
@@ -108,65 +119,100 @@ def draw_figures(
 
 def _evaluate_one(
     label: str,
-    config: AugShiftConfig,
-    seeds: tuple[int, ...],
+    cell: Cell,
     augshift: AugShiftParameters,
-    images: dict[str, Tensor],
-    data: str,
-    networks: StoredNetworks,
+    stored: Stored,
+    networks: Stored,
     device: torch.device,
     precision: torch.dtype,
-) -> pd.DataFrame:
-    crops, labels = crops_of(images, "test", augshift.shift, device, precision)
-    offsets = [(row, column) for row in range(crops.offsets) for column in range(crops.offsets)]
-    tables, scores, histories = [], {}, {}
-    with progress_bar(
-        f"answers of {label}", len(seeds) * len(labels) * len(offsets)
-    ) as on_progress:
-        for seed in seeds:
-            settings = augshift.settings(config, data, seed)
-            network, losses, accuracies = trained_classifier(
-                networks, label, config, settings, augshift.dataset.class_count
-            )
-            histories[f"train_loss_seed_{seed}"] = losses.tolist()
-            histories[f"validation_accuracy_seed_{seed}"] = accuracies.tolist()
-            answers = predict_offsets(
-                network.to(device), crops, offsets, device, precision, on_progress
-            )
-            square = answers.view(-1, crops.offsets, crops.offsets)
-            scores[seed] = _scores(square, labels, augshift.draws)
-            table = pd.DataFrame(answers.numpy(), columns=[f"{y} {x}" for y, x in offsets])
-            key = augshift.answers_key(config, seed)
-            tables.append(table.assign(label=labels.numpy(), seed=seed, settings=key))
-    how = {"device": str(device), "precision": str(precision), "seeds": seeds}
-    shared = augshift.model_dump(include={"dataset", "augmentation", "training", "shift"})
-    _report(label, {**config.model_dump(), **shared, **how}, histories, scores)
-    return pd.concat(tables, ignore_index=True)
+) -> dict[str, Tensor]:
+    images = images_of(stored, cell)
+    data = images_key(images)
+    files = {
+        seed: read_trained(networks, label, seed, augshift.settings(cell, data, seed))
+        for seed in cell.seeds
+    }
+    offsets = sum((shift.max_shift + 1) ** 2 for shift in (UNSHIFTED, *augshift.shifts))
+    shown = offsets * len(cell.seeds) * len(images[f"test.{LABELS}"])
+    with progress_bar(f"answers of {label}", shown) as on_progress:
+        answers = {
+            name: given
+            for seed, file in files.items()
+            for name, given in _predict(
+                file, seed, cell, augshift, images, device, precision, on_progress
+            ).items()
+        }
+    answers[LABELS] = images[f"test.{LABELS}"]
+    how = {"device": str(device), "precision": str(precision), "seeds": cell.seeds}
+    _report(label, cell, augshift, files, answers, how)
+    return with_settings(answers, augshift.answers_settings(cell))
 
 
-def _scores(predictions: Tensor, labels: Tensor, draws: int) -> dict[str, float]:
+def _predict(
+    file: TrainedFile,
+    seed: int,
+    cell: Cell,
+    augshift: AugShiftParameters,
+    images: Images,
+    device: torch.device,
+    precision: torch.dtype,
+    on_progress: OnProgress,
+) -> dict[str, Tensor]:
+    """The class of each test image at each offset, 16-bit, by ``answer_name``."""
+    network = build_latent_classifier(cell.config, cell.dataset.class_count, seed)
+    network.load_state_dict(file.weights)
+    network.to(device)
+    answers = {}
+    for shift in (UNSHIFTED, *augshift.shifts):
+        crops, _ = crops_of(images, "test", shift, device, precision)
+        side = range(crops.offsets)
+        offsets = [(row, column) for row in side for column in side]
+        given = predict_offsets(network, crops, offsets, device, precision, on_progress)
+        answers[answer_name(seed, shift)] = given.view(-1, len(side), len(side)).short()
+    return answers
+
+
+def _top1(answers: dict[str, Tensor], seed: int) -> float:
+    """Accuracy on the images as they are, whatever the range."""
+    predictions = answers[answer_name(seed, UNSHIFTED)].flatten()
+    return (predictions == answers[LABELS]).double().mean().item()
+
+
+def _scores(
+    answers: dict[str, Tensor], seed: int, shift: ShiftConfig, draws: int
+) -> dict[str, float]:
+    predictions = answers[answer_name(seed, shift)].long()
     generator = torch.Generator().manual_seed(SAMPLING_SEED)
     sampled = sampled_consistency(predictions, draws, generator)
-    exact = {name: metric(predictions, labels) for name, metric in METRICS.items()}
-    return {"top1": exact.pop("top1"), "consistency_sampled": sampled, **exact}
+    exact = {name: metric(predictions, answers[LABELS]) for name, metric in METRICS.items()}
+    return {"consistency_sampled": sampled, **exact}
 
 
 def _report(
     label: str,
-    settings: dict[str, object],
-    histories: dict[str, list[float]],
-    scores: dict[int, dict[str, float]],
+    cell: Cell,
+    augshift: AugShiftParameters,
+    files: dict[int, TrainedFile],
+    answers: dict[str, Tensor],
+    how: dict[str, object],
 ) -> None:
     """One MLflow child run and one line in the log."""
-    table = pd.DataFrame(scores).T
-    with tracking.child_run(label, settings):
-        for name, values in histories.items():
-            tracking.log_history(name, values)
-        tracking.log_metrics(table.mean().to_dict())
-        for seed, row in scores.items():
-            tracking.log_metrics({f"{name}_seed_{seed}": value for name, value in row.items()})
+    shared = augshift.model_dump(include={"augmentation", "training", "draws"})
+    settings = {**cell.config.model_dump(), "dataset": cell.dataset.model_dump(), **shared, **how}
+    scores = {
+        seed: {
+            "top1": _top1(answers, seed),
+            **{
+                f"{name}_{shift.name}": value
+                for shift in augshift.shifts
+                for name, value in _scores(answers, seed, shift, augshift.draws).items()
+            },
+        }
+        for seed in cell.seeds
+    }
+    means = report_cell(label, settings, files, scores, {})
+    first = augshift.shifts[0].name
     log.info(
-        "%s: top-1 %.3f, exact consistency %.3f (%.3f to %.3f over %d seeds)",
-        *(label, table.top1.mean(), table.consistency_exact.mean()),
-        *(table.consistency_exact.min(), table.consistency_exact.max(), len(table)),
+        "%s: top-1 %.3f, exact consistency (%s) %.3f over %d seeds",
+        *(label, means["top1"], first, means[f"consistency_exact_{first}"], len(scores)),
     )

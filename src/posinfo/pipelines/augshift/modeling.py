@@ -1,6 +1,5 @@
-"""Stage 2 of the augshift experiment: a trained network per method and seed."""
+"""Stage 2 of the augshift experiment: a trained network per row and seed."""
 
-import logging
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -8,82 +7,74 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from posinfo.networks.augshift import AugShiftConfig, build_latent_classifier, train_augshift
-from posinfo.networks.settings_digest import settings_key
+from posinfo.networks.augshift import build_latent_classifier
+from posinfo.networks.augshift_training import train_augshift
 from posinfo.networks.source_key import source_key
-from posinfo.pipelines.augshift.parameters import AugShiftParameters, ShiftConfig
-from posinfo.pipelines.augshift.stored import crops_of
-from posinfo.pipelines.permutenet.stored import images_key, partition, to_tensors
-from posinfo.pipelines.progress import progress_bar
+from posinfo.networks.training import Fitted
+from posinfo.pipelines.augshift.parameters import AugShiftParameters, Cell
+from posinfo.pipelines.augshift.stored import UNSHIFTED, Stored, crops_of, images_of
 from posinfo.pipelines.shared_parameters import Device, Precision
-
-log = logging.getLogger(__name__)
+from posinfo.pipelines.trained_networks import file_name, images_key, train_network
+from posinfo.progress import OnProgress
 
 
 def train(
     augshift: AugShiftParameters,
     device: Device,
     precision: Precision,
-    images: dict[str, Tensor],
+    images: Stored,
     checkpoints: Path,
 ) -> dict[str, Callable[[], dict[str, Tensor]]]:
-    """The networks of each method and seed, trained when the catalog asks for them."""
+    """The networks of each row and seed, trained when the catalog asks for them."""
     on = device.pick()
-    data = images_key(images)
     return {
-        partition(label, seed): partial(
-            _train_one,
-            partition(label, seed),
-            augshift,
-            config,
-            augshift.settings(config, data, seed),
-            images,
-            on,
-            precision.pick(on),
-            checkpoints,
+        file_name(label, seed): partial(
+            _train_one, label, cell, seed, augshift, images, on, precision.pick(on), checkpoints
         )
-        for label, (config, seeds) in augshift.rows().items()
-        for seed in seeds
+        for label, cell in augshift.cells().items()
+        for seed in cell.seeds
     }
 
 
 def _train_one(
-    name: str,
+    label: str,
+    cell: Cell,
+    seed: int,
     augshift: AugShiftParameters,
-    config: AugShiftConfig,
-    settings: dict[str, object],
-    images: dict[str, Tensor],
+    stored: Stored,
     device: torch.device,
     precision: torch.dtype,
     checkpoints: Path,
 ) -> dict[str, Tensor]:
-    seed = int(str(settings["seed"]))
+    images = images_of(stored, cell)
     shown = crops_of(images, "train", augshift.augmentation, device, precision)
-    unshifted = ShiftConfig(max_shift=0, padding="zero")
-    held_out = crops_of(images, "validation", unshifted, device, precision)
-    classes = augshift.dataset.class_count
-    network = build_latent_classifier(config, classes, seed).to(device)
-    how = {"device": device.type, "precision": str(precision), "source": source_key("")}
-    training = augshift.training
-    steps = training.epochs * (len(shown[1]) // training.batch_size)
-    try:
-        with progress_bar(f"training {name}", steps) as on_progress:
-            fitted = train_augshift(
-                network,
-                shown,
-                held_out,
-                config,
-                training,
-                seed=seed,
-                device=device,
-                precision=precision,
-                checkpoint=checkpoints / f"{name}-{settings_key(settings | how)}.pt",
-                on_progress=on_progress,
-            )
-    except FloatingPointError as error:
-        raise FloatingPointError(f"{name}: {error}") from error
-    log.info(
-        "%s: validation accuracy %.3f in epoch %d of %d",
-        *(name, fitted.scores.max(), fitted.epoch, len(fitted.scores)),
+    held_out = crops_of(images, "validation", UNSHIFTED, device, precision)
+    network = build_latent_classifier(cell.config, cell.dataset.class_count, seed).to(device)
+
+    source = source_key("cifar_resnet18")
+    machine = {"device": device.type, "precision": str(precision), "source": source}
+
+    def fit(checkpoint: Path, on_progress: OnProgress) -> Fitted:
+        return train_augshift(
+            network,
+            shown,
+            held_out,
+            cell.config,
+            augshift.training,
+            seed=seed,
+            device=device,
+            precision=precision,
+            checkpoint=checkpoint,
+            on_progress=on_progress,
+        )
+
+    return train_network(
+        file_name(label, seed),
+        network,
+        fit,
+        augshift.training.epochs * (len(shown[1]) // augshift.training.batch_size),
+        images=images,
+        settings=augshift.settings(cell, images_key(images), seed),
+        machine=machine,
+        checkpoints=checkpoints,
     )
-    return to_tensors(network, fitted, settings)

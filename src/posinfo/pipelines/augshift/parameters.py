@@ -1,13 +1,11 @@
 """The `augshift` section of the configuration."""
 
-from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from posinfo.choices import check
 from posinfo.networks.augshift import AugShiftConfig
-from posinfo.networks.settings_digest import settings_key
 from posinfo.networks.training_config import TrainingConfig
 from posinfo.pipelines.labels import no_repeats
 from posinfo.stimuli.crops import SHIFT_PADDINGS
@@ -21,7 +19,7 @@ class ShiftConfig(BaseModel):
 
     Attributes:
         max_shift: offsets run from 0 to this number of pixels on each axis; half of it is the
-            image as it is.
+            image as it is, but for ``crop``.
         padding: a key of ``SHIFT_PADDINGS``.
     """
 
@@ -44,12 +42,18 @@ class ShiftConfig(BaseModel):
     def _known_padding(cls, padding: str) -> str:
         return check("shift padding", padding, SHIFT_PADDINGS)
 
+    @property
+    def name(self) -> str:
+        """Of the range: ``zero-8``."""
+        return f"{self.padding}-{self.max_shift}"
+
 
 class MethodConfig(BaseModel):
     """A row of the table.
 
     Attributes:
         method: names joined by ``+``, see ``AugShiftConfig``.
+        dataset: a key of ``DATASETS``; None: that of the experiment.
         seeds: of weights, order and crops; None: those of the experiment.
         latent_weight: of AugShift's third loss; None: that of the experiment.
     """
@@ -57,6 +61,7 @@ class MethodConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     method: str
+    dataset: str | None = None
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] | None = None
     latent_weight: float | None = None
 
@@ -66,21 +71,29 @@ class MethodConfig(BaseModel):
         return seeds if seeds is None else no_repeats(seeds)
 
 
+class Cell(NamedTuple):
+    """What is trained on which images from which seeds."""
+
+    config: AugShiftConfig
+    dataset: DatasetConfig
+    seeds: tuple[int, ...]
+
+
 class AugShiftParameters(BaseModel):
     """What is trained, and how its consistency is measured.
 
     Attributes:
-        dataset: the images.
+        dataset: the images of every row that names no others.
         width: channels of the ResNet-18's first stage.
         latent_weight: of the squared difference of latents (lambda).
         loss: mean or sum of the two cross entropies.
         augmentation: shifts in training.
         training: the protocol, shared by all methods.
-        shift: the offsets that consistency is measured over.
+        shifts: ranges of offsets that consistency is measured over.
         draws: pairs of offsets per image of the sampled consistency.
         methods: the rows.
         seeds: of every row that has none of its own.
-        only: methods to run; empty: all.
+        only: labels of the rows to run, or methods; empty: all.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -91,47 +104,54 @@ class AugShiftParameters(BaseModel):
     loss: str
     augmentation: ShiftConfig
     training: TrainingConfig
-    shift: ShiftConfig
+    shifts: tuple[ShiftConfig, ...] = Field(min_length=1)
     draws: int = Field(ge=1)
     methods: tuple[MethodConfig, ...] = Field(min_length=1)
     seeds: tuple[Seed, ...] = Field(min_length=1)
     only: tuple[str, ...]
 
-    @field_validator("seeds", "only")
+    @field_validator("seeds", "only", "shifts")
     @classmethod
     def _no_repeats(cls, values: tuple) -> tuple:
         return no_repeats(values)
 
     @model_validator(mode="after")
     def _fits_together(self) -> "AugShiftParameters":
-        labels = [self._label(row) for row in self.methods]
-        no_repeats(tuple(labels))
+        no_repeats(tuple(_label(row) for row in self.methods))
+        names = dict.fromkeys(n for row in self.methods for n in (_label(row), row.method))
         for name in self.only:
-            check("augshift.only", name, labels)
+            check("augshift.only", name, names)
         for row in self.methods:
-            self._config(row)
+            self._cell(row)
         return self
 
-    def rows(self) -> dict[str, tuple[AugShiftConfig, tuple[int, ...]]]:
-        """What is trained from which seeds, by label of the selected methods."""
+    def cells(self) -> dict[str, Cell]:
+        """The selected rows by label."""
         return {
-            self._label(row): (self._config(row), self.seeds if row.seeds is None else row.seeds)
+            _label(row): self._cell(row)
             for row in self.methods
-            if not self.only or self._label(row) in self.only
+            if not self.only or {_label(row), row.method} & set(self.only)
         }
 
-    def settings(self, config: AugShiftConfig, data: str, seed: int) -> dict[str, object]:
-        """All that a trained network depends on, but for the machine."""
+    def settings(self, cell: Cell, data: str, seed: int) -> dict[str, object]:
+        """All that a trained network depends on, but for the machine.
+
+        Args:
+            cell: what is trained.
+            data: key of the images.
+            seed: of the training.
+        """
         shared = self.model_dump(mode="json", include={"augmentation", "training"})
-        return {**shared, **config.model_dump(mode="json"), "data": data, "seed": seed}
+        told = {**cell.config.model_dump(mode="json"), "dataset": cell.dataset.name}
+        return {**shared, **told, "data": data, "seed": seed}
 
-    def answers_key(self, config: AugShiftConfig, seed: int) -> str:
-        """Of all settings that the answers of a trained network depend on."""
-        images = self.dataset.model_dump(mode="json", exclude={"folder", "download"})
-        settings = self.settings(config, "", seed)
-        return settings_key({**settings, "images": images, "shift": self.shift.model_dump()})
+    def answers_settings(self, cell: Cell) -> dict[str, object]:
+        """All that the answers of its trained networks depend on, but for the machine."""
+        images = cell.dataset.model_dump(mode="json", exclude={"folder", "download"})
+        told = self.model_dump(mode="json", include={"shifts"})
+        return {**self.settings(cell, "", 0), **told, "images": images, "seeds": list(cell.seeds)}
 
-    def _config(self, row: MethodConfig) -> AugShiftConfig:
+    def _cell(self, row: MethodConfig) -> Cell:
         weight = self.latent_weight if row.latent_weight is None else row.latent_weight
         config = AugShiftConfig(
             method=row.method, width=self.width, latent_weight=weight, loss=self.loss
@@ -141,18 +161,15 @@ class AugShiftParameters(BaseModel):
         # what a method does not use is no setting of it
         unused = {} if config.uses_latents else {"latent_weight": 0.0}
         unused |= {} if config.crops > 1 else {"loss": "mean"}
-        return config.model_copy(update=unused)
+        images = {**self.dataset.model_dump(), "name": row.dataset or self.dataset.name}
+        return Cell(
+            config.model_copy(update=unused),
+            DatasetConfig.model_validate(images),
+            self.seeds if row.seeds is None else row.seeds,
+        )
 
-    @staticmethod
-    def _label(row: MethodConfig) -> str:
-        weight = "" if row.latent_weight is None else f"-{row.latent_weight:g}"
-        return f"{row.method}{weight}"
 
-
-def check_parameters(parameters: Mapping[str, Any]) -> None:
-    """Whether the section makes sense, before anything is computed.
-
-    Raises:
-        ValueError: it does not; the message says what to change.
-    """
-    AugShiftParameters.model_validate(parameters["augshift"])
+def _label(row: MethodConfig) -> str:
+    weight = "" if row.latent_weight is None else f"-{row.latent_weight:g}"
+    dataset = "" if row.dataset is None else f"-{row.dataset}"
+    return f"{row.method}{weight}{dataset}"

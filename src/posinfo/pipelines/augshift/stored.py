@@ -2,21 +2,37 @@
 
 from collections.abc import Callable, Mapping
 
-import pandas as pd
 import torch
 from torch import Tensor
 
-from posinfo.networks.augshift import AugShiftConfig, LatentClassifier, build_latent_classifier
-from posinfo.networks.settings_digest import without_digest
-from posinfo.pipelines.augshift.parameters import AugShiftParameters, ShiftConfig
-from posinfo.pipelines.permutenet.stored import LOSSES, SCORES, StoredNetworks, partition
+from posinfo.networks.stored_settings import without_settings
+from posinfo.pipelines.augshift.parameters import AugShiftParameters, Cell, ShiftConfig
+from posinfo.pipelines.trained_networks import Images
 from posinfo.stimuli.crops import Crops
 
-Answers = Mapping[str, Callable[[], pd.DataFrame]]
+Stored = Mapping[str, Callable[[], dict[str, Tensor]]]
+
+LABELS = "labels"
+UNSHIFTED = ShiftConfig(max_shift=0, padding="zero")
+
+
+def images_of(images: Stored, cell: Cell) -> Images:
+    """The images of a row.
+
+    Raises:
+        ValueError: they are not there.
+    """
+    name = cell.dataset.name
+    if name not in images:
+        raise ValueError(
+            f"there are no images of {name!r}: "
+            "run the stage `data_preparation`, or the whole pipeline, again"
+        )
+    return images[name]()
 
 
 def crops_of(
-    images: Mapping[str, Tensor],
+    images: Images,
     split: str,
     shift: ShiftConfig,
     device: torch.device,
@@ -39,48 +55,23 @@ def crops_of(
     return crops, images[f"{split}.labels"]
 
 
-def trained_classifier(
-    networks: StoredNetworks,
-    label: str,
-    config: AugShiftConfig,
-    settings: dict[str, object],
-    classes: int,
-) -> tuple[LatentClassifier, Tensor, Tensor]:
-    """A stored network on the CPU, and loss and validation accuracy of each epoch.
-
-    Raises:
-        ValueError: it is missing, or was trained with other settings or images.
-    """
-    seed = int(str(settings["seed"]))
-    name = partition(label, seed)
-    if name not in networks:
-        raise ValueError(
-            f"there is no trained network {name!r}: "
-            "run the stage `modeling`, or the whole pipeline, again"
-        )
-    weights = without_digest(networks[name](), settings, f"the weights of {name}")
-    losses, scores = weights.pop(LOSSES), weights.pop(SCORES)
-    network = build_latent_classifier(config, classes, seed)
-    network.load_state_dict(weights)
-    return network.eval(), losses, scores
+def answer_name(seed: int, shift: ShiftConfig) -> str:
+    """Under which the answers of a network over a range of offsets are stored."""
+    return f"seed{seed}.{shift.name}"
 
 
-def predictions_of(
-    answers: Answers, label: str, config: AugShiftConfig, seed: int, parameters: AugShiftParameters
-) -> tuple[Tensor, Tensor]:
-    """Class at each offset, shape (n, k, k), and label of each test image.
+def answers_of(
+    answers: Stored, label: str, cell: Cell, augshift: AugShiftParameters
+) -> dict[str, Tensor]:
+    """The class of each test image at each offset, by ``answer_name``; and ``LABELS``.
 
     Raises:
         ValueError: they are missing, or of other settings.
     """
-    stored = answers[label]() if label in answers else pd.DataFrame({"settings": []})
-    rows = stored.loc[stored.settings == parameters.answers_key(config, seed), :]
-    if rows.empty:
+    if label not in answers:
         raise ValueError(
-            f"there are no answers of {label!r}, seed {seed}, with these settings: "
+            f"there are no answers of {label!r}: "
             "run the stage `evaluation`, or the whole pipeline, again"
         )
-    side = parameters.shift.max_shift + 1
-    offsets = [f"{row} {column}" for row in range(side) for column in range(side)]
-    table = torch.tensor(rows[offsets].to_numpy().tolist())
-    return table.view(-1, side, side), torch.tensor(rows.label.to_list())
+    settings = augshift.answers_settings(cell)
+    return without_settings(answers[label](), settings, f"the answers of {label!r}")

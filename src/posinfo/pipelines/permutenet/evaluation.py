@@ -22,18 +22,19 @@ from posinfo.measures.canvas_scores import (
 )
 from posinfo.measures.permutenet_table import permutenet_markdown, permutenet_table
 from posinfo.networks.canvas_training import count_answers
+from posinfo.networks.pooled_classifiers import build_classifier
+from posinfo.networks.trained_file import TrainedFile
 from posinfo.pipelines import tracking
 from posinfo.pipelines.permutenet.parameters import CellConfig, PermutenetParameters
-from posinfo.pipelines.permutenet.stored import (
-    StoredNetworks,
-    canvases_of,
-    counted_answers,
-    history,
-    images_key,
-    trained_network,
-)
+from posinfo.pipelines.permutenet.stored import canvases_of, counted_answers
 from posinfo.pipelines.progress import progress_bar
 from posinfo.pipelines.shared_parameters import Device, Precision
+from posinfo.pipelines.trained_networks import (
+    StoredNetworks,
+    images_key,
+    read_trained,
+    report_cell,
+)
 
 Counted = Mapping[str, Callable[[], pd.DataFrame]]
 
@@ -107,10 +108,11 @@ def draw_figures(
     data = images_key(images)
     curves, maps, confusions = {}, {}, {}
     for label, cell in permutenet.resolve().items():
-        curves[label] = [
-            tuple(curve.numpy() for curve in history(networks, label, cell, seed, data))
+        files = [
+            read_trained(networks, label, seed, cell.settings(data, seed))
             for seed in permutenet.seeds
         ]
+        curves[label] = [(file.losses.numpy(), file.scores.numpy()) for file in files]
         counts = torch.stack(list(counted_answers(answers, label, permutenet).values())).sum(0)
         maps[label] = accuracy_by_location(counts)
         confusions[label] = answers_by_target(counts)
@@ -137,17 +139,17 @@ def _evaluate_one(
 ) -> pd.DataFrame:
     test = canvases_of(images, "test", cell, device, precision)
     shown = len(permutenet.seeds) * len(test.labels) * test.canvases.config.locations
-    histories, counts = {}, {}
+    files, counts = {}, {}
     with progress_bar(f"answers of {label}", shown) as on_progress:
         for seed in permutenet.seeds:
-            trained = trained_network(networks, label, cell, seed, test.answers, data)
-            histories[f"train_loss_seed_{seed}"] = trained.losses.tolist()
-            histories[f"validation_accuracy_seed_{seed}"] = trained.scores.tolist()
-            network = trained.network.to(device)
-            counts[seed] = count_answers(network, test, device, precision, on_progress)
+            files[seed] = read_trained(networks, label, seed, cell.settings(data, seed))
+            side = cell.canvas_config.side
+            network = build_classifier(cell.classifier, test.answers, seed, side)
+            network.load_state_dict(files[seed].weights)
+            counts[seed] = count_answers(network.to(device), test, device, precision, on_progress)
     how = {"device": str(device), "precision": str(precision), "seeds": permutenet.seeds}
     settings = {"dataset": permutenet.dataset.model_dump(), **cell.model_dump(), **how}
-    _report_cell(label, settings, histories, counts)
+    _report(label, settings, files, counts)
     tables = [
         counts_to_table(of_seed).assign(
             classes=test.answers, seed=seed, settings=permutenet.answers_key(cell, seed)
@@ -157,25 +159,20 @@ def _evaluate_one(
     return pd.concat(tables, ignore_index=True)
 
 
-def _report_cell(
+def _report(
     label: str,
     settings: dict[str, object],
-    histories: dict[str, list[float]],
+    files: dict[int, TrainedFile],
     counts: dict[int, Tensor],
 ) -> None:
     """One MLflow child run and one line in the log."""
-    accuracies = {seed: accuracy(of_seed) for seed, of_seed in counts.items()}
     chance = 1 / next(iter(counts.values())).shape[1]
+    scores = {seed: {"accuracy": accuracy(c), "chance": chance} for seed, c in counts.items()}
     together = torch.stack(list(counts.values())).sum(0)
-    mean = sum(accuracies.values()) / len(accuracies)
-    with tracking.child_run(label, settings):
-        for name, values in histories.items():
-            tracking.log_history(name, values)
-        tracking.log_metrics({f"accuracy_seed_{seed}": a for seed, a in accuracies.items()})
-        tracking.log_metrics({"accuracy": mean, "chance": chance})
-        figure = accuracy_maps_figure({label: accuracy_by_location(together)})
-        tracking.log_figure(figure, "accuracy_map.png")
+    figure = accuracy_maps_figure({label: accuracy_by_location(together)})
+    means = report_cell(label, settings, files, scores, {"accuracy_map.png": figure})
+    found = [of_seed["accuracy"] for of_seed in scores.values()]
     log.info(
         "%s: accuracy %.3f (%.3f to %.3f over %d seeds), chance %.3f",
-        *(label, mean, min(accuracies.values()), max(accuracies.values()), len(counts), chance),
+        *(label, means["accuracy"], min(found), max(found), len(found), chance),
     )

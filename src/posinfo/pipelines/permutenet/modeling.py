@@ -1,6 +1,5 @@
 """Stage 2 of the permutenet experiment: a trained network per cell and seed."""
 
-import logging
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -10,14 +9,13 @@ from torch import Tensor
 
 from posinfo.networks.canvas_training import train_on_canvases
 from posinfo.networks.pooled_classifiers import build_classifier
-from posinfo.networks.settings_digest import settings_key
 from posinfo.networks.source_key import source_key
+from posinfo.networks.training import Fitted
 from posinfo.pipelines.permutenet.parameters import CellConfig, PermutenetParameters
-from posinfo.pipelines.permutenet.stored import canvases_of, images_key, partition, to_tensors
-from posinfo.pipelines.progress import progress_bar
+from posinfo.pipelines.permutenet.stored import canvases_of
 from posinfo.pipelines.shared_parameters import Device, Precision
-
-log = logging.getLogger(__name__)
+from posinfo.pipelines.trained_networks import file_name, images_key, train_network
+from posinfo.progress import OnProgress
 
 
 def train(
@@ -31,7 +29,7 @@ def train(
     on = device.pick()
     data = images_key(images)
     return {
-        partition(label, seed): partial(
+        file_name(label, seed): partial(
             _train_one, label, cell, seed, images, data, on, precision.pick(on), checkpoints
         )
         for label, cell in permutenet.resolve().items()
@@ -53,27 +51,30 @@ def _train_one(
     held_out = canvases_of(images, "validation", cell, device, precision)
     side = cell.canvas_config.side
     network = build_classifier(cell.classifier, shown.answers, seed, side).to(device)
-    settings = cell.settings(data, seed)
-    how = {"device": device.type, "precision": str(precision), "source": source_key(cell.arch)}
-    name = partition(label, seed)
-    steps = cell.training.epochs * -(-len(shown.labels) // cell.training.batch_size)
-    try:
-        with progress_bar(f"training {name}", steps) as on_progress:
-            fitted = train_on_canvases(
-                network,
-                shown,
-                held_out,
-                cell.training,
-                seed=seed,
-                device=device,
-                precision=precision,
-                checkpoint=checkpoints / f"{name}-{settings_key(settings | how)}.pt",
-                on_progress=on_progress,
-            )
-    except FloatingPointError as error:
-        raise FloatingPointError(f"{name}: {error}") from error
-    log.info(
-        "%s: validation accuracy %.3f in epoch %d of %d",
-        *(name, fitted.scores.max(), fitted.epoch, len(fitted.scores)),
+
+    source = source_key(cell.arch)
+    machine = {"device": device.type, "precision": str(precision), "source": source}
+
+    def fit(checkpoint: Path, on_progress: OnProgress) -> Fitted:
+        return train_on_canvases(
+            network,
+            shown,
+            held_out,
+            cell.training,
+            seed=seed,
+            device=device,
+            precision=precision,
+            checkpoint=checkpoint,
+            on_progress=on_progress,
+        )
+
+    return train_network(
+        file_name(label, seed),
+        network,
+        fit,
+        cell.training.epochs * -(-len(shown.labels) // cell.training.batch_size),
+        images=images,
+        settings=cell.settings(data, seed),
+        machine=machine,
+        checkpoints=checkpoints,
     )
-    return to_tensors(network, fitted, settings)

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_vali
 from posinfo.choices import check
 from posinfo.networks.canvas_training import TASKS
 from posinfo.networks.pooled_classifiers import ClassifierConfig
-from posinfo.networks.settings_digest import settings_key
+from posinfo.networks.stored_settings import settings_key
 from posinfo.networks.training_config import TrainingConfig
 from posinfo.pipelines.labels import LABEL, no_repeats
 from posinfo.stimuli.canvases import CanvasConfig

@@ -1,0 +1,126 @@
+"""Networks that an experiment trains, one per cell of its table and seed."""
+
+import hashlib
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+from torch import Tensor, nn
+
+from posinfo.networks.stored_settings import settings_key
+from posinfo.networks.trained_file import TrainedFile, from_tensors, to_tensors
+from posinfo.networks.training import Fitted
+from posinfo.pipelines import tracking
+from posinfo.pipelines.progress import progress_bar
+from posinfo.progress import OnProgress
+
+Images = Mapping[str, Tensor]
+StoredNetworks = Mapping[str, Callable[[], dict[str, Tensor]]]
+
+log = logging.getLogger(__name__)
+
+
+def images_key(images: Images) -> str:
+    """Changes whenever a pixel, a label or a colour does."""
+    digest = hashlib.sha256()
+    for name in sorted(images):
+        digest.update(name.encode())
+        digest.update(images[name].contiguous().numpy().data)
+    return digest.hexdigest()[:16]
+
+
+def file_name(label: str, seed: int) -> str:
+    """Under which a trained network is stored."""
+    return f"{label}-seed{seed}"
+
+
+def train_network(
+    name: str,
+    network: nn.Module,
+    fit: Callable[[Path, OnProgress], Fitted],
+    steps: int,
+    *,
+    images: Images,
+    settings: Mapping[str, object],
+    machine: Mapping[str, object],
+    checkpoints: Path,
+) -> dict[str, Tensor]:
+    """Train with a progress bar and a line in the log.
+
+    Args:
+        name: of the file.
+        network: that is trained.
+        fit: trains it, given its checkpoint and what to call after each step.
+        steps: that it takes.
+        images: with the colours that they are normalised by.
+        settings: all that the training depends on, but for the machine and the code.
+        machine: what else it depends on: device, precision and key of the code.
+        checkpoints: folder.
+
+    Returns:
+        The file's tensors.
+
+    Raises:
+        FloatingPointError: the training diverged; the message begins with the name.
+    """
+    key = settings_key({**settings, **machine})
+    try:
+        with progress_bar(f"training {name}", steps) as on_progress:
+            fitted = fit(checkpoints / f"{name}-{key}.pt", on_progress)
+    except FloatingPointError as error:
+        raise FloatingPointError(f"{name}: {error}") from error
+    log.info(
+        "%s: validation accuracy %.3f in epoch %d of %d",
+        *(name, fitted.scores[fitted.epoch - 1], fitted.epoch, len(fitted.scores)),
+    )
+    return to_tensors(network, fitted, images["mean"], images["std"], settings)
+
+
+def read_trained(
+    networks: StoredNetworks, label: str, seed: int, settings: Mapping[str, object]
+) -> TrainedFile:
+    """What ``train_network`` has returned.
+
+    Raises:
+        ValueError: it is missing, or was trained with other settings or images.
+    """
+    name = file_name(label, seed)
+    if name not in networks:
+        raise ValueError(
+            f"there is no trained network {name!r}: "
+            "run the stage `modeling`, or the whole pipeline, again"
+        )
+    return from_tensors(networks[name](), settings, f"the weights of {name}")
+
+
+def report_cell(
+    label: str,
+    settings: Mapping[str, object],
+    trained: Mapping[int, TrainedFile],
+    scores: Mapping[int, Mapping[str, float]],
+    figures: Mapping[str, Figure],
+) -> dict[str, float]:
+    """One MLflow child run: settings, learning curves and scores of each seed, figures by file.
+
+    Args:
+        label: of the cell.
+        settings: of the cell.
+        trained: by seed.
+        scores: by seed and name.
+        figures: by file name.
+
+    Returns:
+        The mean of each score over seeds, which the run has too.
+    """
+    means = pd.DataFrame(list(scores.values())).mean().to_dict()
+    with tracking.child_run(label, settings):
+        for seed, file in trained.items():
+            tracking.log_history(f"train_loss_seed_{seed}", file.losses.tolist())
+            tracking.log_history(f"validation_accuracy_seed_{seed}", file.scores.tolist())
+            tracking.log_metrics({f"{name}_seed_{seed}": v for name, v in scores[seed].items()})
+        tracking.log_metrics(means)
+        for name, figure in figures.items():
+            tracking.log_figure(figure, name)
+    return means

@@ -1,0 +1,70 @@
+import logging
+
+import pytest
+import torch
+from torch import nn
+
+from posinfo.networks.training import Fitted
+from posinfo.pipelines.trained_networks import (
+    file_name,
+    images_key,
+    read_trained,
+    train_network,
+)
+
+IMAGES = {"mean": torch.zeros(3), "std": torch.ones(3), "train.labels": torch.arange(4)}
+FITTED = Fitted(torch.tensor([2.0, 1.0]), torch.tensor([0.75, 0.25]), 1)
+
+
+def trained(fit, tmp_path, settings=None, machine=None):
+    return train_network(
+        "a-seed0", nn.Linear(2, 1), fit, 3, images=IMAGES, settings=settings or {"lr": 1},
+        machine=machine or {"device": "cpu"}, checkpoints=tmp_path,
+    )  # fmt: skip
+
+
+def test_each_training_has_a_checkpoint_of_its_own(tmp_path):
+    seen = []
+
+    def fit(checkpoint, on_progress):
+        seen.append(checkpoint)
+        on_progress(3)
+        return FITTED
+
+    trained(fit, tmp_path)
+    trained(fit, tmp_path, settings={"lr": 2})
+    trained(fit, tmp_path, machine={"device": "cuda"})
+    trained(fit, tmp_path)
+    assert len(set(seen)) == 3 and seen[0] == seen[3]
+    assert all(path.parent == tmp_path and path.name.startswith("a-seed0-") for path in seen)
+
+
+def test_log_has_the_epoch_that_was_kept(tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    trained(lambda checkpoint, on_progress: FITTED, tmp_path)
+    assert "a-seed0: validation accuracy 0.750 in epoch 1 of 2" in caplog.text
+
+
+def test_divergence_says_which_cell(tmp_path):
+    def fit(checkpoint, on_progress):
+        raise FloatingPointError("epoch 2: the loss is nan")
+
+    with pytest.raises(FloatingPointError, match="^a-seed0: epoch 2: the loss is nan$"):
+        trained(fit, tmp_path)
+
+
+def test_stored_network_is_found_again(tmp_path):
+    tensors = trained(lambda checkpoint, on_progress: FITTED, tmp_path)
+    networks = {file_name("a", 0): lambda: tensors}
+    found = read_trained(networks, "a", 0, {"lr": 1})
+    assert torch.equal(found.weights["weight"], tensors["weight"])
+    with pytest.raises(ValueError, match=r"^the weights of a-seed0 were made with other .*\(lr\)"):
+        read_trained(networks, "a", 0, {"lr": 2})
+    with pytest.raises(ValueError, match="^there is no trained network 'a-seed1': run the stage"):
+        read_trained(networks, "a", 1, {"lr": 1})
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_key_changes_with_every_tensor(name):
+    assert images_key(IMAGES) == images_key(dict(reversed(IMAGES.items())))
+    assert images_key(IMAGES) != images_key({**IMAGES, name: IMAGES[name] + 1})
