@@ -16,7 +16,7 @@ def score(network, task, accuracy, seed=0, **changes):
         "classes": 10, "arch": "canvas_resnet18", "width": 64, "permuted_before": pd.NA,
         "cell_size": 32, "epochs": 20, "batch_size": 48, "optimiser": "adam", "lr": 1e-3,
         "betas": "0.5+0.999", "momentum": None, "weight_decay": 0.0, "schedule": "constant",
-        "mirrored": True, **changes,
+        "mirrored": True, "keep": "best", **changes,
     }  # fmt: skip
     row["cell"] = "-".join(str(row[k]) for k in ("network", "permutation", "task", "grid", "arch"))
     return row

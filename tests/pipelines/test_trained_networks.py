@@ -16,10 +16,10 @@ IMAGES = {"mean": torch.zeros(3), "std": torch.ones(3), "train.labels": torch.ar
 FITTED = Fitted(torch.tensor([2.0, 1.0]), torch.tensor([0.75, 0.25]), 1)
 
 
-def trained(fit, tmp_path, settings=None, machine=None):
+def trained(fit, tmp_path, settings=None, device="cpu"):
     return train_network(
         "a-seed0", nn.Linear(2, 1), fit, 3, images=IMAGES, settings=settings or {"lr": 1},
-        machine=machine or {"device": "cpu"}, checkpoints=tmp_path,
+        device=torch.device(device), precision=torch.float32, source="abc", checkpoints=tmp_path,
     )  # fmt: skip
 
 
@@ -33,7 +33,7 @@ def test_each_training_has_a_checkpoint_of_its_own(tmp_path):
 
     trained(fit, tmp_path)
     trained(fit, tmp_path, settings={"lr": 2})
-    trained(fit, tmp_path, machine={"device": "cuda"})
+    trained(fit, tmp_path, device="cuda")
     trained(fit, tmp_path)
     assert len(set(seen)) == 3 and seen[0] == seen[3]
     assert all(path.parent == tmp_path and path.name.startswith("a-seed0-") for path in seen)

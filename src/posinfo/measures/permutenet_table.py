@@ -10,7 +10,7 @@ HEADS = ["cell", "network", "permutation", "permuted_before"]  # what a GAPNet i
 THEIRS = {
     "dataset": "cifar10", "classes": 10, "arch": "canvas_resnet18", "width": 64, "cell_size": 32,
     "epochs": 20, "batch_size": 48, "optimiser": "adam", "lr": 1e-3, "betas": "0.5+0.999",
-    "weight_decay": 0, "schedule": "constant", "mirrored": True,
+    "weight_decay": 0, "schedule": "constant", "mirrored": True, "keep": "best",
 }  # fmt: skip
 NETWORKS = {"gapnet": "GAPNet", "permutenet": "PermuteNet"}
 TASKS = {"location": "Loc", "image": "Image"}

@@ -17,12 +17,14 @@ from posinfo.networks.padding import PADDINGS, repad
 from posinfo.networks.permutation import PERMUTATIONS, ChannelPermutation
 from posinfo.networks.weights import load_network
 
+NETWORKS = ("gapnet", "permutenet")
+
 
 class ClassifierConfig(BaseModel):
     """A backbone with one of the two heads.
 
     Attributes:
-        network: a key of ``NETWORKS``.
+        network: one of ``NETWORKS``.
         arch: a classification network without its classifier, see
             ``posinfo.networks.architectures``.
         width: channels of the first stage of ``canvas_resnet18``; None for other networks.
@@ -115,17 +117,9 @@ class GAPNet(nn.Module):
         channels: of these maps.
         classes: number of logits.
         padding: of the 3 x 3 convolution from maps to classes.
-        permutation: has no place after pooling here.
     """
 
-    def __init__(
-        self,
-        maps: nn.Module,
-        channels: int,
-        classes: int,
-        padding: str,
-        permutation: ChannelPermutation,
-    ) -> None:
+    def __init__(self, maps: nn.Module, channels: int, classes: int, padding: str) -> None:
         super().__init__()
         self.maps = maps
         self.head = repad(nn.Sequential(nn.Conv2d(channels, classes, 3, padding=1)), padding)
@@ -142,17 +136,11 @@ class PermuteNet(nn.Module):
         maps: images in, the last feature maps out.
         channels: of these maps.
         classes: number of logits.
-        padding: is that of ``maps``; the head has none.
         permutation: between pooling and the linear layer.
     """
 
     def __init__(
-        self,
-        maps: nn.Module,
-        channels: int,
-        classes: int,
-        padding: str,
-        permutation: ChannelPermutation,
+        self, maps: nn.Module, channels: int, classes: int, permutation: ChannelPermutation
     ) -> None:
         super().__init__()
         self.maps = maps
@@ -190,7 +178,9 @@ def _assembled(
     maps = _maps(config, seed, image_size, permutation, sketch=sketch).requires_grad_(True)
     with torch.random.fork_rng(devices=[]), torch.device("meta" if sketch else "cpu"):
         torch.manual_seed(_drawn(seed))
-        return NETWORKS[config.network](maps, channels, classes, config.padding, pooled)
+        if config.network == "gapnet":
+            return GAPNet(maps, channels, classes, config.padding)
+        return PermuteNet(maps, channels, classes, pooled)
 
 
 def _maps(
@@ -248,6 +238,3 @@ def _channels(config: ClassifierConfig, image_size: int) -> int:
 def _drawn(seed: int) -> int:
     """A seed for the head and the permutations, unlike the backbone's."""
     return crc32(f"head {seed}".encode())
-
-
-NETWORKS: dict[str, type[GAPNet | PermuteNet]] = {"gapnet": GAPNet, "permutenet": PermuteNet}

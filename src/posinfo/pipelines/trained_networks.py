@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pandas as pd
+import torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
@@ -14,7 +15,6 @@ from posinfo.networks.trained_file import TrainedFile, from_tensors, to_tensors
 from posinfo.networks.training import Fitted
 from posinfo.pipelines import tracking
 from posinfo.pipelines.progress import progress_bar
-from posinfo.progress import OnProgress
 
 Images = Mapping[str, Tensor]
 StoredNetworks = Mapping[str, Callable[[], dict[str, Tensor]]]
@@ -39,12 +39,14 @@ def file_name(label: str, seed: int) -> str:
 def train_network(
     name: str,
     network: nn.Module,
-    fit: Callable[[Path, OnProgress], Fitted],
+    fit: Callable[..., Fitted],
     steps: int,
     *,
     images: Images,
     settings: Mapping[str, object],
-    machine: Mapping[str, object],
+    device: torch.device,
+    precision: torch.dtype,
+    source: str,
     checkpoints: Path,
 ) -> dict[str, Tensor]:
     """Train with a progress bar and a line in the log.
@@ -52,11 +54,13 @@ def train_network(
     Args:
         name: of the file.
         network: that is trained.
-        fit: trains it, given its checkpoint and what to call after each step.
+        fit: trains it, given ``checkpoint`` and ``on_progress`` by name, see ``fit_epochs``.
         steps: that it takes.
         images: with the colours that they are normalised by.
         settings: all that the training depends on, but for the machine and the code.
-        machine: what else it depends on: device, precision and key of the code.
+        device: computes.
+        precision: of the forward and backward pass.
+        source: key of the code, see ``source_key``.
         checkpoints: folder.
 
     Returns:
@@ -65,10 +69,11 @@ def train_network(
     Raises:
         FloatingPointError: the training diverged; the message begins with the name.
     """
+    machine = {"device": device.type, "precision": str(precision), "source": source}
     key = settings_key({**settings, **machine})
     try:
         with progress_bar(f"training {name}", steps) as on_progress:
-            fitted = fit(checkpoints / f"{name}-{key}.pt", on_progress)
+            fitted = fit(checkpoint=checkpoints / f"{name}-{key}.pt", on_progress=on_progress)
     except FloatingPointError as error:
         raise FloatingPointError(f"{name}: {error}") from error
     log.info(

@@ -10,12 +10,10 @@ from torch import Tensor
 from posinfo.networks.augshift import build_latent_classifier
 from posinfo.networks.augshift_training import train_augshift
 from posinfo.networks.source_key import source_key
-from posinfo.networks.training import Fitted
 from posinfo.pipelines.augshift.parameters import AugShiftParameters, Cell
 from posinfo.pipelines.augshift.stored import UNSHIFTED, Stored, crops_of, images_of
 from posinfo.pipelines.shared_parameters import Device, Precision
 from posinfo.pipelines.trained_networks import file_name, images_key, train_network
-from posinfo.progress import OnProgress
 
 
 def train(
@@ -50,24 +48,17 @@ def _train_one(
     shown = crops_of(images, "train", augshift.augmentation, device, precision)
     held_out = crops_of(images, "validation", UNSHIFTED, device, precision)
     network = build_latent_classifier(cell.config, cell.dataset.class_count, seed).to(device)
-
-    source = source_key("cifar_resnet18")
-    machine = {"device": device.type, "precision": str(precision), "source": source}
-
-    def fit(checkpoint: Path, on_progress: OnProgress) -> Fitted:
-        return train_augshift(
-            network,
-            shown,
-            held_out,
-            cell.config,
-            augshift.training,
-            seed=seed,
-            device=device,
-            precision=precision,
-            checkpoint=checkpoint,
-            on_progress=on_progress,
-        )
-
+    fit = partial(
+        train_augshift,
+        network,
+        shown,
+        held_out,
+        cell.config,
+        augshift.training,
+        seed=seed,
+        device=device,
+        precision=precision,
+    )
     return train_network(
         file_name(label, seed),
         network,
@@ -75,6 +66,8 @@ def _train_one(
         augshift.training.epochs * (len(shown[1]) // augshift.training.batch_size),
         images=images,
         settings=augshift.settings(cell, images_key(images), seed),
-        machine=machine,
+        device=device,
+        precision=precision,
+        source=source_key("cifar_resnet18"),
         checkpoints=checkpoints,
     )

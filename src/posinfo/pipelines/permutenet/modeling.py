@@ -10,12 +10,10 @@ from torch import Tensor
 from posinfo.networks.canvas_training import train_on_canvases
 from posinfo.networks.pooled_classifiers import build_classifier
 from posinfo.networks.source_key import source_key
-from posinfo.networks.training import Fitted
 from posinfo.pipelines.permutenet.parameters import CellConfig, PermutenetParameters
 from posinfo.pipelines.permutenet.stored import canvases_of
 from posinfo.pipelines.shared_parameters import Device, Precision
 from posinfo.pipelines.trained_networks import file_name, images_key, train_network
-from posinfo.progress import OnProgress
 
 
 def train(
@@ -51,23 +49,16 @@ def _train_one(
     held_out = canvases_of(images, "validation", cell, device, precision)
     side = cell.canvas_config.side
     network = build_classifier(cell.classifier, shown.answers, seed, side).to(device)
-
-    source = source_key(cell.arch)
-    machine = {"device": device.type, "precision": str(precision), "source": source}
-
-    def fit(checkpoint: Path, on_progress: OnProgress) -> Fitted:
-        return train_on_canvases(
-            network,
-            shown,
-            held_out,
-            cell.training,
-            seed=seed,
-            device=device,
-            precision=precision,
-            checkpoint=checkpoint,
-            on_progress=on_progress,
-        )
-
+    fit = partial(
+        train_on_canvases,
+        network,
+        shown,
+        held_out,
+        cell.training,
+        seed=seed,
+        device=device,
+        precision=precision,
+    )
     return train_network(
         file_name(label, seed),
         network,
@@ -75,6 +66,8 @@ def _train_one(
         cell.training.epochs * -(-len(shown.labels) // cell.training.batch_size),
         images=images,
         settings=cell.settings(data, seed),
-        machine=machine,
+        device=device,
+        precision=precision,
+        source=source_key(cell.arch),
         checkpoints=checkpoints,
     )
