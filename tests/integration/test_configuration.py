@@ -4,6 +4,7 @@ import pytest
 from kedro.config import OmegaConfigLoader
 
 from posinfo.pipelines import permutenet, posenet_ablations
+from posinfo.pipelines.augshift.parameters import AugShiftParameters
 from posinfo.pipelines.permutenet.parameters import PermutenetParameters
 from posinfo.pipelines.posenet.parameters import PosenetParameters
 from tests.conftest import PROJECT
@@ -69,3 +70,39 @@ def test_test_is_valid(parameters):
     loaded = parameters("test")
     posenet_ablations.check_parameters(loaded)
     permutenet.check_parameters(loaded)
+
+
+def test_paper_is_the_recipe_of_augshift_on_both_data_sets(parameters):
+    settings = AugShiftParameters.model_validate(parameters("paper")["augshift"])
+    training = settings.training
+    assert (training.epochs, training.batch_size, training.lr, training.momentum) == (
+        200,
+        128,
+        0.1,
+        0.9,
+    )
+    assert (training.weight_decay, training.schedule, training.keep) == (5e-4, "cosine", "last")
+    assert settings.augmentation.name == "zero-8" and settings.seeds == (0, 1, 2)
+    assert [shift.name for shift in settings.shifts] == ["zero-8", "reflect-8", "crop-3"]
+    cells = settings.cells()
+    methods = {
+        name: {cell.config.method for cell in cells.values() if cell.dataset.name == name}
+        for name in ("cifar10", "cifar100")
+    }
+    assert methods["cifar10"] == methods["cifar100"] and len(cells) == 16
+    assert cells["augshift"].config.latent_weight == 1 and cells["augshift"].config.width == 64
+    assert cells["augshift-cifar100"].dataset.class_count == 100
+
+
+def test_trained_reads_every_network_of_the_default_run(parameters):
+    loaded = parameters("trained")
+    augshift = AugShiftParameters.model_validate(loaded["augshift"])
+    networks = {
+        f"data/06_models/augshift/networks/{label}-seed{seed}.safetensors"
+        for label, cell in augshift.cells().items()
+        for seed in cell.seeds
+    }
+    rows = [loaded["posenet"]["backbones"][label] for label in loaded["posenet"]["only"]]
+    assert {row["weights"] for row in rows} == networks | {"untrained"}
+    width = f"(width={augshift.width})"
+    assert all(row["arch"].endswith(width) for row in rows)

@@ -60,9 +60,12 @@ def end_runs(status: str = "KILLED") -> None:
 
 
 def page() -> str:
-    """Where the runs can be seen."""
-    address = mlflow.get_tracking_uri()
-    return address if address.startswith("http") else "make mlflow, then http://127.0.0.1:5000"
+    """Where the runs can be seen: the list of the last run's experiment."""
+    address, run = mlflow.get_tracking_uri(), mlflow.last_active_run()
+    runs = f"/#/experiments/{run.info.experiment_id}/runs" if run else ""
+    if address.startswith("http"):
+        return address.rstrip("/") + runs
+    return f"make mlflow, then http://127.0.0.1:5000{runs}"
 
 
 def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
