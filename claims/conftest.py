@@ -35,7 +35,7 @@ def permutenet() -> pd.DataFrame:
 
 @pytest.fixture(scope="session")
 def augshift() -> pd.DataFrame:
-    """Means over seeds of the default run over the training crops' own range, by method."""
+    """Means over seeds of the default run over the training crops' own range, by row."""
     columns = ["top1", "consistency_exact", "consistency_sampled"]
     scores = scores_of("augshift").query("max_shift == 8 and shift_padding == 'zero'")
-    return scores.groupby("method")[columns].mean()
+    return scores.groupby("cell")[columns].mean()

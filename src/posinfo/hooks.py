@@ -76,7 +76,7 @@ class ReportHooks:
         for dataset in reports:
             console.print(os.path.relpath(_path(dataset)), highlight=False, soft_wrap=True)
         if reports:
-            console.print(f"MLflow: {tracking.page()}", highlight=False)
+            console.print(f"MLflow: {tracking.page()}", highlight=False, soft_wrap=True)
 
 
 def _path(dataset: object) -> str:

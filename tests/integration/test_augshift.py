@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from safetensors.torch import load_file
 
 from tests.integration.conftest import Copy
 
@@ -35,11 +36,22 @@ def test_scores_have_a_row_per_method_and_seed(shifted):
             ("baseline", 0), ("baseline", 1), ("augshift+blurpool", 0), ("augshift+blurpool", 1),
             ("fconv-digits", 0),
         ]  # fmt: skip
-    assert scores.groupby(["cell", "seed"]).top1.nunique().eq(1).all()  # that of the images
     for name in ("top1", "consistency_sampled", "consistency_exact", "diagonal_accuracy"):
         assert scores[name].between(0, 1).all()
     assert (scores.worst_case_accuracy <= scores.diagonal_accuracy).all()
     assert set(scores.n) == {30} and set(scores.dataset) == {"textures", "digits"}
+
+
+def test_answers_are_those_that_scores_are_of(shifted):
+    scores = pd.read_csv(shifted.data / REPORTS / "scores.csv").set_index(["cell", "seed"])
+    folder = shifted.data / "07_model_output/augshift/answers"
+    for (cell, seed), rows in scores.groupby(level=[0, 1]):
+        answers = load_file(folder / f"{cell}.safetensors")
+        unshifted = answers[f"seed{seed}.zero-0"].flatten()
+        assert rows.top1.eq((unshifted == answers["labels"]).double().mean().item()).all()
+        # the middle of a padded range is the image itself, in another batch
+        assert (answers[f"seed{seed}.zero-2"][:, 1, 1] == unshifted).double().mean() > 0.9
+        assert answers[f"seed{seed}.crop-1"].shape == (30, 2, 2)
 
 
 def test_run_ends_with_the_table_and_the_paths(shifted):
@@ -89,6 +101,11 @@ def test_evaluation_refuses_what_was_trained_otherwise(project):
     result = project.run("--pipeline=augshift", "--tags=evaluation", "--config=run.yml")
     assert result.returncode != 0
     assert "baseline-seed0 were made with other settings or inputs" in result.stderr
+    changed = "only: [baseline], seeds: [0], dataset: {train_limit: 70}"
+    config.write_text(f"run:\n  params:\n    augshift: {{{changed}}}\n")
+    result = project.run("--pipeline=augshift", "--tags=modeling", "--config=run.yml")
+    assert result.returncode != 0
+    assert "the images of 'textures' were made with other settings" in result.stderr
 
 
 @pytest.mark.parametrize(

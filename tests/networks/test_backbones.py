@@ -1,14 +1,18 @@
 import pytest
 import torch
 from pydantic import ValidationError
+from safetensors.torch import save_file
 from torch import nn
 from torch.nn.functional import interpolate
 
 from posinfo.networks.architectures import sketch_network
+from posinfo.networks.augshift import AugShiftConfig, build_latent_classifier
 from posinfo.networks.backbones import BackboneConfig, build_backbone
 from posinfo.networks.blocks import block_layers, trace_blocks
 from posinfo.networks.normalisation import normalise
 from posinfo.networks.padding import repad
+from posinfo.networks.trained_file import to_tensors
+from posinfo.networks.training import Fitted
 from posinfo.networks.weights import load_network
 
 
@@ -143,3 +147,22 @@ def test_bad_rows_are_refused(fields, message):
     with pytest.raises(ValidationError) as raised:
         row(**fields)
     assert message in str(raised.value)
+
+
+def test_trained_network_sees_the_colours_of_its_training(generator, tmp_path):
+    config = AugShiftConfig(method="baseline", width=2, latent_weight=0, loss="mean")
+    network, fitted = build_latent_classifier(config, 4, 0), Fitted(torch.ones(1), torch.ones(1), 1)
+    mean, std = torch.tensor([0.25, 0.5, 0.75]), torch.tensor([0.125, 0.25, 0.5])
+    digests = set()
+    for name, subtracted in (("own", mean), ("other", mean / 2)):
+        path = tmp_path / f"{name}.safetensors"
+        save_file(to_tensors(network, fitted, subtracted, std, {}), path)
+        backbone = build_backbone(row("cifar_resnet18(width=2)", str(path)), 32, 4, "imagenet")
+        digests.add(backbone.digest)
+        shown = images(generator, 32)
+        colours = (shown / 255 - subtracted[:, None, None]) / std[:, None, None]
+        last = interpolate(
+            network.maps.eval()(colours), (4, 4), mode="bilinear", align_corners=True
+        )
+        torch.testing.assert_close(backbone(shown)[:, -16:], last.detach(), rtol=1e-4, atol=1e-4)
+    assert len(digests) == 2

@@ -17,11 +17,6 @@ MEAN, STD = torch.tensor([0.25, 0.5, 0.75]), torch.tensor([0.5, 0.25, 0.125])
 
 
 @pytest.fixture
-def network():
-    return nn.Sequential()
-
-
-@pytest.fixture
 def stored():
     network = nn.ModuleDict({"maps": nn.Conv2d(3, 2, 1), "head": nn.Linear(2, 4)})
     fitted = Fitted(torch.tensor([2.0, 1.0]), torch.tensor([0.5, 0.25]), 2)

@@ -42,12 +42,14 @@ def test_history_needs_a_run(experiment):
         tracking.log_history("loss", [1.0])
 
 
-def test_flatten_joins_names_with_dots():
-    assert tracking.flatten({"a": {"b": {"c": 1}}, "d": (1, 2)}) == {"a.b.c": 1, "d": (1, 2)}
-
-
 def test_page_is_the_list_of_runs(experiment):
     with mlflow.start_run():
         pass
     runs = f"/#/experiments/{experiment}/runs"
     assert tracking.page() == f"make mlflow, then http://127.0.0.1:5000{runs}"
+
+
+def test_page_of_a_server(monkeypatch):
+    monkeypatch.setattr(mlflow, "get_tracking_uri", lambda: "https://runs.example.org/")
+    monkeypatch.setattr(mlflow, "last_active_run", lambda: None)
+    assert tracking.page() == "https://runs.example.org"

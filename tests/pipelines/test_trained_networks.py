@@ -6,14 +6,38 @@ from torch import nn
 
 from posinfo.networks.training import Fitted
 from posinfo.pipelines.trained_networks import (
+    checked_images,
     file_name,
     images_key,
+    load_images,
     read_trained,
     train_network,
 )
+from posinfo.stimuli.labelled_images import DatasetConfig
 
 IMAGES = {"mean": torch.zeros(3), "std": torch.ones(3), "train.labels": torch.arange(4)}
 FITTED = Fitted(torch.tensor([2.0, 1.0]), torch.tensor([0.75, 0.25]), 1)
+
+
+def dataset(**changes):
+    settings = {
+        "name": "textures", "folder": "nowhere", "download": False, "validation": 0.5,
+        "classes": None, "train_limit": 40, "test_limit": 20, "seed": 0,
+    }  # fmt: skip
+    return DatasetConfig(**{**settings, **changes})
+
+
+def test_images_know_their_settings():
+    stored = load_images(dataset())
+    images = checked_images(stored, dataset(folder="elsewhere", download=True))
+    assert images["train.pixels"].shape == (20, 3, 32, 32) and "settings" not in images
+    for name, value in {"train_limit": 60, "test_limit": None, "seed": 1}.items():
+        message = (
+            f"^the images of 'textures' were made with other settings .*\\({name}\\): "
+            "run the stage `data_preparation`"
+        )
+        with pytest.raises(ValueError, match=message):
+            checked_images(stored, dataset(**{name: value}))
 
 
 def trained(fit, tmp_path, settings=None, device="cpu"):
@@ -60,7 +84,7 @@ def test_stored_network_is_found_again(tmp_path):
     assert torch.equal(found.weights["weight"], tensors["weight"])
     with pytest.raises(ValueError, match=r"^the weights of a-seed0 were made with other .*\(lr\)"):
         read_trained(networks, "a", 0, {"lr": 2})
-    with pytest.raises(ValueError, match="^there is no trained network 'a-seed1': run the stage"):
+    with pytest.raises(ValueError, match="^there is no file with the weights of 'a-seed1': "):
         read_trained(networks, "a", 1, {"lr": 1})
 
 

@@ -134,6 +134,12 @@ def test_too_few_images_for_a_split():
         load_labelled_images(config(train_limit=30))
 
 
+@pytest.mark.parametrize("validation", [0.001, 0.999])
+def test_textures_in_every_split(validation):
+    with pytest.raises(ValueError, match="^dataset.validation must leave at least one of 120"):
+        load_labelled_images(config(name="textures", validation=validation))
+
+
 def test_first_classes():
     images = load_labelled_images(config(classes=4))
     every = load_labelled_images(config())

@@ -1,5 +1,8 @@
 """AugShift against its baselines (Islam et al., ICCV 2021, experiment 2), theirs beside ours."""
 
+from collections.abc import Hashable, Mapping
+from typing import Any
+
 import pandas as pd
 
 from posinfo.measures.reporting import number, with_sd
@@ -21,8 +24,8 @@ def augshift_table(scores: pd.DataFrame, published: pd.DataFrame) -> pd.DataFram
 
     Returns:
         A row per row of the table and range: its settings, mean and sd (``_sd``) of every figure,
-        ``n_seeds, n, published_top1, published_consistency, source``. The paper does not state its
-        range: its number stands beside each of ours.
+        ``n_seeds, n, published_top1, published_consistency, source``. The paper states neither its
+        range nor its latent weight: its number stands beside each of ours.
     """
     cells = scores.groupby(SETTINGS, sort=False)
     table = cells.agg(
@@ -44,19 +47,26 @@ def augshift_markdown(table: pd.DataFrame) -> str:
     return "\n".join(_of_one_range(rows) for _, rows in table.groupby(RANGE, sort=False))
 
 
+def name_of(row: Mapping[Hashable, Any]) -> str:
+    """The label of a row of the table without its data set."""
+    return row["cell"].removesuffix(f"-{row['dataset']}")
+
+
 def _of_one_range(table: pd.DataFrame) -> str:
     lines = []
     for row in table.to_dict("records"):
-        line = {"method": row["cell"].removesuffix(f"-{row['dataset']}")}
+        line = {"method": name_of(row)}
         line |= {shown: with_sd(row[name], row[f"{name}_sd"]) for name, shown in METRICS.items()}
         line["top-1 paper"] = number(row["published_top1"])
         line["consistency paper"] = number(row["published_consistency"])
         lines.append(line)
     frame = pd.DataFrame(lines)
     frame = frame.drop(columns=[c for c in frame if c.endswith("paper") and not any(frame[c])])
+    unknown = "; range and weight of latents of the paper are not known"
+    remark = unknown if "consistency paper" in frame else ""
     first = table.iloc[0]
     text = frame.to_markdown(index=False, disable_numparse=True)
     return (
         f"{first.dataset}, n = {first.n}, offsets 0 to {first.max_shift} px on each axis, "
-        f"{first.shift_padding}; mean ± sd over seeds:\n\n{text}\n"
+        f"{first.shift_padding}; mean ± sd over seeds{remark}:\n\n{text}\n"
     )

@@ -53,7 +53,7 @@ def accuracy_maps_figure(
     """Accuracy in each cell of the canvas, a canvas per cell of the table.
 
     Args:
-        maps: by label of the cell.
+        maps: by label of the cell, or by a title of several lines.
         what: is shown, if not accuracy.
         low: where the colours begin.
         columns: panels side by side, at most.
@@ -105,6 +105,8 @@ def _write(axis: Axes, values: Float[np.ndarray, "g g"], bright: float) -> None:
 
 
 def _broken(label: str) -> str:
-    """A label on several lines, network and permutation on the first."""
+    """A label on several lines, network and permutation on the first; a title as it is."""
+    if "\n" in label:
+        return label
     words = label.split("-")
     return "\n".join([" ".join(words[:2]), *textwrap.wrap(" ".join(words[2:]), TITLE_WIDTH)])

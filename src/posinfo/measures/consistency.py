@@ -53,8 +53,12 @@ def worst_case_accuracy(predictions: Predictions, labels: Labels) -> float:
 
 
 def agreement_by_offset(predictions: Predictions) -> Float[Tensor, "k k"]:
-    """Share of images whose class at an offset is that in the middle."""
-    middle = (predictions.shape[1] - 1) // 2  # as `Crops` pads: where the image is itself
+    """Share of images whose class at an offset is that in the middle.
+
+    Where images are padded, the middle is the image itself; of an even number of offsets, the
+    first of the two.
+    """
+    middle = (predictions.shape[1] - 1) // 2
     return (predictions == predictions[:, middle, middle, None, None]).double().mean(0)
 
 

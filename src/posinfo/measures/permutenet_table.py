@@ -10,7 +10,10 @@ HEADS = ["cell", "network", "permutation", "permuted_before"]  # what a GAPNet i
 THEIRS = {
     "dataset": "cifar10", "classes": 10, "arch": "canvas_resnet18", "width": 64, "cell_size": 32,
     "epochs": 20, "batch_size": 48, "optimiser": "adam", "lr": 1e-3, "betas": "0.5+0.999",
-    "weight_decay": 0, "schedule": "constant", "mirrored": True, "keep": "best",
+    "weight_decay": 0, "schedule": "constant", "mirrored": True,
+}  # fmt: skip
+EPOCHS = {
+    "best": "the epoch is chosen on validation images", "last": "the last epoch is kept",
 }  # fmt: skip
 NETWORKS = {"gapnet": "GAPNet", "permutenet": "PermuteNet"}
 TASKS = {"location": "Loc", "image": "Image"}
@@ -116,7 +119,7 @@ def _differences(row: dict) -> str:
             "data, though called black"
         )
     notes.append(
-        "the epoch is chosen on validation images and every test image stands in every cell once, "
+        f"{EPOCHS[row['keep']]} and every test image stands in every cell once, "
         "theirs is chosen on the test images, in cells drawn anew for each pass"
     )
     return "; ".join(notes)

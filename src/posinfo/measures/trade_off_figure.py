@@ -3,7 +3,7 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from posinfo.measures.augshift_table import RANGE
+from posinfo.measures.augshift_table import RANGE, name_of
 from posinfo.measures.figures import PIXELS_PER_INCH, spoken
 
 
@@ -19,14 +19,16 @@ def trade_off_figure(scores: pd.DataFrame) -> Figure:
         figsize=(1.5 + 3.6 * len(panels), 3.8), dpi=PIXELS_PER_INCH, layout="constrained"
     )
     axes = figure.subplots(1, len(panels), squeeze=False)[0]
+    names = pd.Series([name_of(row) for row in scores.to_dict("records")], scores.index)
+    colours = {name: f"C{index % 10}" for index, name in enumerate(names.unique())}
+    shown = {}
     for axis, (_, of_range) in zip(axes, panels, strict=True):
         dataset, max_shift, padding = of_range[RANGE].iloc[0]
-        names = of_range.cell.str.removesuffix(f"-{dataset}")
-        for index, (name, rows) in enumerate(of_range.groupby(names, sort=False)):
-            axis.scatter(
-                rows.top1, rows.consistency_exact, color=f"C{index}", label=spoken(str(name)), s=28
+        for name, rows in of_range.groupby(names, sort=False):
+            shown[spoken(str(name))] = axis.scatter(
+                rows.top1, rows.consistency_exact, color=colours[name], s=28
             )
         axis.set_title(f"{dataset}, 0 to {max_shift} px, {padding}", fontsize=9)
         axis.set(xlabel="top-1", ylabel="exact consistency")
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper", fontsize=8)
+    figure.legend(list(shown.values()), list(shown), loc="outside right upper", fontsize=8)
     return figure

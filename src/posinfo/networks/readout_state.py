@@ -27,7 +27,7 @@ def from_tensors(
     Raises:
         ValueError: they were trained with other settings; names of heads are settings too.
     """
-    weights = without_settings(tensors, settings, "these readouts")
+    weights = without_settings(tensors, settings, "these readouts", "modeling")
     history = weights.pop(HISTORY)
     readouts = Readouts(weights["convolutions.0.weight"].shape[1], [0] * history.shape[1], config)
     readouts.load_state_dict(weights)

@@ -11,7 +11,7 @@ from posinfo.networks.stored_settings import with_settings, without_settings
 from posinfo.networks.training import Fitted
 
 LOSSES, SCORES = "history.train_loss", "history.validation_accuracy"
-MEAN, STD = "colours.mean", "colours.std"
+COLOURS = MEAN, STD = "colours.mean", "colours.std"
 BACKBONE = "maps."  # what names of its tensors begin with, in all networks that are trained here
 
 
@@ -57,14 +57,14 @@ def from_tensors(
     Raises:
         ValueError: it was trained with other settings; the message begins with ``what``.
     """
-    rest = without_settings(tensors, settings, what)
+    rest = without_settings(tensors, settings, what, "modeling")
     losses, scores = rest.pop(LOSSES), rest.pop(SCORES)
-    return TrainedFile({n: t for n, t in rest.items() if n not in (MEAN, STD)}, losses, scores)
+    return TrainedFile({n: t for n, t in rest.items() if n not in COLOURS}, losses, scores)
 
 
 def is_trained_file(tensors: Mapping[str, Tensor]) -> bool:
     """Whether ``to_tensors`` has made them."""
-    return LOSSES in tensors
+    return MEAN in tensors
 
 
 def backbone_weights(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

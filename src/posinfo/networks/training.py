@@ -129,14 +129,14 @@ def fit_epochs(
             raise FloatingPointError(f"epoch {epoch}: {error}") from error
         losses.append(history.sum(1).mean().item())
         done["steps"] += len(history)
-        if KEPT[keep](scores) == epoch:
+        if KEPT[keep](scores, epochs) == epoch:
             done["kept"] = {name: tensor.clone() for name, tensor in model.state_dict().items()}
         save_checkpoint(checkpoint, parts if epoch < epochs else {}, done)
     try:
         model.load_state_dict(done["kept"])
     except RuntimeError as error:
         raise ValueError(f"the checkpoint {checkpoint} is of another network: {error}") from error
-    return Fitted(torch.tensor(losses), torch.tensor(scores), KEPT[keep](scores))
+    return Fitted(torch.tensor(losses), torch.tensor(scores), KEPT[keep](scores, epochs))
 
 
 def epoch_generator(seed: int, epoch: int) -> torch.Generator:
@@ -171,7 +171,8 @@ def _require_finite(losses: list[Tensor], steps_before: int) -> None:
         )
 
 
-KEPT: dict[str, Callable[[list[float]], int]] = {  # epoch, counted from 1, by validation scores
-    "best": lambda scores: scores.index(max(scores)) + 1,  # the first of them
-    "last": len,
+# the epoch, counted from 1, from the validation scores so far and the number of epochs
+KEPT: dict[str, Callable[[list[float], int], int]] = {
+    "best": lambda scores, epochs: scores.index(max(scores)) + 1,  # the first of them
+    "last": lambda scores, epochs: epochs,
 }

@@ -6,6 +6,7 @@ from urllib.error import URLError
 
 import torch
 import torchvision
+from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torchvision.models import WeightsEnum, get_model, get_model_weights, list_models
@@ -14,7 +15,12 @@ from posinfo.choices import check
 from posinfo.networks.architectures import build_network, is_custom, sketch_network
 from posinfo.networks.hed import find_hed_weights, load_hed_vgg16
 from posinfo.networks.normalisation import Colours
-from posinfo.networks.trained_file import backbone_weights, is_trained_file, trained_colours
+from posinfo.networks.trained_file import (
+    COLOURS,
+    backbone_weights,
+    is_trained_file,
+    trained_colours,
+)
 
 NAMED_SOURCES = ("untrained", "imagenet", "hed-bsds500", "as-built")
 SUFFIXES = (".safetensors", ".pth", ".pt")
@@ -97,9 +103,11 @@ def _initialised(arch: str, seed: int) -> nn.Module:
 
 def own_colours(arch: str, weights: str) -> Colours | None:
     """Mean and standard deviation that the images of a training had, where they are known."""
-    if _is_path(weights):
-        state = _read(Path(weights))
-        return trained_colours(state) if is_trained_file(state) else None
+    if Path(weights).suffix == ".safetensors":
+        with safe_open(weights, "pt") as file:
+            names = set(file.keys()) & set(COLOURS)
+            stored = {name: file.get_tensor(name) for name in names}
+        return trained_colours(stored) if stored else None
     if weights != "imagenet":
         return None
     preset = _release(arch).transforms()

@@ -12,6 +12,8 @@ from mlflow.entities import Metric
 from mlflow.tracking import MlflowClient
 from mlflow.utils.time import get_current_time_millis
 
+from posinfo.networks.stored_settings import flatten
+
 
 @contextmanager
 def child_run(name: str, settings: Mapping[str, Any]) -> Iterator[None]:
@@ -66,17 +68,6 @@ def page() -> str:
     if address.startswith("http"):
         return address.rstrip("/") + runs
     return f"make mlflow, then http://127.0.0.1:5000{runs}"
-
-
-def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings as dotted names."""
-    flat: dict[str, Any] = {}
-    for name, value in settings.items():
-        if isinstance(value, Mapping):
-            flat |= flatten(value, f"{prefix}{name}.")
-        else:
-            flat[f"{prefix}{name}"] = value
-    return flat
 
 
 def _active_run_id() -> str:

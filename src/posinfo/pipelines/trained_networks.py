@@ -10,16 +10,53 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from posinfo.networks.stored_settings import settings_key
+from posinfo.networks.stored_settings import settings_key, with_settings, without_settings
 from posinfo.networks.trained_file import TrainedFile, from_tensors, to_tensors
 from posinfo.networks.training import Fitted
 from posinfo.pipelines import tracking
 from posinfo.pipelines.progress import progress_bar
+from posinfo.stimuli.labelled_images import DatasetConfig, load_labelled_images
 
 Images = Mapping[str, Tensor]
-StoredNetworks = Mapping[str, Callable[[], dict[str, Tensor]]]
+Stored = Mapping[str, Callable[[], dict[str, Tensor]]]
+"""What Kedro gives for a folder of safetensors files."""
 
 log = logging.getLogger(__name__)
+
+
+def load_images(config: DatasetConfig) -> dict[str, Tensor]:
+    """Pixels and labels of the three splits and their colours, which know their settings."""
+    return with_settings(load_labelled_images(config), config.settings)
+
+
+def checked_images(images: Images, config: DatasetConfig) -> dict[str, Tensor]:
+    """What ``load_images`` has loaded.
+
+    Raises:
+        ValueError: with other settings.
+    """
+    what = f"the images of {config.name!r}"
+    return without_settings(images, config.settings, what, "data_preparation")
+
+
+def stored(folder: Stored, name: str, what: str, stage: str) -> dict[str, Tensor]:
+    """The content of a file.
+
+    Args:
+        folder: its files by name.
+        name: of the file.
+        what: it has, as a message names it.
+        stage: of the pipeline that makes it.
+
+    Raises:
+        ValueError: it is not there.
+    """
+    if name not in folder:
+        raise ValueError(
+            f"there is no file with {what} of {name!r}: "
+            f"run the stage `{stage}`, or the whole pipeline, again"
+        )
+    return folder[name]()
 
 
 def images_key(images: Images) -> str:
@@ -84,7 +121,7 @@ def train_network(
 
 
 def read_trained(
-    networks: StoredNetworks, label: str, seed: int, settings: Mapping[str, object]
+    networks: Stored, label: str, seed: int, settings: Mapping[str, object]
 ) -> TrainedFile:
     """What ``train_network`` has returned.
 
@@ -92,12 +129,8 @@ def read_trained(
         ValueError: it is missing, or was trained with other settings or images.
     """
     name = file_name(label, seed)
-    if name not in networks:
-        raise ValueError(
-            f"there is no trained network {name!r}: "
-            "run the stage `modeling`, or the whole pipeline, again"
-        )
-    return from_tensors(networks[name](), settings, f"the weights of {name}")
+    tensors = stored(networks, name, "the weights", "modeling")
+    return from_tensors(tensors, settings, f"the weights of {name}")
 
 
 def report_cell(

@@ -16,7 +16,7 @@ class Crops:
     Args:
         pixels: the images, RGB values 0..255.
         max_shift: the largest offset in pixels: windows start at 0 to ``max_shift`` on each axis of
-            the padded image, and half of it is the middle.
+            the padded image, and half of it is the image itself, but for ``crop``.
         padding: a key of ``SHIFT_PADDINGS``: what lies outside of the images.
         mean: of each channel in [0, 1], subtracted.
         std: of each channel in [0, 1], divided by.
@@ -101,5 +101,6 @@ SHIFT_PADDINGS: dict[str, Callable[[Tensor, int], Tensor]] = {
     "zero": _padded_by("constant"),
     "reflect": _padded_by("reflect"),
     "circular": _padded_by("circular"),
-    "crop": _enlarged,  # as in FLC pooling: resized to 36 px, offsets 0 to 3; none is the image
+    # resized by max_shift + 1 px: 36 px for offsets 0 to 3, as in FLC pooling; none is the image
+    "crop": _enlarged,
 }

@@ -38,7 +38,8 @@ class DatasetConfig(BaseModel):
         classes: how many classes to keep, the first ones; None: all.
         train_limit: train and validation images at most; None: all.
         test_limit: test images at most; None: all.
-        seed: of the choice of train and validation images; test images do not depend on it.
+        seed: of the choice of train and validation images; test images do not depend on it, and
+            those of ``textures`` do not either, but for which are left by ``train_limit``.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -63,6 +64,11 @@ class DatasetConfig(BaseModel):
         if self.class_count > present:
             raise ValueError(f"dataset.classes must be at most {present}; got {self.classes}")
         return self
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """All that the images depend on, but for where their files are."""
+        return self.model_dump(exclude={"folder", "download"})
 
     @property
     def class_count(self) -> int:
@@ -217,6 +223,11 @@ def _not_usable(folder: Path, source: type[CIFAR10], name: str) -> Exception:
 def _textures(config: DatasetConfig) -> Pools:
     """150 patches of each of ten photographs; each split has a strip of its own."""
     held_out = round(config.validation * TEXTURES_TRAIN)
+    if not 0 < held_out < TEXTURES_TRAIN:
+        raise ValueError(
+            f"dataset.validation must leave at least one of {TEXTURES_TRAIN} patches of each "
+            f"photograph in both splits; got {config.validation}"
+        )
     counts = {
         "train": TEXTURES_TRAIN - held_out, "validation": held_out, "test": TEXTURES_TEST,
     }  # fmt: skip

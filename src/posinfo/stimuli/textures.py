@@ -22,7 +22,7 @@ def texture_patches(
 
     Args:
         split: a key of ``STRIPS``.
-        per_photograph: how many; their places depend on nothing else.
+        per_photograph: how many; with another number, all are at other places.
         side: of a patch in pixels.
     """
     start, stop = STRIPS[split]

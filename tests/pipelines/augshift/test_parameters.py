@@ -81,11 +81,22 @@ def test_answers_know_what_they_depend_on():
         ({"methods": [{"method": "baseline", "seeds": []}]}, "at least 1 item"),
         (
             {"methods": [{"method": "baseline", "latent_weight": 3}]},
-            "has no latent_weight",
+            "augshift.methods: baseline-3: 'baseline' has no latent_weight",
         ),
         ({"shifts": []}, "at least 1 item"),
         ({"shifts": [{"max_shift": 4, "padding": "zero"}] * 2}, "each value may stand once"),
-        ({"methods": [{"method": "baseline", "dataset": "cifar"}]}, "dataset.name must be one of"),
+        (
+            {"methods": [{"method": "baseline", "dataset": "cifar"}]},
+            r"augshift.methods: baseline-cifar: (.*\n)*.*dataset.name must be one of digits",
+        ),
+        (
+            {"methods": [{"method": "augshift"}, {"method": "augshift", "latent_weight": 10}]},
+            "augshift.methods: augshift-10 is the same as augshift",
+        ),
+        (
+            {"methods": [{"method": "baseline", "dataset": "textures"}, {"method": "baseline"}]},
+            "baseline is the same as baseline-textures",
+        ),
         ({"training": BASE["training"] | {"keep": "first"}}, "training.keep must be one of best"),
         ({"draws": 0}, "greater than or equal to 1"),
         ({"widht": 3}, "Extra inputs are not permitted"),

@@ -4,8 +4,10 @@ import logging
 from collections.abc import Callable
 from functools import partial
 
+import numpy as np
 import pandas as pd
 import torch
+from jaxtyping import Float
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -22,7 +24,6 @@ from posinfo.pipelines.augshift.parameters import AugShiftParameters, Cell, Shif
 from posinfo.pipelines.augshift.stored import (
     LABELS,
     UNSHIFTED,
-    Stored,
     answer_name,
     answers_of,
     crops_of,
@@ -30,7 +31,13 @@ from posinfo.pipelines.augshift.stored import (
 )
 from posinfo.pipelines.progress import progress_bar
 from posinfo.pipelines.shared_parameters import Device, Precision
-from posinfo.pipelines.trained_networks import Images, images_key, read_trained, report_cell
+from posinfo.pipelines.trained_networks import (
+    Images,
+    Stored,
+    images_key,
+    read_trained,
+    report_cell,
+)
 from posinfo.progress import OnProgress
 
 SAMPLING_SEED = 0  # of the pairs of offsets of the sampled consistency
@@ -100,16 +107,11 @@ def draw_figures(
         ]
         curves[label] = [(file.losses.numpy(), file.scores.numpy()) for file in files]
         given = answers_of(answers, label, cell, augshift)
-        for shift in augshift.shifts:
-            agreements = [
-                agreement_by_offset(given[answer_name(seed, shift)].long()) for seed in cell.seeds
-            ]
-            maps[f"{label} {shift.name}"] = torch.stack(agreements).mean(0).numpy()
-    lowest = min(float(values.min()) for values in maps.values())
+        maps |= _agreements(label, cell, augshift, given)
     figures = (
         learning_curves_figure(curves),
         trade_off_figure(scores),
-        accuracy_maps_figure(maps, "agreement with the middle", lowest, len(augshift.shifts)),
+        _agreement_figure(maps, augshift),
     )
     names = ("learning_curves.png", "trade_off.png", "agreement.png")
     for figure, name in zip(figures, names, strict=True):
@@ -188,6 +190,29 @@ def _scores(
     return {"consistency_sampled": sampled, **exact}
 
 
+def _agreements(
+    label: str, cell: Cell, augshift: AugShiftParameters, answers: dict[str, Tensor]
+) -> dict[str, Float[np.ndarray, "k k"]]:
+    """Mean over seeds of the agreement by offset, by the title of its panel."""
+    return {
+        f"{label}\n{shift.name}": torch.stack(
+            [agreement_by_offset(answers[answer_name(seed, shift)].long()) for seed in cell.seeds]
+        )
+        .mean(0)
+        .numpy()
+        for shift in augshift.shifts
+    }
+
+
+def _agreement_figure(
+    maps: dict[str, Float[np.ndarray, "_ _"]], augshift: AugShiftParameters
+) -> Figure:
+    ranges = len(augshift.shifts)
+    lowest = min(float(values.min()) for values in maps.values())
+    columns = ranges if ranges > 1 else 4
+    return accuracy_maps_figure(maps, "agreement with the middle", lowest, columns)
+
+
 def _report(
     label: str,
     cell: Cell,
@@ -198,6 +223,7 @@ def _report(
 ) -> None:
     """One MLflow child run and one line in the log."""
     shared = augshift.model_dump(include={"augmentation", "training", "draws"})
+    shared["shifts"] = [shift.name for shift in augshift.shifts]
     settings = {**cell.config.model_dump(), "dataset": cell.dataset.model_dump(), **shared, **how}
     scores = {
         seed: {
@@ -210,7 +236,8 @@ def _report(
         }
         for seed in cell.seeds
     }
-    means = report_cell(label, settings, files, scores, {})
+    figure = _agreement_figure(_agreements(label, cell, augshift, answers), augshift)
+    means = report_cell(label, settings, files, scores, {"agreement.png": figure})
     first = augshift.shifts[0].name
     log.info(
         "%s: top-1 %.3f, exact consistency (%s) %.3f over %d seeds",

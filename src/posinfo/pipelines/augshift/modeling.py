@@ -11,9 +11,9 @@ from posinfo.networks.augshift import build_latent_classifier
 from posinfo.networks.augshift_training import train_augshift
 from posinfo.networks.source_key import source_key
 from posinfo.pipelines.augshift.parameters import AugShiftParameters, Cell
-from posinfo.pipelines.augshift.stored import UNSHIFTED, Stored, crops_of, images_of
+from posinfo.pipelines.augshift.stored import UNSHIFTED, crops_of, images_of
 from posinfo.pipelines.shared_parameters import Device, Precision
-from posinfo.pipelines.trained_networks import file_name, images_key, train_network
+from posinfo.pipelines.trained_networks import Stored, file_name, images_key, train_network
 
 
 def train(

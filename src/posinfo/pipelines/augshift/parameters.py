@@ -117,12 +117,16 @@ class AugShiftParameters(BaseModel):
 
     @model_validator(mode="after")
     def _fits_together(self) -> "AugShiftParameters":
-        no_repeats(tuple(_label(row) for row in self.methods))
-        names = dict.fromkeys(n for row in self.methods for n in (_label(row), row.method))
+        labels = [_label(row) for row in self.methods]
+        no_repeats(tuple(labels))
+        names = dict.fromkeys([*labels, *(row.method for row in self.methods)])
         for name in self.only:
             check("augshift.only", name, names)
-        for row in self.methods:
-            self._cell(row)
+        cells = [self._cell(row)[:2] for row in self.methods]
+        for label, cell in zip(labels, cells, strict=True):
+            first = labels[cells.index(cell)]
+            if first != label:
+                raise ValueError(f"augshift.methods: {label} is the same as {first}")
         return self
 
     def cells(self) -> dict[str, Cell]:
@@ -146,18 +150,24 @@ class AugShiftParameters(BaseModel):
         return {**shared, **told, "data": data, "seed": seed}
 
     def answers_settings(self, cell: Cell) -> dict[str, object]:
-        """All that the answers of its trained networks depend on, but for the machine."""
-        images = cell.dataset.model_dump(mode="json", exclude={"folder", "download"})
-        told = self.model_dump(mode="json", include={"shifts"})
-        return {**self.settings(cell, "", 0), **told, "images": images, "seeds": list(cell.seeds)}
+        """The settings that the answers of its trained networks depend on."""
+        shared = self.model_dump(mode="json", include={"augmentation", "training", "shifts"})
+        told = {"images": cell.dataset.settings, "seeds": list(cell.seeds)}
+        return {**shared, **cell.config.model_dump(mode="json"), **told}
 
     def _cell(self, row: MethodConfig) -> Cell:
+        try:
+            return self._resolved(row)
+        except ValueError as error:
+            raise ValueError(f"augshift.methods: {_label(row)}: {error}") from error
+
+    def _resolved(self, row: MethodConfig) -> Cell:
         weight = self.latent_weight if row.latent_weight is None else row.latent_weight
         config = AugShiftConfig(
             method=row.method, width=self.width, latent_weight=weight, loss=self.loss
         )
         if not config.uses_latents and row.latent_weight is not None:
-            raise ValueError(f"augshift.methods: {row.method!r} has no latent_weight")
+            raise ValueError(f"{row.method!r} has no latent_weight")
         # what a method does not use is no setting of it
         unused = {} if config.uses_latents else {"latent_weight": 0.0}
         unused |= {} if config.crops > 1 else {"loss": "mean"}

@@ -1,16 +1,12 @@
 """What an earlier stage has stored, as the next one needs it."""
 
-from collections.abc import Callable, Mapping
-
 import torch
 from torch import Tensor
 
 from posinfo.networks.stored_settings import without_settings
 from posinfo.pipelines.augshift.parameters import AugShiftParameters, Cell, ShiftConfig
-from posinfo.pipelines.trained_networks import Images
+from posinfo.pipelines.trained_networks import Images, Stored, checked_images, stored
 from posinfo.stimuli.crops import Crops
-
-Stored = Mapping[str, Callable[[], dict[str, Tensor]]]
 
 LABELS = "labels"
 UNSHIFTED = ShiftConfig(max_shift=0, padding="zero")
@@ -20,15 +16,10 @@ def images_of(images: Stored, cell: Cell) -> Images:
     """The images of a row.
 
     Raises:
-        ValueError: they are not there.
+        ValueError: they are not there, or of other settings.
     """
     name = cell.dataset.name
-    if name not in images:
-        raise ValueError(
-            f"there are no images of {name!r}: "
-            "run the stage `data_preparation`, or the whole pipeline, again"
-        )
-    return images[name]()
+    return checked_images(stored(images, name, "the images", "data_preparation"), cell.dataset)
 
 
 def crops_of(
@@ -68,10 +59,6 @@ def answers_of(
     Raises:
         ValueError: they are missing, or of other settings.
     """
-    if label not in answers:
-        raise ValueError(
-            f"there are no answers of {label!r}: "
-            "run the stage `evaluation`, or the whole pipeline, again"
-        )
+    given = stored(answers, label, "the answers", "evaluation")
     settings = augshift.answers_settings(cell)
-    return without_settings(answers[label](), settings, f"the answers of {label!r}")
+    return without_settings(given, settings, f"the answers of {label!r}", "evaluation")

@@ -8,18 +8,19 @@ from torch import Tensor
 from posinfo.measures.figures import images_figure
 from posinfo.pipelines.permutenet.parameters import PermutenetParameters
 from posinfo.pipelines.permutenet.stored import canvases_of
-from posinfo.stimuli.labelled_images import load_labelled_images
+from posinfo.pipelines.trained_networks import checked_images, load_images
 
 SHOWN = 6  # canvases of each kind
 
 
 def prepare_images(permutenet: PermutenetParameters) -> dict[str, Tensor]:
     """Pixels and labels of the three splits, and the colours to normalise them by."""
-    return load_labelled_images(permutenet.dataset)
+    return load_images(permutenet.dataset)
 
 
 def draw_canvases(permutenet: PermutenetParameters, images: dict[str, Tensor]) -> Figure:
     """The first train tiles on each kind of canvas that a cell uses, cell after cell."""
+    images = checked_images(images, permutenet.dataset)
     rows: dict[str, list[np.ndarray]] = {}
     for cell in permutenet.resolve().values():
         name = f"{cell.columns()['canvas']} {cell.grid}x{cell.grid}"

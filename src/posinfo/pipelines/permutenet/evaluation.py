@@ -30,7 +30,8 @@ from posinfo.pipelines.permutenet.stored import canvases_of, counted_answers
 from posinfo.pipelines.progress import progress_bar
 from posinfo.pipelines.shared_parameters import Device, Precision
 from posinfo.pipelines.trained_networks import (
-    StoredNetworks,
+    Stored,
+    checked_images,
     images_key,
     read_trained,
     report_cell,
@@ -51,9 +52,10 @@ def evaluate(
     device: Device,
     precision: Precision,
     images: dict[str, Tensor],
-    networks: StoredNetworks,
+    networks: Stored,
 ) -> dict[str, Callable[[], pd.DataFrame]]:
     """What each network answers, counted by seed, location and right answer; by cell."""
+    images = checked_images(images, permutenet.dataset)
     on = device.pick()
     data = images_key(images)
     return {
@@ -101,11 +103,11 @@ def summarise(
 def draw_figures(
     permutenet: PermutenetParameters,
     images: dict[str, Tensor],
-    networks: StoredNetworks,
+    networks: Stored,
     answers: Counted,
 ) -> tuple[Figure, Figure, Figure]:
     """Learning curves, accuracy in each cell of the canvas, and what was taken for what."""
-    data = images_key(images)
+    data = images_key(checked_images(images, permutenet.dataset))
     curves, maps, confusions = {}, {}, {}
     for label, cell in permutenet.resolve().items():
         files = [
@@ -133,7 +135,7 @@ def _evaluate_one(
     permutenet: PermutenetParameters,
     images: dict[str, Tensor],
     data: str,
-    networks: StoredNetworks,
+    networks: Stored,
     device: torch.device,
     precision: torch.dtype,
 ) -> pd.DataFrame:

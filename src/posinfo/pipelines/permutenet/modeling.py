@@ -13,7 +13,12 @@ from posinfo.networks.source_key import source_key
 from posinfo.pipelines.permutenet.parameters import CellConfig, PermutenetParameters
 from posinfo.pipelines.permutenet.stored import canvases_of
 from posinfo.pipelines.shared_parameters import Device, Precision
-from posinfo.pipelines.trained_networks import file_name, images_key, train_network
+from posinfo.pipelines.trained_networks import (
+    checked_images,
+    file_name,
+    images_key,
+    train_network,
+)
 
 
 def train(
@@ -24,6 +29,7 @@ def train(
     checkpoints: Path,
 ) -> dict[str, Callable[[], dict[str, Tensor]]]:
     """The networks of each cell and seed, trained when the catalog asks for them."""
+    images = checked_images(images, permutenet.dataset)
     on = device.pick()
     data = images_key(images)
     return {
