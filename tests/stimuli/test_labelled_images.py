@@ -136,7 +136,7 @@ def test_too_few_images_for_a_split():
 
 @pytest.mark.parametrize("validation", [0.001, 0.999])
 def test_textures_in_every_split(validation):
-    with pytest.raises(ValueError, match="^dataset.validation must leave at least one of 120"):
+    with pytest.raises(ValueError, match="^dataset.validation must leave at least one of 480"):
         load_labelled_images(config(name="textures", validation=validation))
 
 
@@ -160,7 +160,7 @@ def test_textures_have_as_many_patches_of_each_photograph():
     images = load_labelled_images(config(name="textures"))
     splits = ("train", "validation", "test")
     counts = [images[f"{split}.labels"].bincount().tolist() for split in splits]
-    assert counts == [[108] * 10, [12] * 10, [30] * 10]
+    assert counts == [[432] * 10, [48] * 10, [30] * 10]
     limited = config(name="textures", train_limit=80, validation=0.25, test_limit=10, classes=5)
     images = load_labelled_images(limited)
     counts = [images[f"{split}.labels"].bincount().tolist() for split in splits]

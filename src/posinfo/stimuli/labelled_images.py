@@ -22,7 +22,7 @@ from posinfo.stimuli.textures import TEXTURES, texture_patches
 SIDE = 32  # px
 SPLITS = ("train", "validation", "test")
 DIGITS_TEST_SHARE = 0.22  # of 1,797
-TEXTURES_TRAIN, TEXTURES_TEST = 120, 30  # of each photograph
+TEXTURES_TRAIN, TEXTURES_TEST = 480, 30  # of each photograph
 
 Labelled = tuple[UInt8[Tensor, "_ 3 _ _"], Int64[Tensor, " _"]]
 
@@ -221,7 +221,7 @@ def _not_usable(folder: Path, source: type[CIFAR10], name: str) -> Exception:
 
 
 def _textures(config: DatasetConfig) -> Pools:
-    """150 patches of each of ten photographs; each split has a strip of its own."""
+    """510 patches of each of ten photographs; each split has a strip of its own."""
     held_out = round(config.validation * TEXTURES_TRAIN)
     if not 0 < held_out < TEXTURES_TRAIN:
         raise ValueError(

@@ -17,7 +17,7 @@ def parameters(**changes):
 def test_default_rows():
     cells = parameters().cells()
     assert list(cells) == ["baseline", "two_crops", "augshift", "blurpool", "fconv"]
-    assert cells["augshift"].seeds == (0, 1, 2) and cells["fconv"].seeds == (0,)
+    assert cells["augshift"].seeds == (0, 1, 2, 3, 4) and cells["fconv"].seeds == (0,)
     assert cells["augshift"].config.latent_weight == BASE["latent_weight"]
 
 
