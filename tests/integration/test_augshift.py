@@ -45,13 +45,24 @@ def test_scores_have_a_row_per_method_and_seed(shifted):
 def test_answers_are_those_that_scores_are_of(shifted):
     scores = pd.read_csv(shifted.data / REPORTS / "scores.csv").set_index(["cell", "seed"])
     folder = shifted.data / "07_model_output/augshift/answers"
-    for (cell, seed), rows in scores.groupby(level=[0, 1]):
+    for (cell, seed), row in scores.iterrows():
         answers = load_file(folder / f"{cell}.safetensors")
+        labels, side = answers["labels"], row.max_shift + 1
         unshifted = answers[f"seed{seed}.zero-0"].flatten()
-        assert rows.top1.eq((unshifted == answers["labels"]).double().mean().item()).all()
-        # the middle of a padded range is the image itself, in another batch
-        assert (answers[f"seed{seed}.zero-2"][:, 1, 1] == unshifted).double().mean() > 0.9
-        assert answers[f"seed{seed}.crop-1"].shape == (30, 2, 2)
+        assert row.top1 == (unshifted == labels).double().mean().item()
+        given = answers[f"seed{seed}.{row.shift_padding}-{row.max_shift}"]
+        assert given.shape == (30, side, side)
+        pairs = (given.flatten(1)[:, :, None] == given.flatten(1)[:, None]).double()
+        assert row.consistency_exact == pytest.approx(pairs.mean().item())
+        right = given == labels[:, None, None]
+        assert row.diagonal_accuracy == pytest.approx(
+            right.diagonal(0, 1, 2).double().mean().item()
+        )
+        assert row.worst_case_accuracy == pytest.approx(
+            right.flatten(1).all(1).double().mean().item()
+        )
+    exact = scores.set_index("max_shift", append=True).consistency_exact.unstack()
+    assert (exact[1] != exact[2]).any()
 
 
 def test_run_ends_with_the_table_and_the_paths(shifted):

@@ -11,9 +11,9 @@ def test_key_changes_with_the_code(tmp_path, monkeypatch):
     for text in ("one = 1\n", "one = 2\n"):
         (tmp_path / "networks" / "a.py").write_text(text)
         source_key.cache_clear()
-        keys.append(source_key("resnet18"))
+        keys += [source_key("resnet18"), source_key("resnet18", ("stimuli",))]
     source_key.cache_clear()
-    assert keys[0] != keys[1]
+    assert keys[0] != keys[2] and keys[1] == keys[3]
 
 
 def test_key_changes_with_the_module_of_a_custom_network(tmp_path, monkeypatch):

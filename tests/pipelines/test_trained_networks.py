@@ -88,7 +88,15 @@ def test_stored_network_is_found_again(tmp_path):
         read_trained(networks, "a", 1, {"lr": 1})
 
 
+def test_images_of_other_code_are_refused(monkeypatch):
+    stored = load_images(dataset())
+    monkeypatch.setattr("posinfo.pipelines.trained_networks.source_key", lambda *_: "other")
+    with pytest.raises(ValueError, match=r"were made with other settings .*\(code\): run"):
+        checked_images(stored, dataset())
+
+
 @pytest.mark.parametrize("name", IMAGES)
-def test_key_changes_with_every_tensor(name):
+def test_key_changes_with_every_tensor_of_a_training(name):
     assert images_key(IMAGES) == images_key(dict(reversed(IMAGES.items())))
+    assert images_key(IMAGES) == images_key({**IMAGES, "test.labels": torch.arange(9)})
     assert images_key(IMAGES) != images_key({**IMAGES, name: IMAGES[name] + 1})

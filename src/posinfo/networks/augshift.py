@@ -16,6 +16,22 @@ from posinfo.networks.shift_invariant import blur_strides, pad_fully
 Labels = Int64[Tensor, " n"]
 
 
+def in_order(method: str) -> str:
+    """The names of a method in the order of ``METHODS``, in which networks are changed.
+
+    Raises:
+        ValueError: one is unknown, stands there twice, or two of them say how to train.
+    """
+    names = [check("method", name, METHODS) for name in method.split("+")]
+    crops = [name for name in names if METHODS[name].change is None]
+    if len(set(names)) < len(names) or len(crops) > 1:
+        raise ValueError(
+            f"method {method!r}: each may be named once, and one of "
+            f"{', '.join(name for name in METHODS if METHODS[name].change is None)} at most"
+        )
+    return "+".join(sorted(names, key=list(METHODS).index))
+
+
 class AugShiftConfig(BaseModel):
     """What is trained.
 
@@ -37,14 +53,7 @@ class AugShiftConfig(BaseModel):
     @field_validator("method")
     @classmethod
     def _known_method(cls, method: str) -> str:
-        names = [check("method", name, METHODS) for name in method.split("+")]
-        crops = [name for name in names if METHODS[name].change is None]
-        if len(set(names)) < len(names) or len(crops) > 1:
-            raise ValueError(
-                f"method {method!r}: each may be named once, and one of "
-                f"{', '.join(name for name in METHODS if METHODS[name].change is None)} at most"
-            )
-        return method
+        return in_order(method)
 
     @field_validator("loss")
     @classmethod

@@ -10,6 +10,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
+from posinfo.networks.source_key import source_key
 from posinfo.networks.stored_settings import settings_key, with_settings, without_settings
 from posinfo.networks.trained_file import TrainedFile, from_tensors, to_tensors
 from posinfo.networks.training import Fitted
@@ -25,18 +26,18 @@ log = logging.getLogger(__name__)
 
 
 def load_images(config: DatasetConfig) -> dict[str, Tensor]:
-    """Pixels and labels of the three splits and their colours, which know their settings."""
-    return with_settings(load_labelled_images(config), config.settings)
+    """Pixels and labels of the three splits and their colours, which know how they were made."""
+    return with_settings(load_labelled_images(config), _origin(config))
 
 
 def checked_images(images: Images, config: DatasetConfig) -> dict[str, Tensor]:
     """What ``load_images`` has loaded.
 
     Raises:
-        ValueError: with other settings.
+        ValueError: with other settings, or by other code.
     """
     what = f"the images of {config.name!r}"
-    return without_settings(images, config.settings, what, "data_preparation")
+    return without_settings(images, _origin(config), what, "data_preparation")
 
 
 def stored(folder: Stored, name: str, what: str, stage: str) -> dict[str, Tensor]:
@@ -60,9 +61,9 @@ def stored(folder: Stored, name: str, what: str, stage: str) -> dict[str, Tensor
 
 
 def images_key(images: Images) -> str:
-    """Changes whenever a pixel, a label or a colour does."""
+    """Changes whenever a pixel, a label or a colour does that a training sees."""
     digest = hashlib.sha256()
-    for name in sorted(images):
+    for name in sorted(name for name in images if not name.startswith("test.")):
         digest.update(name.encode())
         digest.update(images[name].contiguous().numpy().data)
     return digest.hexdigest()[:16]
@@ -133,11 +134,16 @@ def read_trained(
     return from_tensors(tensors, settings, f"the weights of {name}")
 
 
+def _origin(config: DatasetConfig) -> dict[str, object]:
+    return {**config.settings, "code": source_key("", ("stimuli",))}
+
+
 def report_cell(
     label: str,
     settings: Mapping[str, object],
     trained: Mapping[int, TrainedFile],
     scores: Mapping[int, Mapping[str, float]],
+    shared: Mapping[str, float],
     figures: Mapping[str, Figure],
 ) -> dict[str, float]:
     """One MLflow child run: settings, learning curves and scores of each seed, figures by file.
@@ -147,6 +153,7 @@ def report_cell(
         settings: of the cell.
         trained: by seed.
         scores: by seed and name.
+        shared: scores that all seeds have in common, by name.
         figures: by file name.
 
     Returns:
@@ -158,7 +165,7 @@ def report_cell(
             tracking.log_history(f"train_loss_seed_{seed}", file.losses.tolist())
             tracking.log_history(f"validation_accuracy_seed_{seed}", file.scores.tolist())
             tracking.log_metrics({f"{name}_seed_{seed}": v for name, v in scores[seed].items()})
-        tracking.log_metrics(means)
+        tracking.log_metrics({**means, **shared})
         for name, figure in figures.items():
             tracking.log_figure(figure, name)
     return means

@@ -66,6 +66,43 @@ def summarise(
     augshift: AugShiftParameters, answers: Stored, published_numbers: pd.DataFrame
 ) -> tuple[pd.DataFrame, pd.DataFrame, str]:
     """The result table, the paper's table beside the published numbers, and that for reading."""
+    scores = _score_table(augshift, answers)
+    table = augshift_table(scores, published_numbers)
+    text = augshift_markdown(table)
+    tracking.log_table(table, text, "table")
+    return scores, table, text
+
+
+def draw_figures(
+    augshift: AugShiftParameters,
+    images: Stored,
+    networks: Stored,
+    answers: Stored,
+) -> tuple[Figure, Figure, Figure]:
+    """Learning curves, accuracy against consistency, and agreement by offset."""
+    curves, maps = {}, {}
+    for label, cell in augshift.cells().items():
+        data = images_key(images_of(images, cell))
+        files = [
+            read_trained(networks, label, seed, augshift.settings(cell, data, seed))
+            for seed in cell.seeds
+        ]
+        curves[label] = [(file.losses.numpy(), file.scores.numpy()) for file in files]
+        given = answers_of(answers, label, cell, augshift)
+        maps |= _agreements(label, cell, augshift, given)
+    figures = (
+        learning_curves_figure(curves),
+        trade_off_figure(_score_table(augshift, answers)),
+        _agreement_figure(maps, augshift),
+    )
+    names = ("learning_curves.png", "trade_off.png", "agreement.png")
+    for figure, name in zip(figures, names, strict=True):
+        tracking.log_figure(figure, name)
+    return figures
+
+
+def _score_table(augshift: AugShiftParameters, answers: Stored) -> pd.DataFrame:
+    """One row per row of the configuration, seed and range of offsets."""
     rows = []
     for label, cell in augshift.cells().items():
         given = answers_of(answers, label, cell, augshift)
@@ -83,40 +120,7 @@ def summarise(
                     "n": len(given[LABELS]),
                 }
                 rows.append({**row, **others, "cell": label})
-    scores = pd.DataFrame(rows)
-    table = augshift_table(scores, published_numbers)
-    text = augshift_markdown(table)
-    tracking.log_table(table, text, "table")
-    return scores, table, text
-
-
-def draw_figures(
-    augshift: AugShiftParameters,
-    images: Stored,
-    networks: Stored,
-    answers: Stored,
-    scores: pd.DataFrame,
-) -> tuple[Figure, Figure, Figure]:
-    """Learning curves, accuracy against consistency, and agreement by offset."""
-    curves, maps = {}, {}
-    for label, cell in augshift.cells().items():
-        data = images_key(images_of(images, cell))
-        files = [
-            read_trained(networks, label, seed, augshift.settings(cell, data, seed))
-            for seed in cell.seeds
-        ]
-        curves[label] = [(file.losses.numpy(), file.scores.numpy()) for file in files]
-        given = answers_of(answers, label, cell, augshift)
-        maps |= _agreements(label, cell, augshift, given)
-    figures = (
-        learning_curves_figure(curves),
-        trade_off_figure(scores),
-        _agreement_figure(maps, augshift),
-    )
-    names = ("learning_curves.png", "trade_off.png", "agreement.png")
-    for figure, name in zip(figures, names, strict=True):
-        tracking.log_figure(figure, name)
-    return figures
+    return pd.DataFrame(rows)
 
 
 def _evaluate_one(
@@ -237,7 +241,7 @@ def _report(
         for seed in cell.seeds
     }
     figure = _agreement_figure(_agreements(label, cell, augshift, answers), augshift)
-    means = report_cell(label, settings, files, scores, {"agreement.png": figure})
+    means = report_cell(label, settings, files, scores, {}, {"agreement.png": figure})
     first = augshift.shifts[0].name
     log.info(
         "%s: top-1 %.3f, exact consistency (%s) %.3f over %d seeds",

@@ -5,7 +5,7 @@ from typing import Annotated, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from posinfo.choices import check
-from posinfo.networks.augshift import AugShiftConfig
+from posinfo.networks.augshift import AugShiftConfig, in_order
 from posinfo.networks.training_config import TrainingConfig
 from posinfo.pipelines.labels import no_repeats
 from posinfo.stimuli.crops import SHIFT_PADDINGS
@@ -64,6 +64,11 @@ class MethodConfig(BaseModel):
     dataset: str | None = None
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] | None = None
     latent_weight: float | None = None
+
+    @field_validator("method")
+    @classmethod
+    def _in_order(cls, method: str) -> str:
+        return in_order(method)
 
     @field_validator("seeds")
     @classmethod

@@ -58,7 +58,6 @@ def _evaluation() -> list[Node]:
                 "augshift_images",
                 "augshift_networks",
                 "augshift_answers",
-                "augshift_scores",
             ],
             [
                 "augshift_learning_curves_figure",

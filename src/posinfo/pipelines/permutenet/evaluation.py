@@ -169,10 +169,11 @@ def _report(
 ) -> None:
     """One MLflow child run and one line in the log."""
     chance = 1 / next(iter(counts.values())).shape[1]
-    scores = {seed: {"accuracy": accuracy(c), "chance": chance} for seed, c in counts.items()}
+    scores = {seed: {"accuracy": accuracy(of_seed)} for seed, of_seed in counts.items()}
     together = torch.stack(list(counts.values())).sum(0)
     figure = accuracy_maps_figure({label: accuracy_by_location(together)})
-    means = report_cell(label, settings, files, scores, {"accuracy_map.png": figure})
+    figures = {"accuracy_map.png": figure}
+    means = report_cell(label, settings, files, scores, {"chance": chance}, figures)
     found = [of_seed["accuracy"] for of_seed in scores.values()]
     log.info(
         "%s: accuracy %.3f (%.3f to %.3f over %d seeds), chance %.3f",

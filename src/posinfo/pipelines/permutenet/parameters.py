@@ -135,8 +135,7 @@ class PermutenetParameters(BaseModel):
 
     def answers_key(self, cell: CellConfig, seed: int) -> str:
         """Of all settings that the answers of a trained network depend on."""
-        images = self.dataset.model_dump(mode="json", exclude={"folder", "download"})
-        return settings_key({**cell.settings("", seed), "images": images})
+        return settings_key({**cell.settings("", seed), "images": self.dataset.settings})
 
     def check(self) -> None:
         """Whether every selected cell can be run, before anything is computed.
