@@ -149,15 +149,23 @@ def test_bad_rows_are_refused(fields, message):
     assert message in str(raised.value)
 
 
-def test_trained_network_sees_the_colours_of_its_training(generator, tmp_path):
-    config = AugShiftConfig(method="baseline", width=2, latent_weight=0, loss="mean")
+@pytest.mark.parametrize(
+    ("method", "arch"),
+    [
+        ("baseline", "cifar_resnet18(width=2)"),
+        ("blurpool", "cifar_resnet18_blurpool(width=2)"),
+        ("fconv", "cifar_resnet18_fconv(width=2)"),
+    ],
+)
+def test_trained_network_sees_the_colours_of_its_training(generator, tmp_path, method, arch):
+    config = AugShiftConfig(method=method, width=2, latent_weight=0, loss="mean")
     network, fitted = build_latent_classifier(config, 4, 0), Fitted(torch.ones(1), torch.ones(1), 1)
     mean, std = torch.tensor([0.25, 0.5, 0.75]), torch.tensor([0.125, 0.25, 0.5])
     digests = set()
     for name, subtracted in (("own", mean), ("other", mean / 2)):
         path = tmp_path / f"{name}.safetensors"
         save_file(to_tensors(network, fitted, subtracted, std, {}), path)
-        backbone = build_backbone(row("cifar_resnet18(width=2)", str(path)), 32, 4, "imagenet")
+        backbone = build_backbone(row(arch, str(path)), 32, 4, "imagenet")
         digests.add(backbone.digest)
         shown = images(generator, 32)
         colours = (shown / 255 - subtracted[:, None, None]) / std[:, None, None]

@@ -4,7 +4,7 @@ from torch import nn
 from torch.nn.functional import interpolate
 from torchvision.models import get_model
 
-from posinfo.networks.architectures import sketch_network
+from posinfo.networks.architectures import OWN, sketch_network
 from posinfo.networks.backbones import BackboneConfig
 from posinfo.networks.blocks import align, block_layers
 
@@ -41,6 +41,7 @@ def channels(arch, padding="zero", size=224, **more):
         ("vgg16", [64, 128, 256, 512, 512]),
         ("vgg13_bn", [64, 128, 256, 512, 512]),
         ("resnet18", [64, 128, 256, 512]),
+        *((f"{name}(width=4)", [4, 8, 16, 32]) for name in OWN),
         ("resnet152", [256, 512, 1024, 2048]),
         ("alexnet", [64, 192, 256, 256]),
         ("densenet121", [64, 128, 256, 512, 1024]),

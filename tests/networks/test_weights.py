@@ -191,9 +191,11 @@ def test_networks_that_experiments_have_trained_are_backbones(tmp_path, method, 
     save_file(to_tensors(trained, fitted, *colours, {"width": 3}), weights)
     check_source(arch, weights)
     assert own_colours(arch, weights) == ((0.25, 0.5, 0.75), (0.125, 0.25, 0.5))
-    loaded = load_network(arch, weights).state_dict()
+    loaded = load_network(arch, weights)
     for name, tensor in trained.maps.state_dict().items():
-        assert torch.equal(loaded[name], tensor), name
+        assert torch.equal(loaded.state_dict()[name], tensor), name
+    images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(loaded(images), trained.maps.eval()(images))
     for other in {"cifar_resnet18(width=3)", "cifar_resnet18_fconv(width=3)"} - {arch}:
         with pytest.raises(ValueError, match="does not fit the architecture"):
             check_source(other, weights)

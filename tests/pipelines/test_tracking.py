@@ -7,8 +7,10 @@ from posinfo.pipelines import tracking
 
 
 @pytest.fixture
-def experiment(tmp_path):
+def experiment(tmp_path, monkeypatch):
     previous = mlflow.get_tracking_uri()
+    # set_tracking_uri sets it too, and a `kedro run` of another test would inherit it
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", previous)
     mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/mlflow.db")
     identity = mlflow.create_experiment("test", artifact_location=str(tmp_path / "artifacts"))
     mlflow.set_experiment(experiment_id=identity)

@@ -25,9 +25,11 @@ def blur_strides(network: nn.Module) -> None:
         if block.conv1.stride != (STRIDED, STRIDED):
             continue
         block.conv1.stride = (1, 1)
-        block.conv2 = nn.Sequential(BlurPool2d(stride=STRIDED), block.conv2)  # type: ignore
+        # without its number of channels, torch.fx cannot trace it
+        blur = BlurPool2d(block.conv1.out_channels, stride=STRIDED)
+        block.conv2 = nn.Sequential(blur, block.conv2)  # type: ignore
         assert isinstance(block.downsample, nn.Sequential)
-        block.downsample.every_other = BlurPool2d(stride=STRIDED)
+        block.downsample.every_other = BlurPool2d(block.conv1.in_channels, stride=STRIDED)
 
 
 def pad_fully(network: nn.Module) -> None:

@@ -81,8 +81,10 @@ def load_network(
         check_source(arch, weights)
     if weights in ("untrained", "as-built"):
         return _initialised(arch, seed)
-    # a network of the user's own may hold tensors that no state dict has
-    network = _initialised(arch, seed) if is_custom(arch) else sketch_network(arch)
+    network = sketch_network(arch)
+    hidden = dict(network.named_buffers()).keys() - network.state_dict().keys()
+    if hidden or is_custom(arch):  # holds, or may hold, tensors that no state dict has
+        network = _initialised(arch, seed)
     state = (
         load_hed_vgg16(find_hed_weights())
         if weights == "hed-bsds500"
