@@ -73,6 +73,20 @@ def test_one_forward_per_image_and_offset():
     assert answers[5, 5] == shown.batch(images, offsets).mean((2, 3)).argmax()
 
 
+def test_answers_stand_at_their_offsets():
+    class TopLeft(nn.Module):
+        """Which pixel the window begins with."""
+
+        def forward(self, images):
+            return nn.functional.one_hot((images[:, 0, 0, 0] * 255).round().long(), 25).float()
+
+    numbered = torch.arange(25, dtype=torch.uint8).view(1, 1, 5, 5).expand(2, 3, 5, 5)
+    shown = Crops(numbered, 2, "circular", torch.zeros(3), torch.ones(3), device=CPU)
+    answers = predict_offsets(TopLeft(), shown, OFFSETS, CPU, torch.float32)
+    rolled = numbered[:, 0].roll((1, 1), (1, 2))[:, :3, :3].flatten(1)
+    assert torch.equal(answers, rolled.long())
+
+
 def test_circular_stride_one_network_with_global_pooling_is_exactly_consistent():
     torch.manual_seed(0)
     convolutions = [
