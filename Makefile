@@ -14,8 +14,9 @@ export MLFLOW_DISABLE_TELEMETRY := true
 run: setup  ## the main job: Table 1 on the embedded photographs
 	$(BIN)/kedro run --pipeline=posenet
 
-test: lint  ## every check
-	$(BIN)/python -m pytest
+test: export OMP_NUM_THREADS := 1
+test: lint  ## every check, in two processes of one thread each
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
 
 lint: setup
 	$(BIN)/ruff check .
