@@ -134,10 +134,6 @@ def read_trained(
     return from_tensors(tensors, settings, f"the weights of {name}")
 
 
-def _origin(config: DatasetConfig) -> dict[str, object]:
-    return {**config.settings, "code": source_key("", ("stimuli",))}
-
-
 def report_cell(
     label: str,
     settings: Mapping[str, object],
@@ -169,3 +165,7 @@ def report_cell(
         for name, figure in figures.items():
             tracking.log_figure(figure, name)
     return means
+
+
+def _origin(config: DatasetConfig) -> dict[str, object]:
+    return {**config.settings, "code": source_key("", ("stimuli",))}
