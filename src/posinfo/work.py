@@ -1,0 +1,97 @@
+"""What the code that computes a result is given: where it computes, and whom it tells."""
+
+import shutil
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import DTypeLike
+
+FREE_SPACE_MARGIN = 1.05
+
+OnEpoch = Callable[[int, float, float], object]
+"""Called after each epoch with its number, counted from 1, its train loss and its score."""
+
+
+def silent(*_: object) -> None:
+    """The callback of a caller who does not listen."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """Device, precision, files and callbacks of one computation.
+
+    Attributes:
+        device: computes.
+        dtype: of forward passes: float32 or bfloat16.
+        folder: in which arrays that outgrow memory are written; None: they stay in memory.
+        checkpoint: the file from which an interrupted training goes on; None: there is none.
+        on_total: called once, with the number of images or steps that will be done.
+        on_progress: called with the number of images or steps done since the last call.
+        on_epoch: called after each epoch of a training.
+    """
+
+    device: torch.device = torch.device("cpu")
+    dtype: torch.dtype = torch.float32
+    folder: Path | None = None
+    checkpoint: Path | None = None
+    on_total: Callable[[int], object] = silent
+    on_progress: Callable[[int], object] = silent
+    on_epoch: OnEpoch = silent
+
+    def autocast(self) -> AbstractContextManager:
+        """Forward passes inside it compute in ``dtype``."""
+        return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
+
+    def array(
+        self, name: str, shape: tuple[int, ...], dtype: DTypeLike, batches: Iterable[np.ndarray]
+    ) -> np.ndarray:
+        """An array that is made batch by batch, on disk where there is a folder for it.
+
+        Args:
+            name: of the file, without suffix.
+            shape: of the whole array; batches follow each other along its first axis.
+            dtype: of the whole array.
+            batches: its parts in order.
+
+        Returns:
+            The array, memory-mapped and read-only if it is on disk.
+
+        Raises:
+            OSError: the disk has no room for it.
+            ValueError: the batches do not add up to the shape.
+        """
+        if self.folder is None:
+            whole = np.concatenate(list(batches)).astype(dtype, copy=False)
+            _require_rows(name, len(whole), shape[0])
+            return whole
+        path = self.folder / f"{name}.npy"
+        _require_room(path.parent, prod(shape) * np.dtype(dtype).itemsize)
+        header = {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": shape}
+        rows = 0
+        with path.open("wb") as file:
+            np.lib.format.write_array_header_1_0(file, header)
+            for batch in batches:
+                file.write(np.ascontiguousarray(batch, dtype=dtype).data)
+                rows += len(batch)
+        _require_rows(name, rows, shape[0])
+        return np.load(path, mmap_mode="r")
+
+
+def _require_rows(name: str, rows: int, expected: int) -> None:
+    if rows != expected:
+        raise ValueError(f"{name} should have {expected} rows; {rows} were made")
+
+
+def _require_room(folder: Path, needed: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if needed * FREE_SPACE_MARGIN > free:
+        raise OSError(
+            f"{needed / 1e9:.1f} GB are needed in {folder}, where {free / 1e9:.1f} GB are free: "
+            "make room (`posinfo store` lists what lies there), use fewer images or a smaller "
+            "feature_size, or set `data` in conf/local/globals.yml to a larger disk"
+        )
