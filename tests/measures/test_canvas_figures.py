@@ -21,7 +21,7 @@ def test_a_line_per_cell_and_seed_and_a_name_per_cell():
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["gapnet", "permutenet"]
 
 
-def test_accuracy_of_each_cell_is_drawn_and_written():
+def test_accuracy_at_each_location_is_drawn_and_written():
     values = np.array([[0.0, 0.25], [0.5, 1.0]])
     figure = accuracy_maps_figure(dict.fromkeys("abcde", values))
     axes = visible(figure)

@@ -14,13 +14,13 @@ from posinfo.measures.canvas_scores import (
 
 @pytest.fixture
 def answered():
-    """Cell, right class and answer of 500 canvases, and their counts."""
+    """Location, right class and answer of 500 canvases, and their counts."""
     values = np.random.default_rng(0)
-    cells, targets, answers = (values.integers(0, high, 500) for high in (4, 3, 3))
+    locations, targets, answers = (values.integers(0, high, 500) for high in (4, 3, 3))
     counts = torch.zeros(4, 3, 3, dtype=torch.long)
-    for triple in zip(cells, targets, answers, strict=True):
+    for triple in zip(locations, targets, answers, strict=True):
         counts[triple] += 1
-    return cells, targets, answers, counts
+    return locations, targets, answers, counts
 
 
 def test_accuracy_against_scikit_learn(answered):
@@ -29,8 +29,11 @@ def test_accuracy_against_scikit_learn(answered):
 
 
 def test_accuracy_by_location_against_scikit_learn(answered):
-    cells, targets, answers, counts = answered
-    expected = [accuracy_score(targets[cells == c], answers[cells == c]) for c in range(4)]
+    locations, targets, answers, counts = answered
+    expected = [
+        accuracy_score(targets[locations == location], answers[locations == location])
+        for location in range(4)
+    ]
     np.testing.assert_allclose(accuracy_by_location(counts), np.reshape(expected, (2, 2)))
 
 
@@ -42,8 +45,9 @@ def test_answers_by_target_against_scikit_learn(answered):
 
 def test_rows_come_from_the_top_and_columns_from_the_left():
     counts = torch.zeros(4, 4, 4, dtype=torch.long)
-    for cell, right in enumerate((1, 2, 3, 4)):
-        counts[cell, cell, cell], counts[cell, cell, 0] = right, counts[cell, cell, 0] + 4 - right
+    for location, right in enumerate((1, 2, 3, 4)):
+        counts[location, location, 0] = 4 - right
+        counts[location, location, location] = right
     counts[0, 0, 0], counts[0, 0, 1] = 1, 3
     np.testing.assert_allclose(accuracy_by_location(counts), [[0.25, 0.5], [0.75, 1.0]])
 

@@ -4,7 +4,7 @@ import pandas as pd
 from posinfo.measures.trade_off_figure import trade_off_figure
 
 
-def test_a_point_per_row_and_seed_and_a_panel_per_range():
+def test_a_point_per_cell_and_seed_and_a_panel_per_range():
     scores = pd.DataFrame(
         {
             "cell": ["a", "b_c", "a", "b_c-y", "d-y"], "dataset": ["x"] * 3 + ["y"] * 2,

@@ -14,7 +14,7 @@ from posinfo.measures.figures import PIXELS_PER_INCH, grid_of_axes, spoken
 Curves = tuple[Float[np.ndarray, " epochs"], Float[np.ndarray, " epochs"]]
 """Train loss and validation accuracy of each epoch."""
 
-WRITTEN = 7  # cells per side; more have no room for numbers
+WRITTEN = 7  # locations per side; more have no room for numbers
 TITLE_WIDTH = 26  # letters
 LABELLED = 25  # classes; more have no room for their names
 
@@ -50,7 +50,7 @@ def accuracy_maps_figure(
     low: float = 0,
     columns: int = 4,
 ) -> Figure:
-    """Accuracy in each cell of the canvas, a canvas per cell of the table.
+    """Accuracy at each location of the canvas, a canvas per cell of the table.
 
     Args:
         maps: by label of the cell, or by a title of several lines.

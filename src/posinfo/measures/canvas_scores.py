@@ -1,4 +1,4 @@
-"""Accuracy from counted answers: over all cells of the canvas, and cell by cell."""
+"""Accuracy from counted answers: over all locations of the canvas, and location by location."""
 
 import numpy as np
 import pandas as pd
@@ -11,13 +11,19 @@ COLUMNS = ["location", "target", "answer", "count"]
 
 def counts_to_table(counts: Int64[Tensor, "l t a"]) -> pd.DataFrame:
     """The counts that are not zero, one row each: ``location, target, answer, count``."""
-    places = counts.nonzero()
-    values = counts[tuple(places.T)]
-    return pd.DataFrame(torch.cat([places, values[:, None]], dim=1).numpy(), columns=COLUMNS)
+    indices = counts.nonzero()
+    values = counts[tuple(indices.T)]
+    return pd.DataFrame(torch.cat([indices, values[:, None]], dim=1).numpy(), columns=COLUMNS)
 
 
 def table_to_counts(table: pd.DataFrame, locations: int, answers: int) -> Int64[Tensor, "l t a"]:
-    """What ``counts_to_table`` was given."""
+    """The counts of such a table: the inverse of ``counts_to_table``.
+
+    Args:
+        table: columns ``location, target, answer, count``.
+        locations: how many the canvas has.
+        answers: number of classes.
+    """
     counts = torch.zeros(locations, answers, answers, dtype=torch.long)
     location, target, answer, count = (torch.tensor(table[c].to_list()) for c in COLUMNS)
     counts[location, target, answer] = count
@@ -30,9 +36,9 @@ def accuracy(counts: Int64[Tensor, "l t a"]) -> float:
 
 
 def accuracy_by_location(counts: Int64[Tensor, "l t a"]) -> Float[np.ndarray, "g g"]:
-    """Share of right answers in each cell of the canvas: rows from the top, columns from the left.
+    """Share of right answers at each location: rows from the top, columns from the left.
 
-    Where the right answer is the cell itself, this is how often that cell is recognised.
+    Where the right answer is the location itself, this is how often it is recognised.
     """
     right = counts.diagonal(dim1=1, dim2=2).sum(1)
     side = round(len(counts) ** 0.5)

@@ -8,11 +8,11 @@ from posinfo.measures.figures import PIXELS_PER_INCH, spoken
 
 
 def trade_off_figure(scores: pd.DataFrame) -> Figure:
-    """Top-1 against exact consistency: a point per row and seed, a colour per row.
+    """Top-1 against exact consistency: a point per cell and seed, a colour per cell.
 
     Args:
         scores: ``cell, dataset, max_shift, shift_padding, top1, consistency_exact``, one row per
-            row of the table, seed and range of offsets: each range has a panel.
+            cell, seed and range of offsets: each range has a panel.
     """
     panels = list(scores.groupby(RANGE, sort=False))
     figure = Figure(
