@@ -49,10 +49,10 @@ def test_every_published_number_has_its_cell():
         for task in ("location", "image")
         for grid in (3, 7)
     ]
-    told = permutenet_table(scores(*cells), PUBLISHED).published
-    assert (told != "").all()
-    ours = " ".join(told)
-    numbers = PUBLISHED.query("paper == 'islam2021' and table == 'Experiment 1'").accuracy
+    beside = permutenet_table(scores(*cells), PUBLISHED).published
+    assert (beside != "").all()
+    ours = " ".join(beside)
+    numbers = PUBLISHED.query("paper == 'islam2021' and table == 'Experiment 1'").value
     assert len(numbers) == 9
     for number in numbers:
         assert f"{number:.3f}" in ours
@@ -68,7 +68,7 @@ def test_nothing_is_published_of_other_settings(changes):
     assert table.published[0] == "" and table.differs[0] == ""
 
 
-def test_survival_is_the_share_above_chance():
+def test_survival_is_the_share_above_the_floor():
     table = permutenet_table(
         scores(
             score("gapnet", "image", 0.9), score("permutenet", "image", 0.5),
@@ -80,10 +80,10 @@ def test_survival_is_the_share_above_chance():
     assert table.survival[[0, 2]].isna().all()
 
 
-def test_differences_are_told():
+def test_differences_are_named():
     row = score("gapnet", "image", 0.9, dataset="digits", width=16, canvas="black", lr=0.01)
-    *told, protocol = permutenet_table(scores(row), PUBLISHED).differs[0].split("; ")
-    assert told == [
+    *settings, protocol = permutenet_table(scores(row), PUBLISHED).differs[0].split("; ")
+    assert settings == [
         "dataset digits, theirs cifar10",
         "width 16, theirs 64",
         "lr 0.01, theirs 0.001",
@@ -94,8 +94,8 @@ def test_differences_are_told():
 
 
 def test_the_released_setting_differs_in_the_protocol_alone():
-    (told,) = permutenet_table(scores(score("gapnet", "image", 0.9)), PUBLISHED).differs
-    assert told.startswith("the epoch is chosen on validation images") and "; " not in told
+    (differs,) = permutenet_table(scores(score("gapnet", "image", 0.9)), PUBLISHED).differs
+    assert differs.startswith("the epoch is chosen on validation images") and "; " not in differs
 
 
 def test_survival_compares_with_the_gapnet_of_the_same_training():

@@ -1,8 +1,8 @@
 """Tables 1 to 4 of Islam et al. (ICLR 2020) from cells of any kind, their numbers beside ours."""
 
-import numpy as np
 import pandas as pd
 
+from posinfo.measures.published import beside_published, published_rows
 from posinfo.measures.reporting import number, over_seeds, with_sd
 
 SETTINGS = [
@@ -13,6 +13,7 @@ JOINED = [
     "table", "arch", "padding", "blocks", "kernel_size", "layers", "readout_padding", "pattern",
     "stimulus",
 ]  # fmt: skip
+TABLES = ["Table 1", "Table 2a", "Table 2b", "Table 3", "Table 4"]
 SPOKEN = {"horizontal": "H", "vertical": "V", "gaussian": "G",
           "horizontal_stripes": "HS", "vertical_stripes": "VS"}  # fmt: skip
 
@@ -27,9 +28,10 @@ def ablation_tables(
     """Mean and sd over seeds of each cell, beside the published number and what differs.
 
     Args:
-        scores: one row per table, cell, pattern, stimulus and seed.
+        scores: one row per table, cell, pattern, stimulus and seed, columns ``table, cell,
+            SETTINGS, pattern, stimulus, seed, spc, mae, mae_floor, skill, n_images, n_constant``.
         published: the published numbers; see docs/papers/published.csv.
-        architectures: of each backbone label.
+        architectures: architecture by label of the backbone, as the published numbers name it.
         signed: whether our stripes span [-1, 1], as the published ones do.
 
     Returns:
@@ -40,16 +42,16 @@ def ablation_tables(
     keys = ["table", "cell", *SETTINGS, "pattern", "stimulus"]
     table = over_seeds(scores, keys)
     table["arch"] = table.backbone.map(architectures)
-    theirs = published.query("paper == 'islam2020'").rename(
-        columns={"spc": "published_spc", "mae": "published_mae", "source": "published_source"}
-    )
-    theirs["table"] = theirs.table.str.removeprefix("Table ")
-    theirs["published_mae_rescaled"] = theirs.published_mae * (1 if signed else theirs.mae_scale)
-    shown = ["published_spc", "published_mae", "published_mae_rescaled", "published_source"]
-    theirs = theirs[[*JOINED, *shown, "mae_scale", "note"]]
-    joined = table.merge(theirs, on=JOINED, how="left", validate="many_to_one")
-    ours_alone = joined.weights.isin(["untrained", "as-built"]) | (joined["head"] == "ridge")
-    joined.loc[ours_alone, shown] = np.nan
+    joined = beside_published(
+        table,
+        _published(published, signed),
+        JOINED,
+        {
+            "spc": "published_spc", "mae": "published_mae", "rescaled": "published_mae_rescaled",
+            "source": "published_source", "mae_scale": "mae_scale", "note": "note",
+        },
+        alone=table.weights.isin(["untrained", "as-built"]) | (table["head"] == "ridge"),
+    )  # fmt: skip
     known = joined.published_spc.notna()
     joined["differs"] = [
         _differences(row, signed) if has else ""
@@ -64,8 +66,8 @@ def tables_markdown(table: pd.DataFrame) -> str:
     for name in sorted(table.table.unique()):
         photos = table.query("stimulus == 'photos'")
         rows = photos.query("table == @here", local_dict={"here": name})
-        cells = rows.pattern.value_counts().to_dict()
-        common = [p for p, count in cells.items() if count == max(cells.values())]  # of all cells
+        counts = rows.pattern.value_counts().to_dict()
+        common = [p for p, count in counts.items() if count == max(counts.values())]  # of all cells
         rows = rows.query("pattern in @shared", local_dict={"shared": common})
         shown = [s for s in SETTINGS if len(set(rows[s])) > 1 or s == "backbone"]
         if len(rows[[*shown, "cell"]].drop_duplicates()) > len(rows[shown].drop_duplicates()):
@@ -80,10 +82,19 @@ def tables_markdown(table: pd.DataFrame) -> str:
         frame = pd.DataFrame(lines.values()).fillna("")
         frame = frame.drop(columns=[c for c in frame if c.endswith("paper") and not any(frame[c])])
         sections.append(f"Table {name}\n\n{frame.to_markdown(index=False, disable_numparse=True)}")
-    notes = sorted({note for cell in table.differs for note in cell.split("; ") if note})
-    told = "\n".join(f"- {note}" for note in notes)
-    ending = f"Where the paper's numbers cannot be compared as they stand:\n\n{told}\n"
+    notes = sorted({note for notes in table.differs for note in notes.split("; ") if note})
+    listed = "\n".join(f"- {note}" for note in notes)
+    ending = f"Where the paper's numbers cannot be compared as they stand:\n\n{listed}\n"
     return "\n\n".join([*sections, ending])
+
+
+def _published(published: pd.DataFrame, signed: bool) -> pd.DataFrame:
+    """The paper's tables by number; ``rescaled`` is their MAE on our scale."""
+    theirs = published_rows(published, "islam2020", TABLES)
+    return theirs.assign(
+        table=theirs.table.str.removeprefix("Table "),
+        rescaled=theirs.mae * (1 if signed else theirs.mae_scale),
+    )
 
 
 def _differences(row: dict, signed: bool) -> str:

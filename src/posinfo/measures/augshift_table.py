@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from posinfo.measures.published import beside_published, published_rows
 from posinfo.measures.reporting import number, with_sd
 
 METRICS = {
@@ -16,14 +17,15 @@ SETTINGS = [*RANGE, "cell", "method", "width", "latent_weight", "loss"]
 
 
 def augshift_table(scores: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
-    """Mean and sd over seeds of each row and range of offsets, beside what the paper reports.
+    """Mean and sd over seeds of each cell and range of offsets, beside what the paper reports.
 
     Args:
-        scores: one row per row of the table, seed and range of offsets.
+        scores: one row per cell, seed and range of offsets, columns ``SETTINGS, METRICS, seed,
+            n``: every figure is a share in [0, 1], ``n`` the number of images.
         published: the published numbers; see docs/papers/published.csv.
 
     Returns:
-        A row per row of the table and range: its settings, mean and sd (``_sd``) of every figure,
+        A row per cell and range: its settings, mean and sd (``_sd``) of every figure,
         ``n_seeds, n, published_top1, published_consistency, source``. The paper states neither its
         range nor its latent weight: its number stands beside each of ours.
     """
@@ -34,12 +36,15 @@ def augshift_table(scores: pd.DataFrame, published: pd.DataFrame) -> pd.DataFram
         n_seeds=("seed", "size"),
         n=("n", "first"),
     ).reset_index()
-    theirs = published.query("paper == 'islam2021' and table == 'Experiment 2'")
-    theirs = theirs.rename(
-        columns={"accuracy": "published_top1", "consistency": "published_consistency"}
-    )
-    theirs = theirs[["method", "dataset", "published_top1", "published_consistency", "source"]]
-    return table.merge(theirs, on=["dataset", "method"], how="left", validate="many_to_one")
+    return beside_published(
+        table,
+        published_rows(published, "islam2021", ["Experiment 2"]),
+        ["dataset", "method"],
+        {
+            "accuracy": "published_top1", "consistency": "published_consistency",
+            "source": "source",
+        },
+    )  # fmt: skip
 
 
 def augshift_markdown(table: pd.DataFrame) -> str:
@@ -48,7 +53,7 @@ def augshift_markdown(table: pd.DataFrame) -> str:
 
 
 def name_of(row: Mapping[Hashable, Any]) -> str:
-    """The label of a row of the table without its data set."""
+    """The label of a cell without its data set."""
     return row["cell"].removesuffix(f"-{row['dataset']}")
 
 

@@ -2,15 +2,16 @@
 
 import pandas as pd
 
+from posinfo.measures.published import beside_published, published_rows
 from posinfo.measures.reporting import number, with_sd
 
 RESULTS = ["seed", "accuracy", "chance", "n"]  # of scores; all other columns are settings
 JOINED = ["network", "permutation", "padding", "task", "grid"]
 HEADS = ["cell", "network", "permutation", "permuted_before"]  # what a GAPNet is compared with
 THEIRS = {
-    "dataset": "cifar10", "classes": 10, "arch": "canvas_resnet18", "width": 64, "cell_size": 32,
-    "epochs": 20, "batch_size": 48, "optimiser": "adam", "lr": 1e-3, "betas": "0.5+0.999",
-    "weight_decay": 0, "schedule": "constant", "mirrored": True,
+    "dataset": "cifar10", "classes": 10, "arch": "canvas_resnet18", "width": 64,
+    "cell_size": 32, "epochs": 20, "batch_size": 48, "optimiser": "adam", "lr": 1e-3,
+    "betas": "0.5+0.999", "weight_decay": 0, "schedule": "constant", "mirrored": True,
 }  # fmt: skip
 EPOCHS = {
     "best": "the epoch is chosen on validation images", "last": "the last epoch is kept",
@@ -23,14 +24,15 @@ def permutenet_table(scores: pd.DataFrame, published: pd.DataFrame) -> pd.DataFr
     """Mean and sd over seeds of each cell, beside what the paper reports.
 
     Args:
-        scores: one row per cell and seed.
+        scores: one row per cell and seed: ``accuracy`` and ``chance`` in
+            [0, 1], ``n`` canvases, ``seed``; every other column is a setting.
         published: the published numbers; see docs/papers/published.csv.
 
     Returns:
         A row per cell: its settings, ``accuracy, accuracy_sd, chance, survival, n_seeds, n,
-        published, differs``. ``survival`` is the share of a GAPNet's accuracy above chance that is
-        left, where the table holds the GAPNet of the same settings. ``published`` holds each
-        number that is known of the cell, with its source.
+        published, differs``. ``survival`` is the share of a GAPNet's accuracy above the floor that
+        is left, where the table holds the GAPNet of the same settings. ``published`` is the text
+        of each number that is known of the cell, with its source.
     """
     # a setting that a cell lacks (the width of a torchvision network) is a key like any other
     settings = _settings(scores)
@@ -43,12 +45,10 @@ def permutenet_table(scores: pd.DataFrame, published: pd.DataFrame) -> pd.DataFr
         n=("n", "sum"),
     ).reset_index()
     table.insert(len(settings) + 3, "survival", _survival(table, settings))
+    ours_alone = table.permuted_before.notna() | table.arch.ne("canvas_resnet18")
     theirs = _published(published)
-    keys = list(zip(*(table[name] for name in JOINED), strict=True))
-    ours_alone = (table.permuted_before.notna() | table.arch.ne("canvas_resnet18")).tolist()
-    table["published"] = [
-        "" if alone else theirs.get(key, "") for key, alone in zip(keys, ours_alone, strict=True)
-    ]
+    table = beside_published(table, theirs, JOINED, {"numbers": "published"}, ours_alone)
+    table["published"] = table.published.fillna("")
     table["differs"] = [_differences(row) for row in table.to_dict("records")]
     return table
 
@@ -66,9 +66,9 @@ def permutenet_markdown(table: pd.DataFrame) -> str:
         line[f"{column} paper"] = cell["published"]
         line[f"{column} chance"] = number(cell["chance"])
     frame = pd.DataFrame(lines.values()).fillna("")
-    notes = sorted({note for cell in table.differs for note in cell.split("; ") if note})
-    told = "\n".join(f"- {note}" for note in notes)
-    ending = f"\n\nWhere the paper's numbers cannot be compared as they stand:\n\n{told}"
+    notes = sorted({note for notes in table.differs for note in notes.split("; ") if note})
+    listed = "\n".join(f"- {note}" for note in notes)
+    ending = f"\n\nWhere the paper's numbers cannot be compared as they stand:\n\n{listed}"
     text = frame.to_markdown(index=False, disable_numparse=True)
     return f"{text}{ending if notes else ''}\n"
 
@@ -79,12 +79,12 @@ def _settings(table: pd.DataFrame) -> list[str]:
 
 
 def _varying(table: pd.DataFrame) -> list[str]:
-    """Settings that tell the rows apart; the name of the cell, where nothing else does."""
+    """Settings that tell the cells apart; the name of the cell, where nothing else does."""
     known = ("cell", "network", "permutation", "task", "grid")
     others = [name for name in _settings(table) if name not in known]
-    told = [name for name in others if len(table[[name]].drop_duplicates()) > 1]
-    keys = ["network", "permutation", *told, "task", "grid"]
-    return told if len(table[keys].drop_duplicates()) == len(table) else ["cell", *told]
+    varying = [name for name in others if len(table[[name]].drop_duplicates()) > 1]
+    keys = ["network", "permutation", *varying, "task", "grid"]
+    return varying if len(table[keys].drop_duplicates()) == len(table) else ["cell", *varying]
 
 
 def _survival(table: pd.DataFrame, settings: list[str]) -> pd.Series:
@@ -96,13 +96,12 @@ def _survival(table: pd.DataFrame, settings: list[str]) -> pd.Series:
     return (above / reference).where(table.permutation != "none")
 
 
-def _published(published: pd.DataFrame) -> dict[tuple, str]:
-    rows = published.query("paper == 'islam2021' and table == 'Experiment 1'")
-    numbers: dict[tuple, list[str]] = {}
-    for row in rows.to_dict("records"):
-        key = tuple(row[name] for name in JOINED)
-        numbers.setdefault(key, []).append(f"{row['accuracy']:.3f} ({row['source']})")
-    return {key: " or ".join(told) for key, told in numbers.items()}
+def _published(published: pd.DataFrame) -> pd.DataFrame:
+    """A row per place in the paper's table; ``numbers`` is the text of all that it prints."""
+    rows = published_rows(published, "islam2021", ["Experiment 1"])
+    numbers = [f"{x:.3f} ({source})" for x, source in zip(rows.accuracy, rows.source, strict=True)]
+    places = rows.assign(numbers=numbers).groupby(JOINED, sort=False)
+    return places.numbers.agg(" or ".join).reset_index()
 
 
 def _differences(row: dict) -> str:
@@ -119,7 +118,7 @@ def _differences(row: dict) -> str:
             "data, though called black"
         )
     notes.append(
-        f"{EPOCHS[row['keep']]} and every test image stands in every cell once, "
-        "theirs is chosen on the test images, in cells drawn anew for each pass"
+        f"{EPOCHS[row['keep']]} and every test image stands at every location once, "
+        "theirs is chosen on the test images, at locations drawn anew for each pass"
     )
     return "; ".join(notes)

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import bootstrap
 
+from posinfo.measures.published import beside_published, published_rows
 from posinfo.measures.reporting import number, over_seeds, with_sd
 
 RESAMPLES = 2000
@@ -18,11 +19,12 @@ def photograph_interval(images: pd.DataFrame, seed: int = 0) -> tuple[float, flo
     of them whole seeds.
 
     Args:
-        images: rows of ``score_images`` for one backbone, pattern and stimulus.
+        images: one row per image and seed of one backbone, pattern and stimulus, columns
+            ``photograph, seed, spc`` as ``score_images`` returns them.
         seed: of the resampling.
 
     Returns:
-        Its ends; NaN where there is a single photograph.
+        Its lower and its upper end, as SPC; NaN where there is a single photograph.
     """
     means = images.fillna({"spc": 0}).pivot_table(index="photograph", columns="seed", values="spc")
     if len(means) < 2:
@@ -51,10 +53,11 @@ def table1(
     """Mean and sd over seeds of each cell, beside the published number.
 
     Args:
-        scores: the result table, one row per cell and seed.
-        images: the scores of single images that it was made from.
+        scores: one row per cell and seed, columns ``CELL, seed, spc, mae, mae_floor, skill,
+            n_images, n_constant``.
+        images: what ``score_images`` returns, with a column ``backbone``; ``scores`` are its means.
         published: the published numbers; see docs/papers/published.csv.
-        architectures: of each backbone label.
+        architectures: architecture by label of the backbone, as the published numbers name it.
 
     Returns:
         A row per pattern, backbone and stimulus. ``selectivity`` is the SPC of the pattern minus
@@ -106,23 +109,21 @@ def table1_markdown(table: pd.DataFrame) -> str:
 
 def _beside_published(table: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
     """Trained networks meet the published row of their architecture and padding."""
-    same_readout = published.query(
-        "table in ['Table 1', 'Table 4'] and blocks == 'all' and kernel_size == 3 and layers == 1"
-        " and readout_padding == 0"
+    theirs = published_rows(published, "islam2020", ["Table 1", "Table 4"]).query(
+        "blocks == 'all' and kernel_size == 3 and layers == 1 and readout_padding == 0"
     )
-    theirs = same_readout.drop_duplicates(["arch", "padding", "pattern", "stimulus"]).rename(
-        columns={"spc": "published_spc", "mae": "published_mae", "source": "published_source"}
-    )
-    theirs["published_table"] = theirs.paper + " " + theirs.table
-    theirs["published_mae_rescaled"] = theirs.published_mae * theirs.mae_scale
-    columns = ["published_spc", "published_mae", "published_mae_rescaled", "published_table"]
-    joined = table.merge(
-        theirs[["arch", "padding", "pattern", "stimulus", *columns, "published_source"]],
-        on=["arch", "padding", "pattern", "stimulus"],
-        how="left",
-    )
-    joined.loc[joined.weights == "untrained", [*columns, "published_source"]] = np.nan
-    return joined
+    keys = ["arch", "padding", "pattern", "stimulus"]
+    theirs = theirs.drop_duplicates(keys)  # Table 4 prints cells of Table 1 again
+    return beside_published(
+        table,
+        theirs.assign(rescaled=theirs.mae * theirs.mae_scale, where="islam2020 " + theirs.table),
+        keys,
+        {
+            "spc": "published_spc", "mae": "published_mae", "rescaled": "published_mae_rescaled",
+            "where": "published_table", "source": "published_source",
+        },
+        alone=table.weights == "untrained",
+    )  # fmt: skip
 
 
 def _tuples(table: pd.DataFrame, keys: list[str]) -> list[tuple]:
