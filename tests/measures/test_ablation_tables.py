@@ -19,7 +19,7 @@ def scores(table="2b", backbone="vgg16", weights="imagenet", pattern="horizontal
         "table": table, "backbone": backbone, "weights": weights, "padding": "zero",
         "pattern": pattern, "stimulus": "photos", "blocks": "all", "kernel_size": 3, "layers": 1,
         "hidden_width": "", "readout_padding": 0, "head": "code", "normalisation": "imagenet",
-        "mae_floor": 0.25, "n_images": 4, "n_constant": 0, "cell": "a",
+        "floor": 0.25, "n": 4, "n_constant": 0, "cell": "a",
     } | changes  # fmt: skip
     rows = [
         settings | {"seed": seed, "spc": spc, "mae": spc / 4, "skill": spc}

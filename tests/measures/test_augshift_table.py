@@ -13,7 +13,7 @@ def score(method="augshift", top1=0.9, exact=0.95, seed=0, dataset="cifar10", pa
         "dataset": dataset, "method": method, "seed": seed, "top1": top1,
         "consistency_sampled": exact, "consistency_exact": exact, "diagonal_accuracy": top1,
         "worst_case_accuracy": top1 / 2, "max_shift": 8, "shift_padding": padding, "n": 100,
-        "width": 64, "latent_weight": 1.0, "loss": "mean",
+        "width": 64, "latent_weight": 1.0, "loss": "mean", "floor": 0.1,
     }  # fmt: skip
 
 
@@ -23,6 +23,7 @@ def test_mean_and_sd_beside_the_published_numbers():
     assert (row["consistency_exact"], row["n_seeds"], row["n"]) == (pytest.approx(0.96), 2, 100)
     assert row["consistency_exact_sd"] == pytest.approx(0.02 / 2**0.5)
     assert (row["published_top1"], row["published_consistency"]) == (0.921, 0.948)
+    assert row["floor"] == 0.1
 
 
 @pytest.mark.parametrize(

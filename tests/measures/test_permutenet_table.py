@@ -12,9 +12,9 @@ def score(network, task, accuracy, seed=0, **changes):
         "dataset": "cifar10", "network": network,
         "permutation": "none" if network == "gapnet" else "per_batch", "padding": "zero",
         "canvas": "released", "task": task, "grid": 3, "seed": seed, "accuracy": accuracy,
-        "chance": 1 / 9 if task == "location" else 0.1, "n": 90, "cell": "",
+        "floor": 1 / 9 if task == "location" else 0.1, "n": 90, "cell": "",
         "classes": 10, "arch": "canvas_resnet18", "width": 64, "permuted_before": pd.NA,
-        "cell_size": 32, "epochs": 20, "batch_size": 48, "optimiser": "adam", "lr": 1e-3,
+        "location_size": 32, "epochs": 20, "batch_size": 48, "optimiser": "adam", "lr": 1e-3,
         "betas": "0.5+0.999", "momentum": None, "weight_decay": 0.0, "schedule": "constant",
         "mirrored": True, "keep": "best", **changes,
     }  # fmt: skip
@@ -121,8 +121,8 @@ def test_markdown_has_a_row_per_network_and_a_column_per_task():
     )  # fmt: skip
     lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()[:4]]
     assert lines[0] == [
-        "network", "permutation", "Loc 3x3", "Loc 3x3 paper", "Loc 3x3 chance", "Image 3x3",
-        "Image 3x3 paper", "Image 3x3 chance",
+        "network", "permutation", "Loc 3x3", "Loc 3x3 paper", "Loc 3x3 floor", "Image 3x3",
+        "Image 3x3 paper", "Image 3x3 floor",
     ]  # fmt: skip
     assert lines[3][:3] == ["PermuteNet", "per_batch", "0.400"]
     assert lines[3][6] == "0.821 (slides) or 0.736 (poster)"

@@ -44,11 +44,11 @@ def test_each_head_meets_its_own_mask(images, maps, masks):
 def test_constant_predictions_count_as_zero_and_are_counted(images, masks):
     scores = summarise_images(images, masks).set_index(["pattern", "stimulus", "seed"])
     flat = scores.loc[("horizontal", "black", 0)]
-    assert (flat.spc, flat.n_constant, flat.n_images) == (0, 1, 1)
-    assert flat.mae == pytest.approx(flat.mae_floor)
+    assert (flat.spc, flat.n_constant, flat.n) == (0, 1, 1)
+    assert flat.mae == pytest.approx(flat.floor)
     assert scores.loc[("vertical", "black", 0)].n_constant == 0
     photos = scores.loc[("vertical", "photos", 1)]
-    assert (photos.n_constant, photos.n_images) == (0, 2)
+    assert (photos.n_constant, photos.n) == (0, 2)
 
 
 def test_means_and_skill(images, masks):
@@ -62,7 +62,7 @@ def test_means_and_skill(images, masks):
     floor = constant_floor(masks["vertical"])
     assert cell.spc.item() == pytest.approx(rows.spc.mean())
     assert cell.mae.item() == pytest.approx(rows.mae.mean())
-    assert cell.mae_floor.item() == floor
+    assert cell.floor.item() == floor
     assert cell.skill.item() == pytest.approx(1 - rows.mae.mean() / floor)
 
 

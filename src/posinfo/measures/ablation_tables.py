@@ -29,7 +29,7 @@ def ablation_tables(
 
     Args:
         scores: one row per table, cell, pattern, stimulus and seed, columns ``table, cell,
-            SETTINGS, pattern, stimulus, seed, spc, mae, mae_floor, skill, n_images, n_constant``.
+            SETTINGS, pattern, stimulus, seed, spc, mae, floor, skill, n, n_constant``.
         published: the published numbers; see docs/papers/published.csv.
         architectures: architecture by label of the backbone, as the published numbers name it.
         signed: whether our stripes span [-1, 1], as the published ones do.

@@ -21,18 +21,20 @@ def augshift_table(scores: pd.DataFrame, published: pd.DataFrame) -> pd.DataFram
 
     Args:
         scores: one row per cell, seed and range of offsets, columns ``SETTINGS, METRICS, seed,
-            n``: every figure is a share in [0, 1], ``n`` the number of images.
+            floor, n``: every figure is a share in [0, 1], ``floor`` is the top-1 of chance, ``n``
+            the number of images.
         published: the published numbers; see docs/papers/published.csv.
 
     Returns:
-        A row per cell and range: its settings, mean and sd (``_sd``) of every figure,
-        ``n_seeds, n, published_top1, published_consistency, source``. The paper states neither its
+        A row per cell and range: its settings, mean and sd (``_sd``) of every figure, ``floor,
+        n_seeds, n, published_top1, published_consistency, source``. The paper states neither its
         range nor its latent weight: its number stands beside each of ours.
     """
     cells = scores.groupby(SETTINGS, sort=False)
     table = cells.agg(
         **{name: (name, "mean") for name in METRICS},
         **{f"{name}_sd": (name, "std") for name in METRICS},
+        floor=("floor", "first"),
         n_seeds=("seed", "size"),
         n=("n", "first"),
     ).reset_index()

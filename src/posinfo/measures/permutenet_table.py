@@ -5,12 +5,12 @@ import pandas as pd
 from posinfo.measures.published import beside_published, published_rows
 from posinfo.measures.reporting import number, with_sd
 
-RESULTS = ["seed", "accuracy", "chance", "n"]  # of scores; all other columns are settings
+RESULTS = ["seed", "accuracy", "floor", "n"]  # of scores; all other columns are settings
 JOINED = ["network", "permutation", "padding", "task", "grid"]
 HEADS = ["cell", "network", "permutation", "permuted_before"]  # what a GAPNet is compared with
 THEIRS = {
     "dataset": "cifar10", "classes": 10, "arch": "canvas_resnet18", "width": 64,
-    "cell_size": 32, "epochs": 20, "batch_size": 48, "optimiser": "adam", "lr": 1e-3,
+    "location_size": 32, "epochs": 20, "batch_size": 48, "optimiser": "adam", "lr": 1e-3,
     "betas": "0.5+0.999", "weight_decay": 0, "schedule": "constant", "mirrored": True,
 }  # fmt: skip
 EPOCHS = {
@@ -24,12 +24,12 @@ def permutenet_table(scores: pd.DataFrame, published: pd.DataFrame) -> pd.DataFr
     """Mean and sd over seeds of each cell, beside what the paper reports.
 
     Args:
-        scores: one row per cell and seed: ``accuracy`` and ``chance`` in
+        scores: one row per cell and seed: ``accuracy`` and ``floor`` (the accuracy of chance) in
             [0, 1], ``n`` canvases, ``seed``; every other column is a setting.
         published: the published numbers; see docs/papers/published.csv.
 
     Returns:
-        A row per cell: its settings, ``accuracy, accuracy_sd, chance, survival, n_seeds, n,
+        A row per cell: its settings, ``accuracy, accuracy_sd, floor, survival, n_seeds, n,
         published, differs``. ``survival`` is the share of a GAPNet's accuracy above the floor that
         is left, where the table holds the GAPNet of the same settings. ``published`` is the text
         of each number that is known of the cell, with its source.
@@ -40,7 +40,7 @@ def permutenet_table(scores: pd.DataFrame, published: pd.DataFrame) -> pd.DataFr
     table = cells.agg(
         accuracy=("accuracy", "mean"),
         accuracy_sd=("accuracy", "std"),
-        chance=("chance", "first"),
+        floor=("floor", "first"),
         n_seeds=("accuracy", "size"),
         n=("n", "sum"),
     ).reset_index()
@@ -64,7 +64,7 @@ def permutenet_markdown(table: pd.DataFrame) -> str:
         column = f"{TASKS[cell['task']]} {cell['grid']}x{cell['grid']}"
         line[column] = with_sd(cell["accuracy"], cell["accuracy_sd"])
         line[f"{column} paper"] = cell["published"]
-        line[f"{column} chance"] = number(cell["chance"])
+        line[f"{column} floor"] = number(cell["floor"])
     frame = pd.DataFrame(lines.values()).fillna("")
     notes = sorted({note for notes in table.differs for note in notes.split("; ") if note})
     listed = "\n".join(f"- {note}" for note in notes)
@@ -89,7 +89,7 @@ def _varying(table: pd.DataFrame) -> list[str]:
 
 def _survival(table: pd.DataFrame, settings: list[str]) -> pd.Series:
     same = [name for name in settings if name not in HEADS]
-    above = (table.accuracy - table.chance).rename("above")
+    above = (table.accuracy - table.floor).rename("above")
     plain = (table.network == "gapnet") & (table.permutation == "none")
     full = table.assign(above=above).loc[plain, [*same, "above"]]
     reference = table[same].merge(full, on=same, how="left").above

@@ -8,13 +8,12 @@ def over_seeds(scores: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     """Mean and sd of each cell over its seeds.
 
     Args:
-        scores: one row per cell and seed, with ``spc, mae, mae_floor, skill, n_images,
-            n_constant``.
+        scores: one row per cell and seed, with ``spc, mae, floor, skill, n, n_constant``.
         keys: columns that name a cell.
 
     Returns:
-        A row per cell: ``keys, spc, spc_sd, mae, mae_sd, mae_floor, skill, n_seeds, n_images,
-        n_constant``; sd is NaN for a single seed.
+        A row per cell: ``keys, spc, spc_sd, mae, mae_sd, floor, skill, n_seeds, n, n_constant``;
+        sd is NaN for a single seed.
     """
     cells = scores.groupby(keys, sort=False)
     return cells.agg(
@@ -22,10 +21,10 @@ def over_seeds(scores: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
         spc_sd=("spc", "std"),
         mae=("mae", "mean"),
         mae_sd=("mae", "std"),
-        mae_floor=("mae_floor", "first"),
+        floor=("floor", "first"),
         skill=("skill", "mean"),
         n_seeds=("spc", "size"),
-        n_images=("n_images", "first"),
+        n=("n", "first"),
         n_constant=("n_constant", "sum"),
     ).reset_index()
 

@@ -83,18 +83,19 @@ def summarise_images(images: pd.DataFrame, masks: dict[str, Float[Tensor, "h w"]
         masks: ground truth by pattern.
 
     Returns:
-        Columns ``cell, pattern, stimulus, seed, spc, mae, mae_floor, skill, n_images,
-        n_constant``. A constant prediction counts as SPC 0 and is counted in ``n_constant``;
-        ``mae_floor`` is the MAE of the best constant and ``skill`` is 1 - MAE / floor.
+        Columns ``cell, pattern, stimulus, seed, spc, mae, floor, skill, n, n_constant``.
+        A constant prediction counts as SPC 0 and is counted in ``n_constant``;
+        ``floor`` is the MAE of the best constant, ``skill`` is 1 - MAE / floor and ``n`` the number
+        of images.
     """
     cells = images.groupby(["cell", "pattern", "stimulus", "seed"], sort=False)
     scores = cells.agg(
         spc=("spc", lambda spc: spc.fillna(0).mean()),
         mae=("mae", "mean"),
-        n_images=("mae", "size"),
+        n=("mae", "size"),
         n_constant=("spc", lambda spc: int(spc.isna().sum())),
     ).reset_index()
     floors = {pattern: constant_floor(mask) for pattern, mask in masks.items()}
-    scores.insert(6, "mae_floor", scores.pattern.map(floors))
-    scores.insert(7, "skill", 1 - scores.mae / scores.mae_floor)
+    scores.insert(6, "floor", scores.pattern.map(floors))
+    scores.insert(7, "skill", 1 - scores.mae / scores.floor)
     return scores

@@ -53,8 +53,8 @@ def table1(
     """Mean and sd over seeds of each cell, beside the published number.
 
     Args:
-        scores: one row per cell and seed, columns ``CELL, seed, spc, mae, mae_floor, skill,
-            n_images, n_constant``.
+        scores: one row per cell and seed, columns ``CELL, seed, spc, mae, floor, skill, n,
+            n_constant``.
         images: what ``score_images`` returns, with a column ``backbone``; ``scores`` are its means.
         published: the published numbers; see docs/papers/published.csv.
         architectures: architecture by label of the backbone, as the published numbers name it.
@@ -95,7 +95,7 @@ def table1_markdown(table: pd.DataFrame) -> str:
             ],
             "paper's SPC": photos.published_spc.map(number),
             "MAE": list(map(with_sd, photos.mae, photos.mae_sd)),
-            "floor": photos.mae_floor.map(number),
+            "floor": photos.floor.map(number),
             "paper's MAE": photos.published_mae_rescaled.map(number),
             "selectivity": photos.selectivity.map(number),
         }
