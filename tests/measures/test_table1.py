@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import bootstrap
 
 from posinfo.measures.scores import summarise_images
 from posinfo.measures.table1 import photograph_interval, table1, table1_markdown
@@ -106,6 +107,24 @@ def test_interval_equals_a_direct_bootstrap():
     means = [values[draw.integers(0, 5, 5)][:, draw.integers(0, 3, 3)].mean() for _ in range(20000)]
     assert photograph_interval(photos) == pytest.approx(
         np.quantile(means, [0.025, 0.975]), abs=0.02
+    )
+
+
+def test_interval_equals_that_of_one_draw_after_the_other():
+    images = image_scores(photographs=("a", "b", "b", "c", "d"), seeds=(0, 1, 2))
+    photos = images.query("backbone == 'random' and pattern == 'control' and stimulus == 'photos'")
+    values = photos.pivot_table(index="photograph", columns="seed", values="spc").to_numpy()
+    slow = bootstrap(
+        (np.arange(4), np.arange(3)),
+        lambda rows, columns: values[np.ix_(rows, columns)].mean(),
+        vectorized=False,
+        n_resamples=2000,
+        confidence_level=0.95,
+        method="percentile",
+        rng=np.random.default_rng(7),
+    ).confidence_interval
+    assert photograph_interval(photos, seed=7) == pytest.approx(
+        (slow.low, slow.high), rel=0, abs=1e-12
     )
 
 
