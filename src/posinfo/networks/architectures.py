@@ -3,9 +3,11 @@
 import importlib
 import re
 from collections.abc import Callable
+from typing import Annotated
 
 import torch
 import torchvision
+from pydantic import AfterValidator
 from torch import nn
 from torchvision.models import get_model, list_models
 
@@ -45,6 +47,9 @@ def check_arch(arch: str) -> str:
         return arch
     widths = [f"{own}(width=N)" for own in OWN]
     return check("arch", arch, [*known, *widths, "package.module:function"])
+
+
+ArchName = Annotated[str, AfterValidator(check_arch)]
 
 
 def build_network(arch: str) -> nn.Module:

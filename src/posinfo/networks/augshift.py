@@ -1,17 +1,19 @@
 """AugShift and its baselines (Islam et al., ICCV 2021, experiment 2): networks and losses."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
 from jaxtyping import Float, Int64
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, mse_loss
 
-from posinfo.choices import check
+from posinfo.choices import check, one_of
 from posinfo.networks.resnet18 import cifar_resnet18
 from posinfo.networks.shift_invariant import blur_strides, pad_fully
+
+LOSSES = ("mean", "sum")
 
 Labels = Int64[Tensor, " n"]
 
@@ -32,6 +34,9 @@ def in_order(method: str) -> str:
     return "+".join(sorted(names, key=list(METHODS).index))
 
 
+MethodName = Annotated[str, AfterValidator(in_order)]
+
+
 class AugShiftConfig(BaseModel):
     """What is trained.
 
@@ -45,20 +50,10 @@ class AugShiftConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    method: str
+    method: MethodName
     width: int = Field(ge=1)
     latent_weight: float = Field(ge=0, allow_inf_nan=False)
-    loss: str
-
-    @field_validator("method")
-    @classmethod
-    def _known_method(cls, method: str) -> str:
-        return in_order(method)
-
-    @field_validator("loss")
-    @classmethod
-    def _known_loss(cls, loss: str) -> str:
-        return check("loss", loss, ("mean", "sum"))
+    loss: Annotated[str, one_of("loss", LOSSES)]
 
     @property
     def parts(self) -> list["Method"]:

@@ -2,14 +2,15 @@
 
 import hashlib
 from functools import lru_cache
+from typing import Annotated
 
 import torch
 from jaxtyping import Float, UInt8
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, fx, nn
 
-from posinfo.choices import check
-from posinfo.networks.architectures import IMAGE, check_arch, sketch_network
+from posinfo.choices import one_of
+from posinfo.networks.architectures import IMAGE, ArchName, sketch_network
 from posinfo.networks.blocks import (
     Blocks,
     align,
@@ -20,7 +21,7 @@ from posinfo.networks.blocks import (
 )
 from posinfo.networks.legal_size import require_legal
 from posinfo.networks.normalisation import Colours, normalise
-from posinfo.networks.padding import PADDINGS, repad
+from posinfo.networks.padding import PaddingName, repad
 from posinfo.networks.weights import check_source, load_network, own_colours
 
 POSITIONS = ("kept", "none")
@@ -43,27 +44,12 @@ class BackboneConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    arch: str
+    arch: ArchName
     weights: str
-    padding: str
+    padding: PaddingName
     blocks: Blocks = "default"
-    positions: str = "kept"
+    positions: Annotated[str, one_of("positions", POSITIONS)] = "kept"
     seed: int = Field(0, ge=0)
-
-    @field_validator("arch")
-    @classmethod
-    def _known_arch(cls, arch: str) -> str:
-        return check_arch(arch)
-
-    @field_validator("padding")
-    @classmethod
-    def _known_padding(cls, padding: str) -> str:
-        return check("padding", padding, PADDINGS)
-
-    @field_validator("positions")
-    @classmethod
-    def _known_positions(cls, positions: str) -> str:
-        return check("positions", positions, POSITIONS)
 
     @model_validator(mode="after")
     def _image_has_no_layers(self) -> "BackboneConfig":

@@ -1,14 +1,17 @@
 """From 8-bit RGB to what a network's weights expect."""
 
+from typing import Annotated
+
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from posinfo.choices import pick
+from posinfo.choices import one_of, pick
 
 Colour = tuple[float, float, float]
 Colours = tuple[Colour, Colour]
 """Mean and standard deviation of each channel, in [0, 1]."""
+NormalisationName = Annotated[str, one_of("normalisation", lambda: NORMALISATIONS)]
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)

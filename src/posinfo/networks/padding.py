@@ -8,7 +8,7 @@ network with a zero-padded max-pool still sees the border.
 import copy
 import operator
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from jaxtyping import Float
@@ -16,10 +16,11 @@ from torch import Tensor, fx, nn
 from torch.fx.proxy import TraceError
 from torch.nn import functional
 
-from posinfo.choices import pick
+from posinfo.choices import one_of, pick
 
 Pool = nn.MaxPool2d | nn.AvgPool2d
 Padded = nn.Conv2d | Pool
+PaddingName = Annotated[str, one_of("padding", lambda: PADDINGS)]
 
 
 def repad(model: nn.Module, kind: str) -> nn.Module:

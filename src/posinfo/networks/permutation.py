@@ -2,14 +2,16 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Annotated
 
 import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor, nn
 
-from posinfo.choices import pick
+from posinfo.choices import one_of, pick
 
 Order = Int64[Tensor, " c"] | Int64[Tensor, "n c"]
+PermutationName = Annotated[str, one_of("permutation", lambda: PERMUTATIONS)]
 
 
 class ChannelPermutation(nn.Module):

@@ -2,22 +2,29 @@
 
 import io
 from contextlib import redirect_stderr
+from typing import Annotated
 from zlib import crc32
 
 import torch
 from jaxtyping import Float
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, fx, nn
 
-from posinfo.choices import check
-from posinfo.networks.architectures import IMAGE, OWN, check_arch, sketch_network
+from posinfo.choices import one_of
+from posinfo.networks.architectures import IMAGE, OWN, ArchName, sketch_network
 from posinfo.networks.blocks import as_maps, block_layers, is_channels_last, is_resnet, trace_blocks
 from posinfo.networks.legal_size import LARGEST_IMAGE, TOO_SMALL, require_legal
-from posinfo.networks.padding import PADDINGS, repad
-from posinfo.networks.permutation import PERMUTATIONS, ChannelPermutation
+from posinfo.networks.padding import PaddingName, repad
+from posinfo.networks.permutation import ChannelPermutation, PermutationName
 from posinfo.networks.weights import load_network
 
 NETWORKS = ("gapnet", "permutenet")
+
+
+def _has_weights(arch: str) -> str:
+    if arch == IMAGE:
+        raise ValueError("arch 'image' is no network: it has nothing to train before the head")
+    return arch
 
 
 class ClassifierConfig(BaseModel):
@@ -36,34 +43,12 @@ class ClassifierConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    network: str
-    arch: str
+    network: Annotated[str, one_of("network", NETWORKS)]
+    arch: Annotated[ArchName, AfterValidator(_has_weights)]
     width: int | None = Field(ge=1)
-    padding: str
-    permutation: str
+    padding: PaddingName
+    permutation: PermutationName
     permuted_before: int | None = Field(ge=1, le=4)
-
-    @field_validator("network")
-    @classmethod
-    def _known_network(cls, network: str) -> str:
-        return check("network", network, NETWORKS)
-
-    @field_validator("arch")
-    @classmethod
-    def _known_arch(cls, arch: str) -> str:
-        if arch == IMAGE:
-            raise ValueError("arch 'image' is no network: it has nothing to train before the head")
-        return check_arch(arch)
-
-    @field_validator("padding")
-    @classmethod
-    def _known_padding(cls, padding: str) -> str:
-        return check("padding", padding, PADDINGS)
-
-    @field_validator("permutation")
-    @classmethod
-    def _known_permutation(cls, permutation: str) -> str:
-        return check("permutation", permutation, PERMUTATIONS)
 
     @model_validator(mode="after")
     def _fits_together(self) -> "ClassifierConfig":

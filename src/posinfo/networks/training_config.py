@@ -4,10 +4,10 @@ from collections.abc import Callable
 from typing import Annotated
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import nn
 
-from posinfo.choices import check
+from posinfo.choices import one_of
 from posinfo.networks.training import KEPT
 
 Optimiser = torch.optim.Optimizer
@@ -38,40 +38,25 @@ class TrainingConfig(BaseModel):
 
     epochs: int = Field(ge=1)
     batch_size: int = Field(ge=2)
-    optimiser: str
+    optimiser: Annotated[str, one_of("training.optimiser", lambda: OPTIMISERS)]
     lr: float = Field(gt=0, allow_inf_nan=False)
     betas: tuple[Rate, Rate] | None
     momentum: Rate | None
     weight_decay: float = Field(ge=0)
-    schedule: str
+    schedule: Annotated[str, one_of("training.schedule", lambda: SCHEDULES)]
     mirrored: bool
-    keep: str
+    keep: Annotated[str, one_of("training.keep", KEPT)]
     compile: bool
-
-    @field_validator("optimiser")
-    @classmethod
-    def _known_optimiser(cls, optimiser: str) -> str:
-        return check("training.optimiser", optimiser, OPTIMISERS)
-
-    @field_validator("schedule")
-    @classmethod
-    def _known_schedule(cls, schedule: str) -> str:
-        return check("training.schedule", schedule, SCHEDULES)
-
-    @field_validator("keep")
-    @classmethod
-    def _known_keep(cls, keep: str) -> str:
-        return check("training.keep", keep, KEPT)
 
     @model_validator(mode="after")
     def _of_this_optimiser(self) -> "TrainingConfig":
-        given = {"betas": self.betas is not None, "momentum": self.momentum is not None}
-        wanted = {"betas": self.optimiser == "adam", "momentum": self.optimiser == "sgd"}
-        for name, is_given in given.items():
-            if is_given != wanted[name]:
-                told = "needs" if wanted[name] else "has no"
-                got = getattr(self, name)
-                raise ValueError(f"training.optimiser {self.optimiser!r} {told} {name}; got {got}")
+        for name, optimiser in (("betas", "adam"), ("momentum", "sgd")):
+            value, needed = getattr(self, name), self.optimiser == optimiser
+            if (value is not None) != needed:
+                raise ValueError(
+                    f"training.optimiser {self.optimiser!r} {'needs' if needed else 'has no'} "
+                    f"{name}; got {value}"
+                )
         return self
 
     def build(self, network: nn.Module, steps: int) -> tuple[Optimiser, Schedule]:

@@ -3,20 +3,20 @@
 from collections.abc import Callable
 from http.client import HTTPException
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 from urllib.error import URLError
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int64, UInt8
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from torch import Tensor
 from torch.nn.functional import interpolate
 from torchvision.datasets import CIFAR10, CIFAR100
 
-from posinfo.choices import check, pick
+from posinfo.choices import one_of, pick
 from posinfo.stimuli.textures import TEXTURES, texture_patches
 
 SIDE = 32  # px
@@ -44,7 +44,7 @@ class DatasetConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str
+    name: Annotated[str, one_of("dataset.name", lambda: DATASETS)]
     folder: Path
     download: bool
     validation: float = Field(gt=0, lt=1)
@@ -52,11 +52,6 @@ class DatasetConfig(BaseModel):
     train_limit: int | None = Field(ge=1)
     test_limit: int | None = Field(ge=1)
     seed: int = Field(ge=0)
-
-    @field_validator("name")
-    @classmethod
-    def _known(cls, name: str) -> str:
-        return check("dataset.name", name, DATASETS)
 
     @model_validator(mode="after")
     def _has_so_many_classes(self) -> "DatasetConfig":

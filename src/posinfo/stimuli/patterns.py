@@ -7,13 +7,14 @@ H and V are linear ramps, and HS varies over y (docs/papers/posenet.md). Pixel `
 
 import math
 from collections.abc import Callable
+from typing import Annotated
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from posinfo.choices import pick
+from posinfo.choices import one_of, pick
 
 STRIPE_PERIODS = 2.5
 GAUSSIAN_SIGMA = 0.5  # fraction of the side
@@ -21,6 +22,8 @@ CONTROL_GRID = 28  # cells per side: the finest detail that a readout of 28x28 f
 CONTROL_SEED = 20200427
 
 Size = tuple[int, int]
+PatternName = Annotated[str, one_of("pattern", lambda: PATTERNS)]
+StripesName = Annotated[str, one_of("stripes", lambda: STRIPES)]
 
 
 def make_pattern(name: str, size: Size, stripes: str = "unit") -> Float[Tensor, "h w"]:
