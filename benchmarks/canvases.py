@@ -20,15 +20,16 @@ from torch.nn.functional import cross_entropy
 from posinfo.networks.devices import pick_device, pick_precision
 from posinfo.networks.pooled_classifiers import ClassifierConfig, build_classifier
 from posinfo.stimuli.canvases import CanvasConfig, Canvases
+from posinfo.work import Work
 
 GRID, TILE, BATCH, TILES = 3, 32, 48, 1000
-CANVAS = CanvasConfig(grid=GRID, cell=TILE, colour="black")
+CANVAS = CanvasConfig(grid=GRID, location_size=TILE, colour="black")
 
 
-def seconds(work: Callable[[], object]) -> float:
+def seconds(task: Callable[[], object]) -> float:
     """Wall time of one call, the accelerator's work included."""
     start = time.monotonic()
-    work()
+    task()
     if torch.cuda.is_available():
         torch.cuda.synchronize()
     return time.monotonic() - start
@@ -51,45 +52,49 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args()
     device = pick_device("auto")
-    precision = pick_precision("auto", device)
+    work = Work(device=device, dtype=pick_precision("auto", device))
     generator = torch.Generator().manual_seed(0)
     pixels = torch.randint(0, 256, (TILES, 3, TILE, TILE), dtype=torch.uint8, generator=generator)
     mean, std = torch.full((3,), 0.5), torch.full((3,), 0.25)
     images = torch.randperm(TILES, generator=generator)[:BATCH]
-    cells = torch.randint(GRID**2, (BATCH,), generator=generator)
+    locations = torch.randint(GRID**2, (BATCH,), generator=generator)
     normalised = (pixels.float() / 255 - mean[:, None, None]) / std[:, None, None]
-    canvases = Canvases(pixels, CANVAS, mean, std, device=device, precision=precision)
+    canvases = Canvases(pixels, CANVAS, mean, std, device=device, dtype=work.dtype)
     theirs, ours = build(options.width, device), build(options.width, device)
     ours[0].to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def pasted_one_by_one() -> torch.Tensor:
         batch = torch.zeros(BATCH, 3, CANVAS.side, CANVAS.side)
-        for index, (image, cell) in enumerate(zip(images.tolist(), cells.tolist(), strict=True)):
-            top, left = cell // GRID * TILE, cell % GRID * TILE
+        pairs = zip(images.tolist(), locations.tolist(), strict=True)
+        for index, (image, location) in enumerate(pairs):
+            top, left = location // GRID * TILE, location % GRID * TILE
             batch[index, :, top : top + TILE, left : left + TILE] = normalised[image]
         return batch.to(device)
 
     def step(
-        side: tuple[nn.Module, torch.optim.Optimizer], batch: torch.Tensor, dtype: torch.dtype
+        side: tuple[nn.Module, torch.optim.Optimizer], batch: torch.Tensor, work: Work
     ) -> None:
         network, optimiser = side
-        with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
+        with work.autocast():
             logits = network(batch)
-        loss = cross_entropy(logits.float(), cells.to(device))
+        loss = cross_entropy(logits.float(), locations.to(device))
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
 
+    def released_step() -> None:
+        step(theirs, pasted_one_by_one(), Work(device=device))
+
     def our_step() -> None:
-        step(ours, canvases.batch(images, cells), precision)
+        step(ours, canvases.batch(images, locations), work)
 
     times = {"released": [], "ours": [], "canvases": []}
     for _ in range(options.rounds + 1):
-        times["released"].append(seconds(lambda: step(theirs, pasted_one_by_one(), torch.float32)))
+        times["released"].append(seconds(released_step))
         times["ours"].append(seconds(our_step))
-        times["canvases"].append(seconds(lambda: canvases.batch(images, cells)))
+        times["canvases"].append(seconds(lambda: canvases.batch(images, locations)))
     released, own, building = (median(values[1:]) for values in times.values())
-    print(f"width {options.width}, {BATCH} canvases of {CANVAS.side} px, {device}, {precision}")
+    print(f"width {options.width}, {BATCH} canvases of {CANVAS.side} px, {device}, {work.dtype}")
     print(f"released loop: {1e3 * released:.0f} ms per step; ours: {1e3 * own:.0f} ms")
     print(f"ratio: {released / own:.2f} (median of {options.rounds} rounds)")
     print(f"canvases: {1e3 * building:.2f} ms, {building / own:.1%} of a step")

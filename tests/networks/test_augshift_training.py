@@ -7,6 +7,7 @@ from posinfo.networks.augshift import METHODS, LatentClassifier, build_latent_cl
 from posinfo.networks.augshift_training import _batches, predict_offsets, train_augshift
 from posinfo.networks.training_config import TrainingConfig
 from posinfo.stimuli.crops import Crops
+from posinfo.work import Work
 from tests.networks.test_augshift import config
 
 CPU = torch.device("cpu")
@@ -47,12 +48,26 @@ def test_every_method_trains_and_repeats(tmp_path, method):
         network = build_latent_classifier(config(method), 4, 0)
         fitted = train_augshift(
             network, (crops(), labels), (crops(max_shift=0), labels), config(method), protocol(),
-            seed=0, device=CPU, precision=torch.float32, checkpoint=tmp_path / f"{name}.pt",
+            seed=0, work=Work(checkpoint=tmp_path / f"{name}.pt"),
         )  # fmt: skip
         results.append((network.state_dict(), fitted.losses))
     (one, losses), (two, again) = results
     assert torch.equal(losses, again)
     assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_steps_and_windows_are_counted_but_not_those_of_the_validation():
+    labels = torch.arange(20) % 4
+    network = build_latent_classifier(config(), 4, 0)
+    totals, done = [], []
+    work = Work(on_total=totals.append, on_progress=done.append)
+    train_augshift(
+        network, (crops(), labels), (crops(max_shift=0), labels), config(), protocol(),
+        seed=0, work=work,
+    )  # fmt: skip
+    assert totals == [2 * 2] and done == [0] + [1] * 4
+    predict_offsets(network, crops(), OFFSETS[:2], work)
+    assert totals == [2 * 2] and sum(done[5:]) == 20 * 2  # the caller knows the total
 
 
 def test_one_forward_per_image_and_offset():
@@ -66,7 +81,7 @@ def test_one_forward_per_image_and_offset():
             return images.mean((2, 3))
 
     network, shown = Counting(), crops(count=7, side=8)
-    answers = predict_offsets(network, shown, OFFSETS, CPU, torch.float32)
+    answers = predict_offsets(network, shown, OFFSETS, Work())
     assert answers.shape == (7, 9)
     assert len(network.shown) == 7 * 9 == len(set(network.shown))
     images, offsets = torch.tensor([5]), torch.tensor([[1, 2]])
@@ -82,7 +97,7 @@ def test_answers_stand_at_their_offsets():
 
     numbered = torch.arange(25, dtype=torch.uint8).view(1, 1, 5, 5).expand(2, 3, 5, 5)
     shown = Crops(numbered, 2, "circular", torch.zeros(3), torch.ones(3), device=CPU)
-    answers = predict_offsets(TopLeft(), shown, OFFSETS, CPU, torch.float32)
+    answers = predict_offsets(TopLeft(), shown, OFFSETS, Work())
     rolled = numbered[:, 0].roll((1, 1), (1, 2))[:, :3, :3].flatten(1)
     assert torch.equal(answers, rolled.long())
 
@@ -96,7 +111,7 @@ def test_circular_stride_one_network_with_global_pooling_is_exactly_consistent()
     network = LatentClassifier(nn.Sequential(*convolutions), 6, 6)
 
     base = crops(count=12, max_shift=2, padding="circular", side=8)
-    answers = predict_offsets(network, base, OFFSETS, CPU, torch.float32)
+    answers = predict_offsets(network, base, OFFSETS, Work())
     assert exact_consistency(answers.view(12, 3, 3)) == 1.0
 
 
@@ -105,7 +120,7 @@ def test_too_few_images_and_labels_without_a_class(tmp_path):
         shown = (crops(count=len(labels)), labels)
         train_augshift(
             build_latent_classifier(config(), 4, 0), shown, shown, config(), protocol(**changes),
-            seed=0, device=CPU, precision=torch.float32, checkpoint=tmp_path / "a.pt",
+            seed=0, work=Work(checkpoint=tmp_path / "a.pt"),
         )  # fmt: skip
 
     with pytest.raises(ValueError, match="^7 train images are fewer than a batch of 8$"):
@@ -126,6 +141,6 @@ def test_compiling_covers_the_loss(tmp_path, monkeypatch):
     network, labels = build_latent_classifier(config(), 4, 0), torch.arange(20) % 4
     train_augshift(
         network, (crops(), labels), (crops(max_shift=0), labels), config(), protocol(compile=True),
-        seed=0, device=CPU, precision=torch.float32, checkpoint=tmp_path / "a.pt",
+        seed=0, work=Work(checkpoint=tmp_path / "a.pt"),
     )  # fmt: skip
     assert compiled == [network.maps]  # which both the loss and the forward call

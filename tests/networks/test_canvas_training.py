@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -14,6 +16,7 @@ from posinfo.networks.permutation import ChannelPermutation
 from posinfo.networks.pooled_classifiers import ClassifierConfig, build_classifier
 from posinfo.networks.training_config import TrainingConfig
 from posinfo.stimuli.canvases import CanvasConfig, Canvases
+from posinfo.work import Work
 
 CPU = torch.device("cpu")
 
@@ -21,7 +24,7 @@ CPU = torch.device("cpu")
 def labelled(task, count=20, grid=3, tile=4):
     generator = torch.Generator().manual_seed(0)
     pixels = torch.randint(0, 256, (count, 3, tile, tile), dtype=torch.uint8, generator=generator)
-    config = CanvasConfig(grid=grid, cell=tile, colour="black")
+    config = CanvasConfig(grid=grid, location_size=tile, colour="black")
     canvases = Canvases(pixels, config, torch.zeros(3), torch.ones(3), device=CPU)
     return LabelledCanvases(canvases, torch.arange(count) % 5, 5, task)
 
@@ -36,7 +39,7 @@ def protocol(**changes):
 
 
 class Oracle(nn.Module):
-    """Finds the cell of the tile, unless that is one of those it cannot see."""
+    """Finds the location of the tile, unless that is one of those it cannot see."""
 
     def __init__(self, grid, blind=()):
         super().__init__()
@@ -44,34 +47,32 @@ class Oracle(nn.Module):
 
     def forward(self, canvases):
         assert not self.training
-        cells = nn.functional.avg_pool2d(canvases.sum(1), canvases.shape[-1] // self.grid).flatten(
-            1
-        )
-        logits = cells.clone()
+        size = canvases.shape[-1] // self.grid
+        logits = nn.functional.avg_pool2d(canvases.sum(1), size).flatten(1).clone()
         logits[:, list(self.blind)] = 0
         return logits
 
 
 def test_each_task_has_its_own_labels():
-    images, cells = torch.tensor([0, 6, 7]), torch.tensor([8, 2, 0])
+    images, locations = torch.tensor([0, 6, 7]), torch.tensor([8, 2, 0])
     assert set(TASKS) == {"location", "image"}
-    assert labelled("location").targets(images, cells).tolist() == [8, 2, 0]
-    assert labelled("image").targets(images, cells).tolist() == [0, 1, 2]
+    assert labelled("location").targets(images, locations).tolist() == [8, 2, 0]
+    assert labelled("image").targets(images, locations).tolist() == [0, 1, 2]
     assert labelled("location").answers == 9 and labelled("image").answers == 5
 
 
-def test_every_image_stands_in_every_cell_once():
-    counts = count_answers(Oracle(3), labelled("location"), CPU, torch.float32)
+def test_every_image_stands_at_every_location_once():
+    counts = count_answers(Oracle(3), labelled("location"), Work())
     assert torch.equal(counts.sum(2), 20 * torch.eye(9, dtype=torch.long))
     assert torch.equal(counts.diagonal(dim1=1, dim2=2), 20 * torch.eye(9, dtype=torch.long))
 
 
-def test_exhaustive_accuracy_is_the_mean_over_cells():
-    counts = count_answers(Oracle(3, blind=(4, 7)), labelled("location"), CPU, torch.float32)
+def test_exhaustive_accuracy_is_the_mean_over_locations():
+    counts = count_answers(Oracle(3, blind=(4, 7)), labelled("location"), Work())
     right = counts.diagonal(dim1=1, dim2=2).sum(1)
-    per_cell = right / counts.sum((1, 2))
-    assert per_cell.tolist() == [1, 1, 1, 1, 0, 1, 1, 0, 1]
-    assert right.sum() / counts.sum() == pytest.approx(per_cell.mean().item())
+    per_location = right / counts.sum((1, 2))
+    assert per_location.tolist() == [1, 1, 1, 1, 0, 1, 1, 0, 1]
+    assert right.sum() / counts.sum() == pytest.approx(per_location.mean().item())
 
 
 class Orders(nn.Module):
@@ -88,21 +89,21 @@ class Orders(nn.Module):
         return torch.eye(9)[order[:, 0].long()]
 
 
-def test_each_cell_is_answered_under_many_orders_that_repeat():
+def test_each_location_is_answered_under_many_orders_that_repeat():
     network = Orders()
     before = network.state_dict()["permutation._extra_state"].clone()
-    counts = count_answers(network, labelled("location", count=200), CPU, torch.float32)
-    assert ((counts.sum(1) > 0).sum(1) >= 8).all()  # nearly every first channel, in each cell
-    again = count_answers(network, labelled("location", count=200), CPU, torch.float32)
+    counts = count_answers(network, labelled("location", count=200), Work())
+    assert ((counts.sum(1) > 0).sum(1) >= 8).all()  # nearly every first channel, at each location
+    again = count_answers(network, labelled("location", count=200), Work())
     assert torch.equal(counts, again)
     assert torch.equal(network.state_dict()["permutation._extra_state"], before)
 
 
 def test_validation_sees_the_same_orders_each_time_and_training_others():
     network, shown = Orders(), labelled("location", count=100)
-    where = torch.arange(100), torch.zeros(100, dtype=torch.long)
+    pairs = torch.arange(100), torch.zeros(100, dtype=torch.long)
     for _ in range(2):
-        _accuracy(network, shown, where, CPU, torch.float32)
+        _accuracy(network, shown, pairs, Work())
     assert network.orders[:2] == network.orders[2:]
     network(torch.zeros(1, 3, 12, 12))
     assert network.orders[4] not in network.orders[:4]
@@ -113,17 +114,17 @@ def test_answers_on_images_are_counted_by_their_label():
         def forward(self, canvases):
             return torch.eye(5)[3].expand(len(canvases), -1)
 
-    counts = count_answers(Constant(), labelled("image"), CPU, torch.float32)
+    counts = count_answers(Constant(), labelled("image"), Work())
     assert counts.shape == (9, 5, 5)
     assert torch.equal(counts[:, :, 3], torch.full((9, 5), 4)) and counts.sum() == 9 * 20
 
 
-def test_every_image_is_drawn_once_an_epoch_and_cells_equally_often():
+def test_every_image_is_drawn_once_an_epoch_and_locations_equally_often():
     shown = labelled("location", count=6000)
     batches = list(_batches(shown, protocol(batch_size=999), seed=0, epoch=1))
-    images, cells = (torch.cat(part) for part in list(zip(*batches, strict=True))[:2])
+    images, locations = (torch.cat(part) for part in list(zip(*batches, strict=True))[:2])
     assert torch.equal(images.sort().values, torch.arange(6000))
-    counts = cells.bincount(minlength=9)
+    counts = locations.bincount(minlength=9)
     # chi-square of 8 degrees of freedom: beyond 26.1 once in a thousand
     assert ((counts - 6000 / 9).square() / (6000 / 9)).sum() < 26.1
     assert [len(batch[0]) for batch in batches] == [999] * 6 + [6]
@@ -147,16 +148,16 @@ def small_network(seed=0):
     return build_classifier(config, 4, seed, 32)
 
 
-@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
-def test_training_repeats_and_lowers_the_loss(tmp_path, precision):
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_training_repeats_and_lowers_the_loss(tmp_path, dtype):
     shown = labelled("location", count=40, grid=2, tile=16)
     results = []
     for name in ("one", "two"):
         network = small_network()
         fitted = train_on_canvases(
             network, shown, labelled("location", count=10, grid=2, tile=16),
-            protocol(epochs=4, lr=0.01), seed=0, device=CPU, precision=precision,
-            checkpoint=tmp_path / f"{name}.pt",
+            protocol(epochs=4, lr=0.01), seed=0,
+            work=Work(dtype=dtype, checkpoint=tmp_path / f"{name}.pt"),
         )  # fmt: skip
         results.append((network, fitted))
     (one, fitted), (two, again) = results
@@ -177,27 +178,39 @@ def test_compiled_network_trains_and_keeps_the_names_of_its_weights(tmp_path, mo
     network, names = small_network(), list(small_network().state_dict())
     shown = labelled("location", count=24, grid=2, tile=16)
     fitted = train_on_canvases(
-        network, shown, shown, protocol(compile=True), seed=0, device=CPU,
-        precision=torch.float32, checkpoint=tmp_path / "a.pt",
+        network, shown, shown, protocol(compile=True), seed=0,
+        work=Work(checkpoint=tmp_path / "a.pt"),
     )  # fmt: skip
     assert compiled == [network] and len(fitted.losses) == 2
     assert list(network.state_dict()) == names
+
+
+def test_steps_and_canvases_are_counted_but_not_those_of_the_validation():
+    shown = labelled("location", count=24, grid=2, tile=16)
+    totals, done = [], []
+    work = Work(on_total=totals.append, on_progress=done.append)
+    network = small_network()
+    train_on_canvases(network, shown, shown, protocol(), seed=0, work=work)
+    assert totals == [2 * 3] and done == [0] + [1] * 6
+    count_answers(network, shown, work)
+    assert totals[1:] == [24 * 4] and sum(done[7:]) == 24 * 4
 
 
 @pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_training_and_test_on_a_gpu(tmp_path):
     device = torch.device("cuda")
+    work = Work(device=device, dtype=torch.bfloat16)
     shown = labelled("location", count=24, grid=2, tile=16)
     canvases = Canvases(
         torch.zeros(24, 3, 16, 16, dtype=torch.uint8), shown.canvases.config, torch.zeros(3),
-        torch.ones(3), device=device, precision=torch.bfloat16,
+        torch.ones(3), device=device, dtype=torch.bfloat16,
     )  # fmt: skip
     there = LabelledCanvases(canvases, shown.labels, shown.classes, shown.task)
     network = small_network().to(device)
     fitted = train_on_canvases(
-        network, there, there, protocol(), seed=0, device=device, precision=torch.bfloat16,
-        checkpoint=tmp_path / "a.pt",
+        network, there, there, protocol(), seed=0,
+        work=replace(work, checkpoint=tmp_path / "a.pt"),
     )  # fmt: skip
     assert fitted.losses.isfinite().all()
-    assert count_answers(network, there, device, torch.bfloat16).sum() == 24 * 4
+    assert count_answers(network, there, work).sum() == 24 * 4

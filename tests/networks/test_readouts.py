@@ -10,8 +10,7 @@ from posinfo.networks.readout_config import ReadoutConfig
 from posinfo.networks.readout_state import from_tensors, to_tensors
 from posinfo.networks.readouts import Readouts, initial_seed, train_readouts
 from posinfo.stimuli.patterns import make_pattern
-
-CPU = torch.device("cpu")
+from posinfo.work import Work
 
 
 @pytest.fixture
@@ -24,9 +23,9 @@ def targets():
     return torch.stack([make_pattern(name, (24, 24)) for name in ("horizontal", "gaussian")])
 
 
-def train(features, targets, config, seeds=(0, 1), precision=torch.float32):
+def train(features, targets, config, seeds=(0, 1), dtype=torch.float32):
     array = FeatureArray(features)
-    return train_readouts(array, targets, list(seeds), config, device=CPU, precision=precision)
+    return train_readouts(array, targets, list(seeds), config, Work(dtype=dtype))
 
 
 @pytest.mark.parametrize("layers", [1, 2, 3])
@@ -77,13 +76,20 @@ def test_training_equals_the_released_procedure(features, targets, protocol):
 
 
 def test_same_seed_gives_the_same_bits(features, targets, protocol):
-    for precision in (torch.float32, torch.bfloat16):
+    for dtype in (torch.float32, torch.bfloat16):
         (first, one), (again, two) = (
-            train(features, targets, protocol, precision=precision) for _ in range(2)
+            train(features, targets, protocol, dtype=dtype) for _ in range(2)
         )
         assert torch.equal(one, two)
         for name, tensor in first.state_dict().items():
             assert torch.equal(tensor, again.state_dict()[name])
+
+
+def test_steps_are_counted(features, targets, protocol):
+    totals, done = [], []
+    work = Work(on_total=totals.append, on_progress=done.append)
+    train_readouts(FeatureArray(features), targets, [0, 1], protocol, work)
+    assert totals == [8] and done == [1] * 8
 
 
 def test_position_blind_features_give_the_floor(targets, protocol):

@@ -9,8 +9,8 @@ from posinfo.networks.feature_array import FeatureArray
 from posinfo.networks.readout_config import RidgeConfig
 from posinfo.networks.ridge import fit_ridge
 from posinfo.stimuli.patterns import make_pattern
+from posinfo.work import Work
 
-CPU = torch.device("cpu")
 COUNT, SIDE, CHANNELS = 40, 6, 5
 PHOTOGRAPHS = [f"photo {index % 8}" for index in range(COUNT)]
 
@@ -36,7 +36,7 @@ def config(protocol, penalties=(0.1,), positions=64, **changes):
 
 def fit(features, targets, settings, photographs=PHOTOGRAPHS, seed=0):
     array = FeatureArray(features)
-    return fit_ridge(array, targets, photographs, settings, seed=seed, device=CPU)
+    return fit_ridge(array, targets, photographs, settings, seed=seed, work=Work())
 
 
 def windows(features, kernel):
@@ -95,6 +95,13 @@ def test_sampled_positions_follow_the_seed(features, targets, protocol):
     kernels = [readouts.convolutions[0].weight for readouts in (first, again, other)]
     assert torch.equal(kernels[0], kernels[1])
     assert not torch.equal(kernels[0], kernels[2])
+
+
+def test_images_are_counted(features, targets, protocol):
+    totals, done = [], []
+    work = Work(on_total=totals.append, on_progress=done.append)
+    fit_ridge(FeatureArray(features), targets, PHOTOGRAPHS, config(protocol), seed=0, work=work)
+    assert totals == [COUNT] == [sum(done)]
 
 
 def test_constant_channel_and_single_photograph_are_no_obstacle(features, targets, protocol):

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from posinfo.networks.training import fit, fit_epochs
-from posinfo.progress import silent
+from posinfo.work import Work
 
 
 def setup(lr=0.1):
@@ -67,7 +67,7 @@ class Stopped(Exception):
 
 
 def train_noisy(
-    checkpoint, epochs=5, stop_after=None, score=None, on_progress=None, batches=None, keep="best"
+    checkpoint, epochs=5, stop_after=None, score=None, batches=None, keep="best", **callbacks
 ):
     torch.manual_seed(0)
     model = Noisy()
@@ -89,8 +89,8 @@ def train_noisy(
 
     fitted = fit_epochs(
         model, epochs, batches or drawn, lambda x: model(x).square().mean()[None], optimiser,
-        schedule, validate=validate, keep=keep, checkpoint=checkpoint,
-        on_progress=on_progress or silent,
+        schedule, validate=validate, keep=keep,
+        work=Work(checkpoint=checkpoint, **callbacks),
     )  # fmt: skip
     return model, fitted
 
@@ -116,6 +116,49 @@ def test_finished_training_is_not_repeated(tmp_path):
     assert done == [20] and len(fitted.losses) == 5
     assert set(torch.load(tmp_path / "a.pt")) == {"steps", "losses", "scores", "kept"}
     assert torch.equal(first.line.weight, again.line.weight)
+
+
+def test_every_epoch_that_is_trained_now_is_reported_once_it_is_stored(tmp_path):
+    epochs, stored = [], []
+
+    def on_epoch(*epoch):
+        epochs.append(epoch)
+        stored.append(len(torch.load(tmp_path / "a.pt", weights_only=True)["losses"]))
+
+    with pytest.raises(Stopped):
+        train_noisy(tmp_path / "a.pt", stop_after=(3, 1), on_epoch=on_epoch)
+    assert [epoch for epoch, *_ in epochs] == stored == [1, 2]
+    _, fitted = train_noisy(tmp_path / "a.pt", on_epoch=on_epoch)
+    assert [epoch for epoch, *_ in epochs] == stored == [1, 2, 3, 4, 5]
+    torch.testing.assert_close(fitted.losses, torch.tensor([loss for _, loss, _ in epochs]))
+    torch.testing.assert_close(fitted.scores, torch.tensor([score for *_, score in epochs]))
+    train_noisy(tmp_path / "a.pt", on_epoch=on_epoch)  # finished: nothing is trained
+    assert len(epochs) == 5
+
+
+def test_without_a_checkpoint_the_weights_are_the_same_and_nothing_is_stored(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    plain, fitted = train_noisy(None)
+    assert not list(tmp_path.iterdir())
+    stored, expected = train_noisy(tmp_path / "a.pt")
+    for name, value in stored.state_dict().items():
+        assert torch.equal(plain.state_dict()[name], value), name
+    assert torch.equal(fitted.losses, expected.losses)
+    assert torch.equal(fitted.scores, expected.scores)
+    with pytest.raises(Stopped):
+        train_noisy(None, stop_after=(2, 0))
+    done = []
+    train_noisy(None, on_progress=done.append)
+    assert done == [0] + [1] * 20  # from the first epoch again
+
+
+def test_work_can_be_left_out():
+    model, optimiser, schedule = setup()
+    fitted = fit_epochs(
+        model, 2, lambda epoch: [torch.ones(1)], lambda x: model(x).square(), optimiser, schedule,
+        validate=lambda: 1.0, keep="last",
+    )  # fmt: skip
+    assert model.weight.item() == pytest.approx(1.44) and fitted.epoch == 2
 
 
 def test_weights_are_those_of_the_first_best_epoch(tmp_path):
@@ -149,7 +192,8 @@ def test_weights_that_are_no_longer_finite_are_never_stored(tmp_path):
     with pytest.raises(FloatingPointError, match="^epoch 1: weight is no longer finite: lower the"):
         fit_epochs(
             model, 1, lambda epoch: [torch.ones(1)], lambda x: model(x).square(), optimiser,
-            schedule, validate=lambda: 1.0, keep="best", checkpoint=tmp_path / "a.pt",
+            schedule, validate=lambda: 1.0, keep="best",
+            work=Work(checkpoint=tmp_path / "a.pt"),
         )  # fmt: skip
     assert not (tmp_path / "a.pt").exists()
 

@@ -15,8 +15,8 @@ def pixels(generator):
     return torch.randint(0, 256, (4, 3, 6, 5), dtype=torch.uint8, generator=generator)
 
 
-def crops(pixels, max_shift=3, padding="zero", precision=torch.float32):
-    return Crops(pixels, max_shift, padding, MEAN, STD, device=CPU, precision=precision)
+def crops(pixels, max_shift=3, padding="zero", dtype=torch.float32):
+    return Crops(pixels, max_shift, padding, MEAN, STD, device=CPU, dtype=dtype)
 
 
 def normalised(window):
@@ -60,8 +60,8 @@ def test_mirrored_windows_are_flipped(pixels):
     torch.testing.assert_close(plain.flip(2), flipped)
 
 
-def test_windows_are_channels_last_and_of_the_given_precision(pixels):
-    got = crops(pixels, precision=torch.bfloat16).batch(torch.arange(2), torch.zeros(2, 2).long())
+def test_windows_are_channels_last_and_of_the_given_dtype(pixels):
+    got = crops(pixels, dtype=torch.bfloat16).batch(torch.arange(2), torch.zeros(2, 2).long())
     assert got.dtype == torch.bfloat16 and got.is_contiguous(memory_format=torch.channels_last)
 
 

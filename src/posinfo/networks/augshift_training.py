@@ -1,17 +1,17 @@
 """Training with random crops, and predictions at every offset (Islam et al., ICCV 2021)."""
 
 from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import replace
 
 import torch
 from jaxtyping import Bool, Int64
 from torch import Tensor, nn
 
 from posinfo.networks.augshift import AugShiftConfig, Labels, LatentClassifier, augshift_loss
-from posinfo.networks.training import Fitted, epoch_generator, fit_epochs
-from posinfo.networks.training_config import TrainingConfig
-from posinfo.progress import OnProgress, silent
+from posinfo.networks.training import Fitted, epoch_generator
+from posinfo.networks.training_config import TrainingConfig, train_network
 from posinfo.stimuli.crops import Crops
+from posinfo.work import Work, silent
 
 AT_ONCE = 250  # windows per forward pass of an evaluation
 
@@ -24,93 +24,73 @@ def train_augshift(
     training: TrainingConfig,
     *,
     seed: int,
-    device: torch.device,
-    precision: torch.dtype,
-    checkpoint: Path,
-    on_progress: OnProgress = silent,
+    work: Work,
 ) -> Fitted:
     """Train on random crops; two independent ones with the same flip where the method asks.
 
     Args:
-        network: on ``device``.
+        network: the classifier; on ``work.device``.
         train: padded images and their labels.
-        validation: what is scored after each epoch; padded by nothing.
+        validation: unpadded images and their labels, whose accuracy decides which epoch is kept.
         config: the method.
         training: the protocol.
-        seed: of order, offsets and flips.
-        device: computes.
-        precision: of the forward and backward pass.
-        checkpoint: see ``fit_epochs``.
-        on_progress: called after each step.
+        seed: seed of the order, offsets and flips.
+        work: see ``fit_epochs``; ``dtype`` is that of the forward and backward pass.
+            ``on_total`` and ``on_progress`` count optimiser steps.
 
     Raises:
         FloatingPointError, ValueError: see ``fit_epochs``; fewer images than a batch, or labels
             that the network has no class for.
     """
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if training.compile:
         network.maps.compile()  # the loss calls it, not the network
     crops, labels = train
     _require_enough(labels, training.batch_size, network.head.out_features)
-    steps = len(labels) // training.batch_size
-    optimiser, schedule = training.build(network, training.epochs * steps)
-    enabled = precision != torch.float32
 
     def loss_of(batch: tuple[Labels, Tensor, Tensor | None]) -> Tensor:
         images, offsets, mirrored = batch
         views = [crops.batch(images, view, mirrored) for view in offsets]
-        with torch.autocast(device.type, precision, enabled=enabled):
-            loss = augshift_loss(network, views, labels[images].to(device), config)
+        with work.autocast():
+            loss = augshift_loss(network, views, labels[images].to(work.device), config)
         return loss[None]
 
     def validate() -> float:
-        answers = predict_offsets(network, validation[0], [(0, 0)], device, precision)
-        return (answers[:, 0] == validation[1]).double().mean().item()
+        unheard = replace(work, on_progress=silent)  # the steps of the training are counted
+        predictions = predict_offsets(network, validation[0], [(0, 0)], unheard)
+        return (predictions[:, 0] == validation[1]).double().mean().item()
 
-    return fit_epochs(
+    return train_network(
         network,
-        training.epochs,
+        training,
+        len(labels) // training.batch_size,
         lambda epoch: _batches(crops, training, config.crops, seed, epoch),
         loss_of,
-        optimiser,
-        schedule,
         validate=validate,
-        keep=training.keep,
-        checkpoint=checkpoint,
-        on_progress=on_progress,
+        work=work,
     )
 
 
 def predict_offsets(
-    network: nn.Module,
-    crops: Crops,
-    offsets: list[tuple[int, int]],
-    device: torch.device,
-    precision: torch.dtype,
-    on_progress: OnProgress = silent,
+    network: nn.Module, crops: Crops, offsets: list[tuple[int, int]], work: Work
 ) -> Int64[Tensor, "n o"]:
-    """The class that a network gives each image at each offset: one forward pass each, no more.
+    """Predicted class of each image at each offset; every window is classified exactly once.
 
     Args:
         network: maps images to logits; put in evaluation mode.
-        crops: the images.
-        offsets: rows and columns at which windows start.
-        device: computes.
-        precision: of the forward pass.
-        on_progress: called with the number of windows shown.
+        crops: the padded images.
+        offsets: rows and columns in pixels at which windows start.
+        work: its ``device`` and ``dtype`` are those of the forward pass. ``on_progress`` is called
+            with the number of windows; ``on_total`` is not, for a caller adds up several calls.
     """
     network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     images = torch.arange(len(crops)).repeat_interleave(len(offsets))
-    places = torch.tensor(offsets).repeat(len(crops), 1)
-    answers = []
-    with (
-        torch.inference_mode(),
-        torch.autocast(device.type, precision, enabled=precision != torch.float32),
-    ):
-        for chosen, where in zip(images.split(AT_ONCE), places.split(AT_ONCE), strict=True):
-            answers.append(network(crops.batch(chosen, where)).float().argmax(1).cpu())
-            on_progress(len(chosen))
-    return torch.cat(answers).view(len(crops), len(offsets))
+    starts = torch.tensor(offsets).repeat(len(crops), 1)
+    predictions = []
+    with torch.inference_mode(), work.autocast():
+        for batch in zip(images.split(AT_ONCE), starts.split(AT_ONCE), strict=True):
+            predictions.append(network(crops.batch(*batch)).float().argmax(1).cpu())
+            work.on_progress(len(batch[0]))
+    return torch.cat(predictions).view(len(crops), len(offsets))
 
 
 def _batches(

@@ -19,7 +19,7 @@ from posinfo.networks.feature_array import FeatureArray
 from posinfo.networks.readout_config import ReadoutConfig
 from posinfo.networks.training import fit
 from posinfo.networks.upsampled_loss import UpsampledMSE
-from posinfo.progress import OnProgress, silent
+from posinfo.work import Work
 
 BATCH_ORDER_SEED = 0
 
@@ -33,8 +33,8 @@ class Readouts(nn.Module):
     """Several heads that read the same features.
 
     Args:
-        channels: of the features.
-        seeds: of the initial weights, one per head.
+        channels: number of channels of the features.
+        seeds: seed of the initial weights of each head.
         config: kernel, layers, width and padding.
     """
 
@@ -84,10 +84,7 @@ def train_readouts(
     targets: Float[Tensor, "k h w"],
     seeds: list[int],
     config: ReadoutConfig,
-    *,
-    device: torch.device,
-    precision: torch.dtype,
-    on_progress: OnProgress = silent,
+    work: Work,
 ) -> tuple[Readouts, Float[Tensor, "e k"]]:
     """Fit one head per target, all in the same passes over the features.
 
@@ -95,16 +92,16 @@ def train_readouts(
     weights alone.
 
     Args:
-        features: of the train images, shape (n, s, s, c), as they are cached.
+        features: features of the train images, float16, shape (n, s, s, c).
         targets: ground-truth maps at full resolution, one per head.
-        seeds: of the initial weights, one per head.
+        seeds: seed of the initial weights of each head.
         config: the protocol.
-        device: computes.
-        precision: of the convolutions; the last BatchNorm, the sigmoid and the loss are float32.
-        on_progress: called with the number of steps done.
+        work: its ``dtype`` is that of the convolutions; the last BatchNorm, the sigmoid and the
+            loss are float32. ``on_total`` and ``on_progress`` count steps.
 
     Returns:
-        The fitted heads in evaluation mode on ``device``, and the loss of each head in each epoch.
+        The fitted heads in evaluation mode on ``work.device``, and the mean loss of each head in
+        each epoch.
 
     Raises:
         FloatingPointError: a loss is not finite.
@@ -113,9 +110,9 @@ def train_readouts(
     count, side, _, channels = features.shape
     steps = config.total_steps(count)
     grid = config.grid(side)
-    readouts = Readouts(channels, seeds, config).to(device)
+    readouts = Readouts(channels, seeds, config).to(work.device)
     readouts = readouts.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    loss = UpsampledMSE(targets, (grid, grid)).to(device)
+    loss = UpsampledMSE(targets, (grid, grid)).to(work.device)
     scale = 0.5 if config.loss == "half_mse" else 1.0
     optimiser = torch.optim.SGD(
         readouts.parameters(),
@@ -126,28 +123,23 @@ def train_readouts(
     schedule = torch.optim.lr_scheduler.StepLR(optimiser, max(1, round(steps * 2 / 3)))
 
     def loss_of(batch: Tensor) -> Tensor:
-        with torch.autocast(device.type, precision, enabled=precision != torch.float32):
+        with work.autocast():
             predictions = readouts(batch)
         return scale * loss(predictions.float())
 
-    history = fit(
-        readouts,
-        _batches(features, config.batch_size, steps, device, precision),
-        loss_of,
-        optimiser,
-        schedule,
-        on_progress,
-    )
+    work.on_total(steps)
+    batches = _batches(features, config.batch_size, steps, work)
+    history = fit(readouts, batches, loss_of, optimiser, schedule, work.on_progress)
     epochs = history.split(count // config.batch_size)
     return readouts.eval(), torch.stack([epoch.mean(0) for epoch in epochs])
 
 
 def _batches(
-    features: FeatureArray, size: int, steps: int, device: torch.device, precision: torch.dtype
-) -> Iterator[Tensor]:
+    features: FeatureArray, size: int, steps: int, work: Work
+) -> Iterator[Float[Tensor, "b c s s"]]:
     """Shuffled batches, epoch after epoch; the incomplete batch at an epoch's end is left out."""
     generator = torch.Generator().manual_seed(BATCH_ORDER_SEED)
-    batch = torch.empty(size, *features.shape[1:], dtype=precision, device=device)
+    batch = torch.empty(size, *features.shape[1:], dtype=work.dtype, device=work.device)
     order = torch.empty(0, dtype=torch.long)
     for _ in range(steps):
         if len(order) < size:

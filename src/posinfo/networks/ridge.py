@@ -16,7 +16,7 @@ from torch.nn.functional import adaptive_avg_pool2d
 from posinfo.networks.feature_array import FeatureArray
 from posinfo.networks.readout_config import ReadoutConfig
 from posinfo.networks.readouts import Readouts
-from posinfo.progress import OnProgress, silent
+from posinfo.work import Work
 
 BATCH_SIZE = 32
 HOLD_OUT_SEED = 0
@@ -33,32 +33,32 @@ def fit_ridge(
     config: ReadoutConfig,
     *,
     seed: int,
-    device: torch.device,
-    on_progress: OnProgress = silent,
+    work: Work,
 ) -> tuple[Readouts, Float[Tensor, "p k"]]:
     """The linear readout of each target with the least squared error plus penalty.
 
     Features are standardised, so that a penalty means the same for every channel.
 
     Args:
-        features: of the train images, shape (n, s, s, c).
-        targets: ground-truth maps at full resolution.
-        photographs: which photograph each image shows: whole ones are held out.
+        features: features of the train images, float16, shape (n, s, s, c).
+        targets: ground-truth maps at full resolution, one per readout.
+        photographs: name of the photograph that each image shows: whole ones are held out.
         config: kernel size, penalties and limits.
-        seed: of the sampled positions, which only kernels larger than 1 have.
-        device: computes; the equations are solved in float64, on the CPU where it is MPS.
-        on_progress: called with the number of images done.
+        seed: seed of the sampled positions, which only kernels larger than 1 have.
+        work: its ``device`` computes, the CPU in place of MPS: the equations are solved in
+            float64. ``on_total`` and ``on_progress`` count images.
 
     Returns:
-        The readouts in evaluation mode, and the mean squared error on the held-out images for
-        each penalty and target.
+        The readouts in evaluation mode on the CPU, and the mean squared error on the held-out
+        images for each penalty and target.
 
     Raises:
-        ValueError: the normal equations exceed the memory limit.
+        ValueError: the normal equations exceed the memory limit, or have no solution.
     """
-    device = torch.device("cpu") if device.type == "mps" else device
+    device = torch.device("cpu") if work.device.type == "mps" else work.device
     channels, kernel = features.shape[3], config.kernel_size
     require_memory(channels, config)
+    work.on_total(len(features))
     held_out = _held_out(photographs, config.ridge.held_out)
     inputs = channels * kernel**2
     fit, held = (_Equations(inputs, len(targets), device) for _ in range(2))
@@ -68,7 +68,7 @@ def fit_ridge(
             offset = x.flatten(0, 1).mean(0)  # or float32 would lose a small spread on a large mean
         for part, chosen in ((fit, ~held_out[images]), (held, held_out[images])):
             part.add(x[chosen].flatten(0, 1) - offset, y[chosen].flatten(0, 1))
-        on_progress(len(images))
+        work.on_progress(len(images))
     resolution = HALF_RESOLUTION * offset.abs().double()
     solutions = fit.solve(config.ridge.penalties, resolution)
     errors = torch.stack([held.mean_squared_error(solution) for solution in solutions])
@@ -159,17 +159,17 @@ def _samples(
         batch = torch.from_numpy(features[images.numpy()]).to(device).float()
         windows = batch.unfold(1, kernel, 1).unfold(2, kernel, 1)  # (b, g, g, c, k, k), a view
         if kernel == 1 or config.ridge.positions >= grid**2:
-            places = torch.arange(grid**2).expand(len(images), -1)
+            positions = torch.arange(grid**2).expand(len(images), -1)
         else:
             scores = torch.rand(len(images), grid**2, generator=generator)
-            places = scores.topk(config.ridge.positions).indices
+            positions = scores.topk(config.ridge.positions).indices
         rows = torch.arange(len(images))[:, None]
-        chosen = windows[rows, places // grid, places % grid].flatten(2)
-        yield (chosen, small[places.to(device)]), images
+        chosen = windows[rows, positions // grid, positions % grid].flatten(2)
+        yield (chosen, small[positions.to(device)]), images
 
 
 def _held_out(photographs: Sequence[str], share: float) -> Tensor:
-    """Which images are held out: those of some photographs, or the last ones of a single one."""
+    """A mask of the held-out images: those of some photographs, or the last ones of a single."""
     names = sorted(set(photographs))
     generator = torch.Generator().manual_seed(HOLD_OUT_SEED)
     if len(names) == 1:
@@ -181,10 +181,14 @@ def _held_out(photographs: Sequence[str], share: float) -> Tensor:
 
 
 def require_memory(channels: int, config: ReadoutConfig) -> None:
-    """Whether the normal equations stay within their limit.
+    """Refuse normal equations that exceed ``readout.ridge.memory_gib``.
+
+    Args:
+        channels: number of channels of the features.
+        config: kernel size and limit.
 
     Raises:
-        ValueError: they do not; the message says what to change.
+        ValueError: they exceed it; the message says what to change.
     """
     needed = MATRICES * 8 * (channels * config.kernel_size**2) ** 2 / GIB
     if needed > config.ridge.memory_gib:

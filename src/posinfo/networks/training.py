@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from math import isfinite
-from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
@@ -11,23 +10,24 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from posinfo.networks.checkpoints import read_checkpoint, restore, save_checkpoint
-from posinfo.progress import OnProgress, silent
+from posinfo.work import Work, silent
 
 Batch = TypeVar("Batch")
 Optimiser = torch.optim.Optimizer
 Schedule = torch.optim.lr_scheduler.LRScheduler
 
 CHECKED_EVERY = 50  # steps; looking at a loss makes a GPU wait
+UNATTENDED = Work()  # on the CPU in float32: no checkpoint, no callbacks
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """What a training has been.
+    """Course and outcome of a training.
 
     Attributes:
-        losses: mean of each epoch.
-        scores: on validation images, after each epoch.
-        epoch: whose weights the model has, counted from 1.
+        losses: mean train loss of each epoch.
+        scores: validation score after each epoch.
+        epoch: the epoch whose weights the model has, counted from 1.
     """
 
     losses: Float[Tensor, " epochs"]
@@ -41,18 +41,18 @@ def fit(
     loss_of: Callable[[Batch], Float[Tensor, " k"]],
     optimiser: Optimiser,
     schedule: Schedule,
-    on_progress: OnProgress = silent,
+    on_progress: Callable[[int], object] = silent,
 ) -> Float[Tensor, "steps k"]:
     """One optimiser step per batch.
 
     Args:
         model: put in training mode; its parameters belong to ``optimiser``.
-        batches: as many as there are steps.
-        loss_of: the losses of a batch, one per independent part of the model; their sum is
-            minimised.
+        batches: one per step.
+        loss_of: computes the losses of a batch, one per independent part of the model; their sum
+            is minimised.
         optimiser: updates the parameters.
-        schedule: of the learning rate, advanced after each step.
-        on_progress: called after each step.
+        schedule: sets the learning rate; advanced after each step.
+        on_progress: called with 1 after each step.
 
     Returns:
         The losses of every step, on the CPU.
@@ -87,27 +87,29 @@ def fit_epochs(
     *,
     validate: Callable[[], float],
     keep: str,
-    checkpoint: Path,
-    on_progress: OnProgress = silent,
+    work: Work = UNATTENDED,
 ) -> Fitted:
     """Train epoch by epoch, and go on where an earlier process ended.
 
     After each epoch the checkpoint is replaced in one step, so that a process may be killed at
     any time: training then goes on after the last finished epoch and, on a CPU with the same
     number of threads, ends with the same weights bit for bit. A finished training is not repeated.
+    Without a checkpoint nothing is stored and training starts at the first epoch.
 
     Args:
         model: as it was built, on its device; has the kept weights at the end. Whatever is drawn
             at random belongs to its state (``get_extra_state``) or depends on the epoch alone.
-        epochs: to train in all.
-        batches: of an epoch, counted from 1; the same ones whenever it is called.
+        epochs: number of epochs, those of earlier processes included.
+        batches: returns the batches of an epoch, counted from 1; the same ones at every call.
         loss_of: see ``fit``.
         optimiser: see ``fit``.
         schedule: see ``fit``.
-        validate: a score of the model as it is; the higher, the better.
-        keep: whose weights: a key of ``KEPT``.
-        checkpoint: a file of this training alone; its folder is made.
-        on_progress: called with the steps of earlier processes, then after each step.
+        validate: returns the score of the model as it is; the higher, the better.
+        keep: the epoch whose weights are kept, a key of ``KEPT``.
+        work: its ``checkpoint`` is a file of this training alone, whose folder is made.
+            ``on_progress`` is called with the steps of earlier processes, then after each step;
+            ``on_epoch`` with the mean train loss and the score of each epoch that is trained now,
+            once its checkpoint is stored. Device and dtype are those of the model and ``loss_of``.
 
     Raises:
         FloatingPointError: a loss, a weight or a score was not finite; the checkpoint of the epoch
@@ -116,14 +118,16 @@ def fit_epochs(
     """
     parts = {"model": model, "optimiser": optimiser, "schedule": schedule}
     done: dict[str, Any] = {"steps": 0, "losses": [], "scores": [], "kept": {}}
-    done |= read_checkpoint(checkpoint)
+    checkpoint = work.checkpoint
+    if checkpoint is not None:
+        done |= read_checkpoint(checkpoint)
+        if 0 < len(done["losses"]) < epochs:
+            restore(parts, done, checkpoint)
     losses, scores = done["losses"], done["scores"]
-    if 0 < len(losses) < epochs:
-        restore(parts, done, checkpoint)
-    on_progress(done["steps"])
+    work.on_progress(done["steps"])
     for epoch in range(len(losses) + 1, epochs + 1):
         try:
-            history = fit(model, batches(epoch), loss_of, optimiser, schedule, on_progress)
+            history = fit(model, batches(epoch), loss_of, optimiser, schedule, work.on_progress)
             scores.append(_finite_score(model, validate))
         except FloatingPointError as error:
             raise FloatingPointError(f"epoch {epoch}: {error}") from error
@@ -131,7 +135,9 @@ def fit_epochs(
         done["steps"] += len(history)
         if KEPT[keep](scores, epochs) == epoch:
             done["kept"] = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-        save_checkpoint(checkpoint, parts if epoch < epochs else {}, done)
+        if checkpoint is not None:
+            save_checkpoint(checkpoint, parts if epoch < epochs else {}, done)
+        work.on_epoch(epoch, losses[-1], scores[-1])
     try:
         model.load_state_dict(done["kept"])
     except RuntimeError as error:
@@ -140,11 +146,11 @@ def fit_epochs(
 
 
 def epoch_generator(seed: int, epoch: int) -> torch.Generator:
-    """Draws what an epoch needs, whatever earlier epochs have drawn.
+    """A generator on the CPU for an epoch's random draws, independent of earlier epochs.
 
     Args:
-        seed: of the training.
-        epoch: counted from 1.
+        seed: seed of the training.
+        epoch: number of the epoch, counted from 1.
     """
     return torch.Generator().manual_seed(seed * 100_003 + epoch)
 
@@ -171,7 +177,7 @@ def _require_finite(losses: list[Tensor], steps_before: int) -> None:
         )
 
 
-# the epoch, counted from 1, from the validation scores so far and the number of epochs
+# from the validation scores so far and the number of epochs: the epoch to keep, counted from 1
 KEPT: dict[str, Callable[[list[float], int], int]] = {
     "best": lambda scores, epochs: scores.index(max(scores)) + 1,  # the first of them
     "last": lambda scores, epochs: epochs,

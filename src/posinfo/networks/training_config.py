@@ -1,17 +1,17 @@
 """How a classifier is trained: optimiser, schedule and length."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Annotated
 
 import torch
+from jaxtyping import Float
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from torch import nn
+from torch import Tensor, nn
 
 from posinfo.choices import one_of
-from posinfo.networks.training import KEPT
+from posinfo.networks.training import KEPT, Batch, Fitted, Optimiser, Schedule, fit_epochs
+from posinfo.work import Work
 
-Optimiser = torch.optim.Optimizer
-Schedule = torch.optim.lr_scheduler.LRScheduler
 Rate = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -25,8 +25,8 @@ class TrainingConfig(BaseModel):
         lr: learning rate at the start.
         betas: decay rates of Adam's two averages; null for ``sgd``.
         momentum: of SGD; null for ``adam``.
-        weight_decay: times the weights, added to their gradient.
-        schedule: of the learning rate, a key of ``SCHEDULES``.
+        weight_decay: factor of the L2 penalty: this share of a weight is added to its gradient.
+        schedule: how the learning rate changes over the steps, a key of ``SCHEDULES``.
         mirrored: whether half of the train images are flipped left to right.
         keep: the epoch whose weights are kept, a key of ``KEPT``: the best on validation images, or
             the last.
@@ -60,9 +60,52 @@ class TrainingConfig(BaseModel):
         return self
 
     def build(self, network: nn.Module, steps: int) -> tuple[Optimiser, Schedule]:
-        """The optimiser of a network's parameters, and its schedule over so many steps."""
+        """The optimiser of a network's parameters, and the schedule of its learning rate.
+
+        Args:
+            network: the network to train.
+            steps: length of the schedule: optimiser steps of the whole training.
+        """
         optimiser = OPTIMISERS[self.optimiser](network, self)
         return optimiser, SCHEDULES[self.schedule](optimiser, steps)
+
+
+def train_network(
+    network: nn.Module,
+    config: TrainingConfig,
+    steps: int,
+    batches: Callable[[int], Iterable[Batch]],
+    loss_of: Callable[[Batch], Float[Tensor, " k"]],
+    *,
+    validate: Callable[[], float],
+    work: Work,
+) -> Fitted:
+    """Train a network by a protocol, from the first optimiser step to the kept weights.
+
+    Args:
+        network: see ``fit_epochs``; its weights become channels last in memory.
+        config: the protocol.
+        steps: batches per epoch.
+        batches: see ``fit_epochs``.
+        loss_of: see ``fit``.
+        validate: see ``fit_epochs``.
+        work: see ``fit_epochs``; ``on_total`` is called with the steps of all epochs.
+
+    Raises:
+        FloatingPointError, ValueError: see ``fit_epochs``.
+    """
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    work.on_total(config.epochs * steps)
+    return fit_epochs(
+        network,
+        config.epochs,
+        batches,
+        loss_of,
+        *config.build(network, config.epochs * steps),
+        validate=validate,
+        keep=config.keep,
+        work=work,
+    )
 
 
 def _adam(network: nn.Module, config: TrainingConfig) -> Optimiser:

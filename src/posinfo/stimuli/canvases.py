@@ -1,6 +1,7 @@
-"""Shifted canvases: an image in one cell of a grid (Islam et al., ICCV 2021, experiment 1).
+"""Shifted canvases: an image at one location of a grid (Islam et al., ICCV 2021, experiment 1).
 
-Cells are counted row by row from the top left, so that the cell of a location is its class.
+Locations are numbered row by row from the top left, starting at 0; the number is the class that a
+network is to recognise.
 """
 
 from collections.abc import Callable
@@ -8,63 +9,63 @@ from typing import Annotated
 
 import torch
 from jaxtyping import Float, Int64, UInt8
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from posinfo.choices import check
+from posinfo.stimuli.device_images import DeviceImages
 
 Channel = Annotated[int, Field(ge=0, le=255)]
 Colour = tuple[Channel, Channel, Channel]
+
+
+def _check_colour(colour: str | Colour) -> str | Colour:
+    return check("canvas colour", colour, COLOURS) if isinstance(colour, str) else colour
 
 
 class CanvasConfig(BaseModel):
     """The canvas that tiles are pasted on.
 
     Attributes:
-        grid: cells per side.
-        cell: side of a cell in pixels; a smaller tile stands in its middle.
+        grid: locations per side of the canvas.
+        location_size: side of a location in pixels; a smaller tile stands in its middle.
         colour: a key of ``COLOURS`` or red, green and blue, each 0..255.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     grid: int = Field(ge=2, le=16)
-    cell: int = Field(ge=1)
-    colour: str | Colour
-
-    @field_validator("colour")
-    @classmethod
-    def _known_colour(cls, colour: str | Colour) -> str | Colour:
-        return check("canvas colour", colour, COLOURS) if isinstance(colour, str) else colour
+    location_size: int = Field(ge=1)
+    colour: Annotated[str | Colour, AfterValidator(_check_colour)]
 
     @property
     def side(self) -> int:
-        """Of the canvas, in pixels."""
-        return self.grid * self.cell
+        """Side of the canvas in pixels."""
+        return self.grid * self.location_size
 
     @property
     def locations(self) -> int:
-        """Number of cells."""
+        """Number of locations."""
         return self.grid**2
 
 
-class Canvases:
-    """Labelled tiles on one device, ready to be pasted in batches.
+class Canvases(DeviceImages):
+    """Tiles on one device, ready to be pasted on canvases in batches.
 
     Normalising and pasting commute: a normalised tile on the normalised colour is the normalised
-    canvas. So only tiles are normalised, and the canvas is written once in the number format of
-    the network.
+    canvas. So only tiles are normalised, and the canvas is written once in the dtype of the
+    network.
 
     Args:
         pixels: the tiles, RGB values 0..255.
-        config: of the canvas.
-        mean: of each channel in [0, 1], subtracted.
-        std: of each channel in [0, 1], divided by.
+        config: grid, size and colour of the canvases.
+        mean: subtracted from each channel, in units of [0, 1].
+        std: each channel is divided by it, in units of [0, 1].
         device: holds the tiles and the canvases.
-        precision: of the canvases.
+        dtype: floating-point type of the canvases.
 
     Raises:
-        ValueError: the tiles are larger than a cell.
+        ValueError: the tiles are larger than a location.
     """
 
     def __init__(
@@ -75,60 +76,56 @@ class Canvases:
         std: Float[Tensor, "3"],
         *,
         device: torch.device,
-        precision: torch.dtype = torch.float32,
+        dtype: torch.dtype = torch.float32,
     ) -> None:
         height, width = pixels.shape[2:]
-        if max(height, width) > config.cell:
+        size, side = config.location_size, config.side
+        if max(height, width) > size:
             raise ValueError(
-                f"tiles of {height} x {width} px do not fit a canvas cell of {config.cell} px: "
-                "enlarge `cell`"
+                f"tiles of {height} x {width} px do not fit a canvas location of {size} px: "
+                "enlarge `location_size`"
             )
+        super().__init__(pixels, mean, std, device=device, dtype=dtype)
         self.config = config
-        self._tiles = pixels.permute(0, 2, 3, 1).contiguous().to(device)
-        self._scale = (1 / (255 * std)).to(device)
-        self._offset = (mean / std).to(device)
         colour = _colour(config.colour, mean)
-        side = config.side
-        self._blank = ((colour - mean) / std).to(device, precision).expand(side, side, 3).clone()
-        self._top, self._left = (config.cell - height) // 2, (config.cell - width) // 2
-
-    def __len__(self) -> int:
-        """The number of tiles."""
-        return len(self._tiles)
+        self._blank = ((colour - mean) / std).to(device, dtype).expand(side, side, 3).clone()
+        self._top, self._left = (size - height) // 2, (size - width) // 2
 
     def batch(
         self,
         images: Int64[Tensor, " b"],
-        cells: Int64[Tensor, " b"],
+        locations: Int64[Tensor, " b"],
         mirrored: Tensor | None = None,
     ) -> Float[Tensor, "b 3 s s"]:
         """Normalised canvases, channels last in memory.
 
         Args:
-            images: which tile to paste, on any device.
-            cells: where, 0 to ``locations - 1``.
-            mirrored: whether to flip each tile left to right.
+            images: index of the tile on each canvas; on any device.
+            locations: location of the tile on each canvas, 0 to ``config.locations - 1``; on any
+                device.
+            mirrored: whether to flip each tile left to right; None: none is flipped.
         """
-        device = self._tiles.device
-        tiles = self._tiles[images.to(device)]
+        tiles = self._pixels[images.to(self.device)]
         if mirrored is not None:
-            tiles = torch.where(mirrored.to(device)[:, None, None, None], tiles.flip(2), tiles)
+            flipped = mirrored.to(self.device)[:, None, None, None]
+            tiles = torch.where(flipped, tiles.flip(2), tiles)
         height, width = tiles.shape[1:3]
-        grid, cell = self.config.grid, self.config.cell
+        grid, size = self.config.grid, self.config.location_size
         canvases = self._blank.expand(len(tiles), -1, -1, -1).clone()
-        blocks = canvases.view(-1, grid, cell, grid, cell, 3)
-        cells = cells.to(device)
+        blocks = canvases.view(-1, grid, size, grid, size, 3)
+        locations = locations.to(self.device)
         blocks[
-            torch.arange(len(tiles), device=device),
-            cells // grid,
+            torch.arange(len(tiles), device=self.device),
+            locations // grid,
             self._top : self._top + height,
-            cells % grid,
+            locations % grid,
             self._left : self._left + width,
-        ] = (tiles * self._scale - self._offset).to(canvases.dtype)
+        ] = self._normalised(tiles)
         return canvases.permute(0, 3, 1, 2)
 
 
 def _colour(colour: str | Colour, mean: Float[Tensor, "3"]) -> Float[Tensor, "3"]:
+    """Red, green and blue in [0, 1], before normalising."""
     if isinstance(colour, str):
         return COLOURS[colour](mean)
     return torch.tensor(colour) / 255

@@ -1,27 +1,32 @@
 """Random crops for training and all shifts for measuring, as batched index operations."""
 
 from collections.abc import Callable
+from typing import Annotated
 
 import torch
 from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor
 from torch.nn.functional import interpolate, pad
 
-from posinfo.choices import pick
+from posinfo.choices import one_of, pick
+from posinfo.stimuli.device_images import DeviceImages
+
+ShiftPaddingName = Annotated[str, one_of("shift padding", lambda: SHIFT_PADDINGS)]
 
 
-class Crops:
+class Crops(DeviceImages):
     """Windows of padded images on one device.
 
     Args:
         pixels: the images, RGB values 0..255.
         max_shift: the largest offset in pixels: windows start at 0 to ``max_shift`` on each axis of
-            the padded image, and half of it is the image itself, but for ``crop``.
+            the padded image. The window at half of it is the unshifted image, unless the padding
+            is ``crop``.
         padding: a key of ``SHIFT_PADDINGS``: what lies outside of the images.
-        mean: of each channel in [0, 1], subtracted.
-        std: of each channel in [0, 1], divided by.
-        device: holds the images.
-        precision: of the windows.
+        mean: subtracted from each channel, in units of [0, 1].
+        std: each channel is divided by it, in units of [0, 1].
+        device: holds the images and the windows.
+        dtype: floating-point type of the windows.
 
     Raises:
         ValueError: an unknown padding, or a shift larger than the image.
@@ -36,7 +41,7 @@ class Crops:
         std: Float[Tensor, "3"],
         *,
         device: torch.device,
-        precision: torch.dtype = torch.float32,
+        dtype: torch.dtype = torch.float32,
     ) -> None:
         height, width = pixels.shape[2:]
         if not 0 <= max_shift < min(height, width):
@@ -45,18 +50,10 @@ class Crops:
                 f"{min(height, width)} px; got {max_shift}"
             )
         padded = pick("shift padding", padding, SHIFT_PADDINGS)(pixels, max_shift)
+        super().__init__(padded, mean, std, device=device, dtype=dtype)
         self.offsets = max_shift + 1
-        self.device = device
-        self._padded = padded.permute(0, 2, 3, 1).contiguous().to(device)
-        self._scale = (1 / (255 * std)).to(device)
-        self._offset = (mean / std).to(device)
-        self._precision = precision
         self._rows = torch.arange(height, device=device)
         self._columns = torch.arange(width, device=device)
-
-    def __len__(self) -> int:
-        """The number of images."""
-        return len(self._padded)
 
     def batch(
         self,
@@ -67,9 +64,9 @@ class Crops:
         """Normalised windows, channels last in memory.
 
         Args:
-            images: which images, on any device.
-            offsets: row and column at which each window starts, 0 to ``max_shift``.
-            mirrored: whether to flip each window left to right.
+            images: index of the image of each window; on any device.
+            offsets: row and column in pixels at which each window starts, 0 to ``max_shift``.
+            mirrored: whether to flip each window left to right; None: none is flipped.
         """
         offsets = offsets.to(self.device)
         rows = offsets[:, :1] + self._rows
@@ -77,8 +74,8 @@ class Crops:
         if mirrored is not None:
             columns = torch.where(mirrored.to(self.device)[:, None], columns.flip(1), columns)
         chosen = images.to(self.device)[:, None, None]
-        windows = self._padded[chosen, rows[:, :, None], columns[:, None, :]]
-        return (windows * self._scale - self._offset).to(self._precision).permute(0, 3, 1, 2)
+        windows = self._pixels[chosen, rows[:, :, None], columns[:, None, :]]
+        return self._normalised(windows).permute(0, 3, 1, 2)
 
 
 def _padded_by(mode: str) -> Callable[[Tensor, int], Tensor]:
