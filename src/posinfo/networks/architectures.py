@@ -23,17 +23,17 @@ _INITIALISED = {"googlenet": {"init_weights": True}, "inception_v3": {"init_weig
 
 
 def architectures() -> list[str]:
-    """``image``, which is no network at all, ours, and torchvision's classification networks."""
+    """All names: ``image``, which is no network, ours, and torchvision's classifiers."""
     return [IMAGE, *OWN, *list_models(module=torchvision.models)]
 
 
 def is_custom(arch: str) -> bool:
-    """Whether it names a function of the user's own: ``package.module:function``."""
+    """Whether an arch names a function of the user's own: ``package.module:function``."""
     return ":" in arch
 
 
 def check_arch(arch: str) -> str:
-    """The name itself, when it can be built.
+    """The arch itself, when it can be built, see ``build_network``; nothing is built.
 
     Raises:
         ValueError: an unknown name, or a function that cannot be imported.

@@ -19,10 +19,13 @@ Labels = Int64[Tensor, " n"]
 
 
 def in_order(method: str) -> str:
-    """The names of a method in the order of ``METHODS``, in which networks are changed.
+    """A method with its parts in the order of ``METHODS``, in which networks are changed.
+
+    Args:
+        method: keys of ``METHODS`` joined by ``+``.
 
     Raises:
-        ValueError: one is unknown, stands there twice, or two of them say how to train.
+        ValueError: a part is unknown or named twice, or two of them are ways to train.
     """
     names = [check("method", name, METHODS) for name in method.split("+")]
     crops = [name for name in names if METHODS[name].change is None]
@@ -38,14 +41,14 @@ MethodName = Annotated[str, AfterValidator(in_order)]
 
 
 class AugShiftConfig(BaseModel):
-    """What is trained.
+    """The network and the loss.
 
     Attributes:
-        method: names of ``METHODS`` joined by ``+``; at most one of them takes two crops.
+        method: keys of ``METHODS`` joined by ``+``; at most one of them is a way to train.
         width: channels of the first stage of the ResNet-18.
-        latent_weight: of the mean squared difference of the two latents (lambda).
-        loss: of the two cross entropies: ``mean``, or ``sum`` as drawn on the poster, which doubles
-            the effective learning rate.
+        latent_weight: weight of the mean squared difference of the two latents (lambda).
+        loss: how the cross entropies of two crops are joined: ``mean``, or ``sum`` as drawn on the
+            poster, which doubles the effective learning rate.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -57,22 +60,28 @@ class AugShiftConfig(BaseModel):
 
     @property
     def parts(self) -> list["Method"]:
-        """What the method is made of."""
+        """The entries of ``METHODS`` that are joined."""
         return [METHODS[name] for name in self.method.split("+")]
 
     @property
     def crops(self) -> int:
-        """Of each image and step."""
+        """Number of crops of each image in each step: 1 or 2."""
         return max(part.crops for part in self.parts)
 
     @property
     def uses_latents(self) -> bool:
-        """Whether the latents of the two crops are drawn together."""
+        """Whether the loss draws the latents of the two crops together."""
         return any(part.latents for part in self.parts)
 
 
 class LatentClassifier(nn.Module):
-    """Maps, global average pooling, and a linear layer."""
+    """Maps, global average pooling, and a linear layer.
+
+    Args:
+        maps: maps images to feature maps.
+        channels: number of channels of these maps.
+        classes: number of logits.
+    """
 
     def __init__(self, maps: nn.Module, channels: int, classes: int) -> None:
         super().__init__()
@@ -97,9 +106,9 @@ class Method(NamedTuple):
     """A way to train, or a change of the network.
 
     Attributes:
-        crops: of each image and step.
-        latents: whether their latents are drawn together.
-        change: of the network, in place; None: a way to train.
+        crops: number of crops of each image in each step.
+        latents: whether the loss draws the latents of two crops together.
+        change: changes the network in place; None: the method is a way to train.
     """
 
     crops: int = 1
@@ -113,7 +122,7 @@ def build_latent_classifier(config: AugShiftConfig, classes: int, seed: int) -> 
     Args:
         config: the method and the width.
         classes: number of logits.
-        seed: of the initial weights.
+        seed: seed of the initial weights.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -133,10 +142,10 @@ def augshift_loss(
     """Cross entropy of each view, and the distance of the latents of the first two.
 
     Args:
-        network: in training mode.
+        network: the classifier, in training mode.
         views: one or two crops of the same images.
-        labels: of the images.
-        config: says how the parts are weighed.
+        labels: class of each image.
+        config: weights of the parts of the loss.
     """
     latents = network.latents(torch.cat(views))
     entropies = cross_entropy(network.classify(latents), labels.repeat(len(views)))

@@ -39,7 +39,7 @@ class BackboneConfig(BaseModel):
         padding: a key of ``PADDINGS``; ``none`` for ``image``.
         blocks: ``default``, ``paper`` or names of layers, see ``block_layers``.
         positions: ``kept``, or ``none`` to zero the position embedding of a ViT.
-        seed: of untrained weights.
+        seed: seed of untrained weights.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -61,7 +61,11 @@ class BackboneConfig(BaseModel):
         return self
 
     def check_weights(self, image_size: int) -> None:
-        """Raises what ``check_source`` raises, before anything is computed."""
+        """Refuse weights that are missing or do not fit, see ``check_source``.
+
+        Args:
+            image_size: side of the images in pixels; default blocks may depend on it.
+        """
         if self.arch != IMAGE:
             needed = needed_tensors(self.arch, self.blocks, image_size)
             check_source(self.arch, self.weights, needed)
@@ -81,6 +85,12 @@ class BackboneConfig(BaseModel):
 class Backbone(nn.Module):
     """A frozen network that maps images to its blocks, aligned and concatenated.
 
+    Args:
+        blocks: maps normalised images to a dict of aligned maps, in the order of concatenation.
+        feature_size: side of these maps in pixels.
+        normalisation: a key of ``NORMALISATIONS``.
+        own: see ``normalise``.
+
     Attributes:
         digest: changes whenever the weights, the blocks, the padding or the alignment do.
     """
@@ -98,8 +108,8 @@ class Backbone(nn.Module):
     def forward(self, images: UInt8[Tensor, "n 3 h w"]) -> Float[Tensor, "n c s s"]:
         """Features of 8-bit RGB images, bilinearly resized as in the released code."""
         like = next(self.blocks.parameters(), torch.empty(0))
-        shown = normalise(images, self.normalisation, self.own)
-        maps = self.blocks(shown.to(like.dtype, memory_format=torch.channels_last))
+        normalised = normalise(images, self.normalisation, self.own)
+        maps = self.blocks(normalised.to(like.dtype, memory_format=torch.channels_last))
         return torch.cat(list(maps.values()), dim=1)
 
 
@@ -180,14 +190,14 @@ def _aligned(
 
 
 def _zero_positions(network: nn.Module) -> None:
-    found = [
+    embeddings = [
         parameter
         for name, parameter in network.named_parameters()
         if name.endswith("pos_embedding")
     ]
-    if not found:
+    if not embeddings:
         raise ValueError("positions: none - this network has no position embedding to remove")
-    for parameter in found:
+    for parameter in embeddings:
         parameter.data.zero_()
 
 

@@ -26,8 +26,8 @@ def block_layers(network: nn.Module, arch: str, blocks: Blocks, image_size: int)
     """The layers behind the blocks f1, f2, ... of a network, low to high.
 
     Args:
-        network: on the meta device; nothing is computed but shapes.
-        arch: its name.
+        network: the network on the meta device, so that nothing but shapes is computed.
+        arch: name of its architecture.
         blocks: ``default`` takes, as the released code, the ReLU outputs before the pooling
             layers of a VGG and the four stages of a ResNet; the four stages of a Swin or MaxViT;
             the tokens at four depths of a ViT; of any other network the last layer at each
@@ -64,7 +64,11 @@ def block_layers(network: nn.Module, arch: str, blocks: Blocks, image_size: int)
 
 
 def trace_blocks(network: nn.Module, layers: Sequence[str]) -> fx.GraphModule:
-    """The part of a network that ends in these layers: images in, a dict f1, f2, ... out.
+    """The part of a network that ends in these layers; it returns a dict of maps f1, f2, ...
+
+    Args:
+        network: any network that torch.fx can trace.
+        layers: names of the layers behind f1, f2, ...
 
     Raises:
         ValueError: the network cannot be traced.
@@ -80,7 +84,7 @@ def align_blocks(extractor: fx.GraphModule, size: int, *, channels_last: bool) -
     """Resize each block as soon as it is computed, so that no full-size map is kept waiting.
 
     Args:
-        extractor: of ``trace_blocks``; changed in place.
+        extractor: as ``trace_blocks`` returns it; changed in place.
         size: side in pixels to which each map is resized, bilinearly with corners aligned.
         channels_last: whether 4-D outputs are (n, h, w, c), as those of a Swin.
     """

@@ -130,18 +130,18 @@ def count_answers(
         How often each class was predicted, by location and right class.
     """
     network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    locations, images = test.canvases.config.locations, len(test.labels)
-    order = torch.randperm(locations * images, generator=torch.Generator().manual_seed(TEST_SEED))
-    counts = torch.zeros(locations * test.answers**2, dtype=torch.long)
+    grid, count = test.canvases.config.locations, len(test.labels)
+    order = torch.randperm(grid * count, generator=torch.Generator().manual_seed(TEST_SEED))
+    counts = torch.zeros(grid * test.answers**2, dtype=torch.long)
     work.on_total(len(order))
     with other_orders(network, TEST_SEED):
         for pairs in order.split(EVALUATED_AT_ONCE):
-            at, shown = pairs // images, pairs % images
-            predictions = _predictions(network, test, (shown, at), work)
-            rows = at * test.answers + test.targets(shown, at)
+            locations, images = pairs // count, pairs % count
+            predictions = _predictions(network, test, (images, locations), work)
+            rows = locations * test.answers + test.targets(images, locations)
             counts += (rows * test.answers + predictions).bincount(minlength=len(counts))
             work.on_progress(len(pairs))
-    return counts.view(locations, test.answers, test.answers)
+    return counts.view(grid, test.answers, test.answers)
 
 
 def _batches(

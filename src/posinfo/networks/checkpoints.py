@@ -10,23 +10,25 @@ import torch
 
 @runtime_checkable
 class Stateful(Protocol):
-    """A model, an optimiser or a schedule."""
+    """An object with a state dict: a model, an optimiser or a schedule."""
 
     def state_dict(self) -> dict[str, Any]:
-        """All that it needs to go on."""
+        """All that the object needs to go on."""
         ...
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> Any:
-        """Go on from there."""
+        """Go on from a state that ``state_dict`` returned."""
         ...
 
 
 def save_checkpoint(path: Path, parts: Mapping[str, Stateful], more: Mapping[str, Any]) -> None:
-    """Replace a file by the state of these parts and by some plain values; it is whole or absent.
+    """Write the state of these parts and some plain values to a file, in one step.
+
+    Whenever the process is killed, the file is the one before or the new one, never a part of it.
 
     Args:
-        path: of the file; its folder is made.
-        parts: by name.
+        path: the file to replace; its folder is made.
+        parts: models, optimisers and schedules by name.
         more: tensors, numbers, texts and lists or dicts of them, by name.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -39,7 +41,11 @@ def save_checkpoint(path: Path, parts: Mapping[str, Stateful], more: Mapping[str
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """What ``save_checkpoint`` has written, on the CPU; nothing where there is no file.
+    """Read a file of ``save_checkpoint``.
+
+    Returns:
+        The state dicts and the plain values by name, with tensors on the CPU; empty where there is
+        no file.
 
     Raises:
         ValueError: the file is damaged.
@@ -56,12 +62,12 @@ def restore(parts: Mapping[str, Stateful], state: Mapping[str, Any], path: Path)
     """Bring parts to their stored state.
 
     Args:
-        parts: by name.
-        state: of ``read_checkpoint``.
-        path: where it comes from, for the message.
+        parts: models, optimisers and schedules by name; changed in place.
+        state: state dicts by name, as ``read_checkpoint`` returns them.
+        path: the file that they were read from, for the message.
 
     Raises:
-        ValueError: it is of other parts.
+        ValueError: the state is of other parts.
     """
     try:
         for name, part in parts.items():

@@ -11,6 +11,9 @@ PRECISIONS = {"bfloat16": torch.bfloat16, "float32": torch.float32}
 def pick_device(name: str) -> torch.device:
     """A device by name; ``auto`` takes CUDA, then Apple's MPS, then the CPU.
 
+    Args:
+        name: one of ``KINDS``, with an index behind it if wanted (``cuda:1``).
+
     Raises:
         ValueError: an unknown name, or a device that this machine does not have.
     """
@@ -19,14 +22,18 @@ def pick_device(name: str) -> torch.device:
     if kind == "auto":
         kind = "cuda" if torch.cuda.is_available() else "cpu"
         return torch.device("mps" if kind == "cpu" and torch.backends.mps.is_available() else kind)
-    found = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": torch.backends.mps.is_available()}
-    if int(index or 0) >= found[kind]:
+    counts = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": torch.backends.mps.is_available()}
+    if int(index or 0) >= counts[kind]:
         raise ValueError(f"device {name!r} is not on this machine; `auto` takes what there is")
     return torch.device(name)
 
 
 def pick_precision(name: str, device: torch.device) -> torch.dtype:
-    """The number format of forward passes; ``auto`` takes bfloat16 where it is faster.
+    """The dtype of forward passes by name; ``auto`` takes bfloat16 where it is faster.
+
+    Args:
+        name: ``auto`` or a key of ``PRECISIONS``.
+        device: the device that computes.
 
     Raises:
         ValueError: an unknown name.

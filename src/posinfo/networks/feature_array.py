@@ -10,8 +10,8 @@ class FeatureArray:
     """Cached features with a choice of their blocks.
 
     Args:
-        features: memory-mapped, shape (n, s, s, c).
-        channels: of each block by name, in the order in which they are concatenated.
+        features: features of all blocks, usually memory-mapped, shape (n, s, s, c).
+        channels: number of channels of each block by name, in the order of their concatenation.
         blocks: names of the blocks to read; empty: all.
 
     Raises:
@@ -47,6 +47,10 @@ class FeatureArray:
 
 def block_ranges(channels: Mapping[str, int], blocks: Sequence[str]) -> list[tuple[int, int]]:
     """First and last channel (exclusive) of each named block.
+
+    Args:
+        channels: number of channels of each block by name, in the order of their concatenation.
+        blocks: names of the blocks.
 
     Raises:
         ValueError: an unknown block.

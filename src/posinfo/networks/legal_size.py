@@ -10,13 +10,14 @@ TOO_SMALL = (RuntimeError, AssertionError)  # what PyTorch raises for a map that
 
 
 def require_legal(dry_run: Callable[[int], T], size: int, network: str, setting: str) -> T:
-    """What a dry run at this size returns.
+    """The result of a dry run, once it is known that the network takes images of this size.
 
     Args:
-        dry_run: takes a size in pixels; raises one of ``TOO_SMALL`` where the network cannot.
+        dry_run: runs the network on images of a side in pixels; raises one of ``TOO_SMALL`` where
+            they are too small.
         size: side of the images in pixels.
-        network: as a message names it.
-        setting: that holds the size, as a message names it.
+        network: name of the network, for the message.
+        setting: name of the setting that holds the size, for the message.
 
     Raises:
         ValueError: the images are too small; the message proposes the smallest legal size.

@@ -1,4 +1,4 @@
-"""From 8-bit RGB to what a network's weights expect."""
+"""From 8-bit RGB to the normalised colours that the weights of a network expect."""
 
 from typing import Annotated
 
@@ -26,7 +26,8 @@ def normalise(
         images: RGB values 0..255.
         kind: ``imagenet`` subtracts the mean and divides by the standard deviation of ImageNet;
             ``none`` stops at [0, 1], as the released code of Islam et al. does.
-        own: what the weights were trained with instead of ImageNet's, where that differs.
+        own: mean and standard deviation that the weights were trained with, where they are not
+            ImageNet's; they replace those of ``imagenet``.
 
     Raises:
         ValueError: an unknown kind.

@@ -90,7 +90,7 @@ class ExplicitlyPaddedPool(nn.Module):
 
     Args:
         pool: the layer as it was built.
-        mode: of ``torch.nn.functional.pad``.
+        mode: a mode of ``torch.nn.functional.pad``.
     """
 
     def __init__(self, pool: Pool, mode: str) -> None:
@@ -179,10 +179,10 @@ def _make_pools_modules(traced: fx.GraphModule) -> None:
     for node in list(traced.graph.nodes):
         if node.op == "call_function" and node.target in POOLS:
             layer, arguments = POOLS[node.target]
-            given = dict(zip(arguments, node.args[1:], strict=False)) | node.kwargs
-            given.pop("input", None)
+            settings = dict(zip(arguments, node.args[1:], strict=False)) | node.kwargs
+            settings.pop("input", None)
             name = f"pool_{node.name}"
-            traced.add_submodule(name, layer(**given))
+            traced.add_submodule(name, layer(**settings))
             source = node.args[0] if node.args else node.kwargs["input"]
             node.op, node.target, node.args, node.kwargs = "call_module", name, (source,), {}
         elif _pads_by_itself(traced, node):

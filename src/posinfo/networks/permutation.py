@@ -17,12 +17,12 @@ PermutationName = Annotated[str, one_of("permutation", lambda: PERMUTATIONS)]
 class ChannelPermutation(nn.Module):
     """Reorders the channels of its input, in training and in evaluation alike.
 
-    Where the order comes from is a generator of its own on the CPU, whose state is part of the
-    module's state, so that training resumes with the orders that it would have drawn.
+    Orders are drawn by a generator of its own on the CPU, whose state is part of the module's
+    state, so that a resumed training goes on with the orders that it would have drawn.
 
     Args:
         kind: a key of ``PERMUTATIONS``.
-        seed: of the orders.
+        seed: seed of the orders.
 
     Raises:
         ValueError: an unknown kind.
@@ -54,7 +54,7 @@ class ChannelPermutation(nn.Module):
         return self._generator.get_state()
 
     def set_extra_state(self, state: UInt8[Tensor, " s"]) -> None:
-        """Go on where ``get_extra_state`` was called."""
+        """Go on from a state that ``get_extra_state`` returned."""
         self._generator.set_state(state.cpu())
 
 

@@ -34,9 +34,9 @@ class ClassifierConfig(BaseModel):
         network: one of ``NETWORKS``.
         arch: a classification network without its classifier, see
             ``posinfo.networks.architectures``.
-        width: channels of the first stage of ``canvas_resnet18``; None for other networks.
-        padding: a key of ``PADDINGS``, of every layer.
-        permutation: of channels, a key of ``PERMUTATIONS``.
+        width: channels of the first stage of an arch of ``OWN``; None for other networks.
+        padding: padding of every layer, a key of ``PADDINGS``.
+        permutation: how channels are permuted, a key of ``PERMUTATIONS``.
         permuted_before: the stage of a ResNet before which channels are permuted, 1 to 4; None:
             after pooling, which only PermuteNet can.
     """
@@ -71,18 +71,18 @@ class ClassifierConfig(BaseModel):
 
     @property
     def full_arch(self) -> str:
-        """The architecture with its width."""
+        """The name of the architecture with its width, as ``build_network`` takes it."""
         return self.arch if self.width is None else f"{self.arch}(width={self.width})"
 
     def check(self, side: int, setting: str) -> None:
-        """Whether the network takes canvases of this side, by a dry run on shapes.
+        """Refuse canvases that are too small for the network, found by a dry run on shapes.
 
         Args:
-            side: in pixels.
-            setting: that decides the side, as a message names it.
+            side: side of the canvases in pixels.
+            setting: name of the setting that decides the side, for the message.
 
         Raises:
-            ValueError: it does not; the message says which side it takes.
+            ValueError: they are too small; the message proposes the smallest legal side.
         """
         network = _assembled(self, classes=2, seed=0, image_size=side, sketch=True)
 
@@ -90,47 +90,44 @@ class ClassifierConfig(BaseModel):
             with redirect_stderr(io.StringIO()):  # fx prints the traceback of what is raised
                 network(torch.empty(2, 3, size, size, device="meta"))
 
-        told = f"{self.network} of arch {self.full_arch!r} with padding {self.padding!r}"
-        require_legal(dry_run, side, told, setting)
+        name = f"{self.network} of arch {self.full_arch!r} with padding {self.padding!r}"
+        require_legal(dry_run, side, name, setting)
 
 
-class GAPNet(nn.Module):
-    """One map per class, averaged over all positions: the averages are the logits.
+class PooledClassifier(nn.Module):
+    """Feature maps and a head, with an average over all positions after either.
 
     Args:
-        maps: images in, the last feature maps out.
-        channels: of these maps.
-        classes: number of logits.
-        padding: of the 3 x 3 convolution from maps to classes.
+        maps: maps images to the last feature maps of a network.
+        head: leads from their channels to the classes.
     """
 
-    def __init__(self, maps: nn.Module, channels: int, classes: int, padding: str) -> None:
+    def __init__(self, maps: nn.Module, head: nn.Module) -> None:
         super().__init__()
         self.maps = maps
-        self.head = repad(nn.Sequential(nn.Conv2d(channels, classes, 3, padding=1)), padding)
+        self.head = head
+
+
+class GAPNet(PooledClassifier):
+    """One map per class, averaged over all positions: the averages are the logits."""
 
     def forward(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n k"]:
         """Logits."""
         return self.head(self.maps(images)).mean((2, 3))
 
 
-class PermuteNet(nn.Module):
-    """Maps averaged over all positions, put in another order, and a linear layer.
+class PermuteNet(PooledClassifier):
+    """Maps averaged over all positions, their channels permuted, and a linear head.
 
     Args:
-        maps: images in, the last feature maps out.
-        channels: of these maps.
-        classes: number of logits.
-        permutation: between pooling and the linear layer.
+        maps: see ``PooledClassifier``.
+        head: see ``PooledClassifier``.
+        permutation: permutes the averages.
     """
 
-    def __init__(
-        self, maps: nn.Module, channels: int, classes: int, permutation: ChannelPermutation
-    ) -> None:
-        super().__init__()
-        self.maps = maps
+    def __init__(self, maps: nn.Module, head: nn.Module, permutation: ChannelPermutation) -> None:
+        super().__init__(maps, head)
         self.permutation = permutation
-        self.head = nn.Linear(channels, classes)
 
     def forward(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n k"]:
         """Logits."""
@@ -143,10 +140,10 @@ def build_classifier(
     """An untrained network in training mode.
 
     Args:
-        config: what to build.
+        config: backbone, head, padding and permutation.
         classes: number of logits.
-        seed: of the initial weights and of the permutations.
-        image_size: side in pixels of the canvases; the last map of some networks depends on it.
+        seed: seed of the initial weights and of the permutations.
+        image_size: side of the canvases in pixels; which map is last may depend on it.
 
     Raises:
         ValueError: the network has no spatial feature map, or the padding does not suit it.
@@ -164,8 +161,9 @@ def _assembled(
     with torch.random.fork_rng(devices=[]), torch.device("meta" if sketch else "cpu"):
         torch.manual_seed(_drawn(seed))
         if config.network == "gapnet":
-            return GAPNet(maps, channels, classes, config.padding)
-        return PermuteNet(maps, channels, classes, pooled)
+            head = nn.Sequential(nn.Conv2d(channels, classes, 3, padding=1))
+            return GAPNet(maps, repad(head, config.padding))
+        return PermuteNet(maps, nn.Linear(channels, classes), pooled)
 
 
 def _maps(
@@ -176,7 +174,7 @@ def _maps(
     *,
     sketch: bool,
 ) -> fx.GraphModule:
-    """Images in, the last feature maps out, with the permutation inside where it belongs there."""
+    """Maps images to the last feature maps; permutes channels before a stage where asked to."""
     arch = config.full_arch
     shapes = sketch_network(arch)
     # the paper's blocks of a ResNet begin with the stem, which is what stage 1 reads
@@ -205,7 +203,7 @@ def _maps(
 
 
 def _channels(config: ClassifierConfig, image_size: int) -> int:
-    """Of the last maps; where the images are too small, those of the largest ones are taken."""
+    """Channels of the last maps, also where the images are too small for the network."""
     sketch = fx.Interpreter(
         _maps(config, 0, image_size, ChannelPermutation("none", 0), sketch=True)
     )

@@ -13,7 +13,7 @@ class RidgeConfig(BaseModel):
             the held-out train photographs is taken, for each pattern by itself.
         held_out: share of the train photographs that choose the penalty.
         positions: sampled per image for kernels larger than 1; a 1x1 readout takes all.
-        memory_gib: upper limit of the normal equations.
+        memory_gib: upper limit of the memory of the normal equations, in GiB.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -31,19 +31,19 @@ class ReadoutConfig(BaseModel):
         head: ``code``: the last convolution is followed by BatchNorm and a sigmoid, as in the
             released code; ``paper``: by nothing (section 3.1; it needs a smaller ``lr``);
             ``ridge``: one linear convolution in closed form, see ``RidgeConfig``.
-        kernel_size: of every convolution, in pixels of the feature grid.
+        kernel_size: side of every kernel in pixels of the feature grid.
         layers: number of convolutions.
         hidden_width: channels between them; ``same``: as many as the features have.
-        padding: of every convolution, in pixels; 0 as released.
+        padding: zero padding of every convolution in pixels per side; 0 as released.
         loss: ``mse``: 1/n times the sum of squared errors (released code); ``half_mse``: 1/2n
             (section 3.2).
-        steps: SGD steps, or None where ``epochs`` is given.
-        epochs: passes over the train images, or None where ``steps`` is given.
+        steps: SGD steps, or None where ``epochs`` is set.
+        epochs: passes over the train images, or None where ``steps`` is set.
         lr: learning rate, divided by 10 after two thirds of the steps.
-        momentum: of SGD.
-        weight_decay: of SGD.
+        momentum: momentum of SGD.
+        weight_decay: weight decay of SGD.
         batch_size: images per step.
-        ridge: of ``head: ridge`` alone.
+        ridge: settings that only ``head: ridge`` uses.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -82,7 +82,7 @@ class ReadoutConfig(BaseModel):
 
     @property
     def settings(self) -> dict[str, object]:
-        """The fields that the head depends on."""
+        """The fields, by name, that the trained head depends on."""
         if self.head == "ridge":
             return self.model_dump(include={"head", "kernel_size", "ridge"})
         return self.model_dump(exclude={"ridge"})
@@ -90,8 +90,11 @@ class ReadoutConfig(BaseModel):
     def grid(self, feature_size: int) -> int:
         """Side of the predicted map in pixels of the feature grid.
 
+        Args:
+            feature_size: side of the features in the same pixels.
+
         Raises:
-            ValueError: nothing is left of it.
+            ValueError: fewer than 2 px are left.
         """
         side = feature_size - self.layers * (self.kernel_size - 1 - 2 * self.padding)
         if side < 2:

@@ -24,7 +24,7 @@ class TrainingConfig(BaseModel):
         optimiser: a key of ``OPTIMISERS``.
         lr: learning rate at the start.
         betas: decay rates of Adam's two averages; null for ``sgd``.
-        momentum: of SGD; null for ``adam``.
+        momentum: momentum of SGD; null for ``adam``.
         weight_decay: factor of the L2 penalty: this share of a weight is added to its gradient.
         schedule: how the learning rate changes over the steps, a key of ``SCHEDULES``.
         mirrored: whether half of the train images are flipped left to right.

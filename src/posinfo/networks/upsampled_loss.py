@@ -15,7 +15,7 @@ from torch.nn.functional import interpolate
 
 
 def upsample(maps: Float[Tensor, "*n g h"], size: tuple[int, int]) -> Float[Tensor, "*n a b"]:
-    """Bilinear, ``align_corners=False``: how the released code brings predictions to full size."""
+    """Maps of another size: bilinear with ``align_corners=False``, as in the released code."""
     batched = maps.reshape(-1, 1, *maps.shape[-2:])
     return interpolate(batched, size, mode="bilinear").reshape(*maps.shape[:-2], *size)
 

@@ -31,7 +31,9 @@ UNUSED_BY_FEATURES = ("classifier.", "fc.", "head.", "heads.", "AuxLogits.", "au
 
 @lru_cache(maxsize=256)
 def check_source(arch: str, weights: str, needed: frozenset[str] | None = None) -> None:
-    """Whether these weights exist and fit, without building the network; asked once a process.
+    """Refuse weights that do not exist or do not fit, without building the network.
+
+    A check that was passed is not repeated in the same process.
 
     Args:
         arch: see ``posinfo.networks.architectures``.
@@ -69,7 +71,7 @@ def load_network(
         arch: see ``posinfo.networks.architectures``.
         weights: see ``check_source``. Where a source lacks the classifier, that part stays on the
             meta device: it takes no memory and cannot be run.
-        seed: of untrained weights (the network's own initialisation).
+        seed: seed of untrained weights (the network's own initialisation).
         needed: see ``check_source``.
 
     Raises:
@@ -174,8 +176,8 @@ def _fitting(
         ),
     }
     if any(problems.values()):
-        told = "; ".join(f"{what}: {_listed(names)}" for what, names in problems.items() if names)
-        raise ValueError(f"weights: {source} does not fit the architecture ({told})")
+        listed = "; ".join(f"{kind}: {_listed(names)}" for kind, names in problems.items() if names)
+        raise ValueError(f"weights: {source} does not fit the architecture ({listed})")
     return {
         name: tensor.float() if tensor.is_floating_point() else tensor
         for name, tensor in state.items()

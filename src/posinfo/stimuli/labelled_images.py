@@ -32,14 +32,14 @@ class DatasetConfig(BaseModel):
 
     Attributes:
         name: a key of ``DATASETS``.
-        folder: that holds, or is to hold, the files of CIFAR.
+        folder: the folder of CIFAR's files, or the one to download them to.
         download: whether to fetch CIFAR into ``folder`` if it is not there (170 MB).
         validation: share of the train images that is held out to choose a network by.
-        classes: how many classes to keep, the first ones; None: all.
+        classes: number of classes to keep, the first ones; None: all.
         train_limit: train and validation images at most; None: all.
         test_limit: test images at most; None: all.
-        seed: of the choice of train and validation images; test images do not depend on it, and
-            those of ``textures`` do not either, but for which are left by ``train_limit``.
+        seed: seed of the choice of train and validation images. Test images do not depend on it;
+            of ``textures``, only the choice by ``train_limit`` does.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -67,12 +67,12 @@ class DatasetConfig(BaseModel):
 
     @property
     def class_count(self) -> int:
-        """How many classes are kept."""
+        """Number of classes that are kept."""
         return self.classes or DATASETS[self.name].classes
 
 
 class Pools(NamedTuple):
-    """What a data set has; without validation images of its own, some train images are held out."""
+    """The images of a data set; without validation images, some train images are held out."""
 
     train: Labelled
     test: Labelled
@@ -80,7 +80,7 @@ class Pools(NamedTuple):
 
 
 class Dataset(NamedTuple):
-    """How images are loaded, and how many classes they have."""
+    """The function that loads a data set, and the number of its classes."""
 
     load: Callable[[DatasetConfig], Pools]
     classes: int
@@ -103,9 +103,9 @@ def load_labelled_images(config: DatasetConfig) -> dict[str, Tensor]:
     train, validation = _train_and_validation(pools, config)
     test = _limited(_first_classes(pools.test, config.class_count), config.test_limit, seed=0)
     tensors = {
-        f"{split}.{what}": values
+        f"{split}.{part}": values
         for split, pair in zip(SPLITS, (train, validation, test), strict=True)
-        for what, values in zip(("pixels", "labels"), pair, strict=True)
+        for part, values in zip(("pixels", "labels"), pair, strict=True)
     }
     mean, std = _colours(train[0])
     return {**tensors, "mean": mean, "std": std}

@@ -18,7 +18,7 @@ from posinfo.choices import one_of, pick
 
 STRIPE_PERIODS = 2.5
 GAUSSIAN_SIGMA = 0.5  # fraction of the side
-CONTROL_GRID = 28  # cells per side: the finest detail that a readout of 28x28 features can draw
+CONTROL_GRID = 28  # px per side: the finest detail that a readout of 28x28 features can draw
 CONTROL_SEED = 20200427
 
 Size = tuple[int, int]
@@ -76,7 +76,7 @@ def vertical_stripes(size: Size) -> Float[Tensor, "h w"]:
 def control(size: Size) -> Float[Tensor, "h w"]:
     """A fixed random map with exactly the values of H, in random places.
 
-    The order of the values follows smooth noise drawn on 28x28 cells, which is what the readout
+    The order of the values follows smooth noise drawn on 28x28 pixels, which is what the readout
     can draw: a probe that fits this map measures its own capacity (Hewitt and Liang, 2019).
     """
     generator = torch.Generator().manual_seed(CONTROL_SEED)

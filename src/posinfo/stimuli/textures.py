@@ -18,12 +18,12 @@ STRIPS = {"train": (0.0, 0.6), "validation": (0.6, 0.7), "test": (0.7, 1.0)}
 def texture_patches(
     split: str, per_photograph: int, side: int
 ) -> tuple[UInt8[Tensor, "n 3 side side"], Int64[Tensor, " n"]]:
-    """Patches from one strip of each photograph, and which photograph they are from.
+    """Patches from one strip of each photograph, and the index of the photograph of each.
 
     Args:
         split: a key of ``STRIPS``.
-        per_photograph: how many; with another number, all are at other places.
-        side: of a patch in pixels.
+        per_photograph: patches of each photograph; another number draws all of them anew.
+        side: side of a patch in pixels.
     """
     start, stop = STRIPS[split]
     generator = torch.Generator().manual_seed(list(STRIPS).index(split))
