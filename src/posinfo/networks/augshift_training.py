@@ -13,7 +13,7 @@ from posinfo.networks.training_config import TrainingConfig, train_network
 from posinfo.stimuli.crops import Crops
 from posinfo.work import Work, silent
 
-AT_ONCE = 250  # windows per forward pass of an evaluation
+EVALUATED_AT_ONCE = 250  # windows per forward pass of an evaluation
 
 
 def train_augshift(
@@ -87,7 +87,9 @@ def predict_offsets(
     starts = torch.tensor(offsets).repeat(len(crops), 1)
     predictions = []
     with torch.inference_mode(), work.autocast():
-        for batch in zip(images.split(AT_ONCE), starts.split(AT_ONCE), strict=True):
+        for batch in zip(
+            images.split(EVALUATED_AT_ONCE), starts.split(EVALUATED_AT_ONCE), strict=True
+        ):
             predictions.append(network(crops.batch(*batch)).float().argmax(1).cpu())
             work.on_progress(len(batch[0]))
     return torch.cat(predictions).view(len(crops), len(offsets))
