@@ -12,6 +12,7 @@ import torch
 from numpy.typing import DTypeLike
 
 FREE_SPACE_MARGIN = 1.05
+CPU = torch.device("cpu")
 
 OnEpoch = Callable[[int, float, float], object]
 """Called after each epoch with its number, counted from 1, its train loss and its score."""
@@ -35,7 +36,7 @@ class Work:
         on_epoch: called after each epoch of a training.
     """
 
-    device: torch.device = torch.device("cpu")
+    device: torch.device = CPU
     dtype: torch.dtype = torch.float32
     folder: Path | None = None
     checkpoint: Path | None = None

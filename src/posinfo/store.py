@@ -1,0 +1,214 @@
+"""The one store of results: a folder per result, under a key of all that it depends on.
+
+A folder appears under its key when it is complete, so present means finished:
+
+    result.json           what the result depends on, when it was made, small values, histories
+    rows.csv              rows of a result table
+    tensors.safetensors   weights, answers, maps
+    NAME.npy              arrays that are read memory-mapped
+    files/                tables, texts and pictures of a report
+"""
+
+import json
+import os
+import shutil
+import socket
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import psutil
+from safetensors.torch import load_file, save_file
+
+from posinfo.experiment import Result
+
+RECORD, ROWS, TENSORS, FILES = "result.json", "rows.csv", "tensors.safetensors", "files"
+PARTIAL = ".partial"
+
+
+class Store:
+    """Results by key.
+
+    Args:
+        folder: that holds them; it appears with the first one.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = Path(folder)
+
+    def path(self, key: str) -> Path:
+        """The folder of a result, whether it is there or not."""
+        return self.folder / key
+
+    def checkpoint(self, key: str) -> Path:
+        """The file from which the interrupted computation of a result goes on."""
+        return self.folder / "checkpoints" / f"{key.replace('/', '-')}.pt"
+
+    def __contains__(self, key: str) -> bool:
+        """Whether a result is finished."""
+        return bool(key) and is_finished(self.path(key))
+
+    def keys(self) -> Iterator[str]:
+        """Of all results, sorted."""
+        for record in sorted(self.folder.rglob(RECORD)):
+            if not record.parent.name.endswith(PARTIAL):
+                yield record.parent.relative_to(self.folder).as_posix()
+
+    def record(self, key: str) -> dict[str, Any]:
+        """What a result depends on (``identity``), ``created`` (UTC), ``seconds``, ``history``.
+
+        Raises:
+            FileNotFoundError: there is no such result.
+            ValueError: its record is damaged.
+        """
+        path = self.path(key) / RECORD
+        if not path.is_file():
+            raise FileNotFoundError(f"there is no result {key} in {self.folder}")
+        try:
+            return json.loads(path.read_text())
+        except ValueError as error:
+            raise ValueError(f"{path} is damaged; remove its folder: {error}") from error
+
+    def open(self, key: str) -> Result:
+        """A finished result; its arrays are memory-mapped and read-only.
+
+        Raises:
+            FileNotFoundError: there is no such result.
+            ValueError: one of its files is damaged.
+        """
+        folder, record = self.path(key), self.record(key)
+        try:
+            return Result(
+                tensors=load_file(folder / TENSORS) if (folder / TENSORS).exists() else {},
+                arrays={
+                    path.stem: np.load(path, mmap_mode="r") for path in sorted(folder.glob("*.npy"))
+                },
+                rows=_read_rows(folder / ROWS, record["columns"]),
+                history=record["history"],
+                facts=record["facts"],
+                files={path.name: path.read_bytes() for path in sorted((folder / FILES).glob("*"))},
+            )
+        except Exception as error:  # NumPy, pandas and safetensors each have errors of their own
+            raise ValueError(f"a file in {folder} is damaged; remove that folder") from error
+
+    def add(
+        self, key: str, identity: Mapping[str, Any], compute: Callable[[Path], Result]
+    ) -> float:
+        """Compute a result and keep it; another process may do the same at the same time.
+
+        Args:
+            key: that it is found by.
+            identity: all that it depends on, as JSON values.
+            compute: gets a folder on the same disk, in which it may write arrays.
+
+        Returns:
+            The seconds that it took.
+        """
+        start = perf_counter()
+        with self._partial(key) as folder:
+            result = compute(folder)
+            seconds = perf_counter() - start
+            _write(folder, result)
+            record = {
+                "identity": dict(identity),
+                "created": datetime.now(UTC).isoformat(timespec="seconds"),
+                "seconds": round(seconds, 3),
+                "host": socket.gethostname(),
+                "history": {name: list(values) for name, values in result.history.items()},
+                "facts": dict(result.facts),
+                "columns": _column_types(result.rows),
+            }
+            (folder / RECORD).write_text(json.dumps(record, indent=1, allow_nan=False) + "\n")
+            _sync(folder)
+            _publish(folder, self.path(key))
+        self.checkpoint(key).unlink(missing_ok=True)
+        return seconds
+
+    def remove(self, key: str) -> None:
+        """Delete a result."""
+        shutil.rmtree(self.path(key))
+
+    @contextmanager
+    def _partial(self, key: str) -> Iterator[Path]:
+        """A folder beside the result's that no other process on any host writes into."""
+        target = self.path(key)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(target)
+        host = socket.gethostname()
+        folder = target.with_name(f".{target.name}.{host}.{os.getpid()}{PARTIAL}")
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether a folder holds a result."""
+    return (folder / RECORD).is_file()
+
+
+def key_of(folder: Path) -> str:
+    """The key of the result in a folder: its last three parts."""
+    return "/".join(folder.parts[-3:])
+
+
+def _sweep(target: Path) -> None:
+    """Remove what processes of this host that were killed have left of a result."""
+    host = socket.gethostname()
+    for folder in target.parent.glob(f".{target.name}.{host}.*{PARTIAL}"):
+        process = folder.name.removesuffix(PARTIAL).rpartition(".")[2]
+        if not psutil.pid_exists(int(process)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _write(folder: Path, result: Result) -> None:
+    if result.tensors:
+        plain = {name: tensor.cpu().contiguous() for name, tensor in result.tensors.items()}
+        save_file(plain, folder / TENSORS)
+    for name, array in result.arrays.items():
+        if not (folder / f"{name}.npy").exists():  # those of Work.array are there already
+            np.save(folder / f"{name}.npy", array)
+    if result.rows is not None:
+        result.rows.to_csv(folder / ROWS, index=False)
+    for name, content in result.files.items():
+        (folder / FILES).mkdir(exist_ok=True)
+        (folder / FILES / name).write_bytes(content)
+
+
+def _publish(folder: Path, target: Path) -> None:
+    try:
+        folder.rename(target)
+    except OSError:
+        if not (target / RECORD).is_file():  # or another process was faster
+            raise
+
+
+def _sync(folder: Path) -> None:
+    """Bring every file to the disk before its folder gets its name."""
+    for path in [*folder.rglob("*"), folder]:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _column_types(rows: pd.DataFrame | None) -> dict[str, str] | None:
+    if rows is None:
+        return None
+    return {name: "str" if kind.kind == "O" else str(kind) for name, kind in rows.dtypes.items()}
+
+
+def _read_rows(path: Path, columns: dict[Hashable, Any] | None) -> pd.DataFrame | None:
+    """A text that looks like a number or like NA stays a text; an empty number is NaN."""
+    if columns is None:
+        return None
+    numbers = {name: [""] for name, kind in columns.items() if kind != "str"}
+    return pd.read_csv(path, dtype=columns, keep_default_na=False, na_values=numbers)
