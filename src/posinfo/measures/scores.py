@@ -1,6 +1,6 @@
 """From predicted maps to the rows of a result table."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import pandas as pd
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from posinfo.measures.metrics import constant_floor, mean_absolute_error, spearman
 from posinfo.networks.feature_array import FeatureArray
 from posinfo.networks.upsampled_loss import upsample
-from posinfo.progress import OnProgress, silent
+from posinfo.work import silent
 
 BATCH_SIZE = 16
 
@@ -40,7 +40,7 @@ def score_images(
     names: Sequence[tuple[str, str]],
     heads: Sequence[Head],
     masks: dict[str, Float[Tensor, "h w"]],
-    on_progress: OnProgress = silent,
+    on_progress: Callable[[int], object] = silent,
 ) -> pd.DataFrame:
     """SPC and MAE of every head on every image, at the resolution of the masks.
 

@@ -32,6 +32,11 @@ def is_custom(arch: str) -> bool:
     return ":" in arch
 
 
+def user_modules(arch: str) -> tuple[str, ...]:
+    """The module of a function of the user's own; none for the other networks."""
+    return (arch.partition(":")[0],) if is_custom(arch) else ()
+
+
 def check_arch(arch: str) -> str:
     """The arch itself, when it can be built, see ``build_network``; nothing is built.
 

@@ -1,6 +1,5 @@
 """Frozen networks whose feature maps are read (Islam et al., ICLR 2020, section 3.1)."""
 
-import hashlib
 from functools import lru_cache
 from typing import Annotated
 
@@ -28,7 +27,7 @@ POSITIONS = ("kept", "none")
 
 
 class BackboneConfig(BaseModel):
-    """One row of the backbone table.
+    """A network whose features are read.
 
     Attributes:
         arch: ``image`` (no network at all: PosENet on the image alone), a classification network
@@ -90,9 +89,6 @@ class Backbone(nn.Module):
         feature_size: side of these maps in pixels.
         normalisation: a key of ``NORMALISATIONS``.
         own: see ``normalise``.
-
-    Attributes:
-        digest: changes whenever the weights, the blocks, the padding or the alignment do.
     """
 
     def __init__(
@@ -103,7 +99,6 @@ class Backbone(nn.Module):
         self.feature_size = feature_size
         self.normalisation = normalisation
         self.own = own
-        self.digest = ""
 
     def forward(self, images: UInt8[Tensor, "n 3 h w"]) -> Float[Tensor, "n c s s"]:
         """Features of 8-bit RGB images, bilinearly resized as in the released code."""
@@ -116,7 +111,7 @@ class Backbone(nn.Module):
 def build_backbone(
     config: BackboneConfig, image_size: int, feature_size: int, normalisation: str
 ) -> Backbone:
-    """The frozen network of a row.
+    """The frozen network of a configuration.
 
     Args:
         config: architecture, weights, padding and blocks.
@@ -128,22 +123,13 @@ def build_backbone(
         FileNotFoundError, ValueError: the weights are missing or do not fit.
     """
     if config.arch == IMAGE:
-        layers, own = [IMAGE], None
-        blocks = _ImageAlone(feature_size)
-    else:
-        sketch = sketch_network(config.arch)
-        layers = block_layers(sketch, config.arch, config.blocks, image_size)
-        needed = needed_tensors(config.arch, config.blocks, image_size)
-        network = load_network(config.arch, config.weights, config.seed, needed)
-        blocks = _aligned(
-            network, layers, config.arch, config.padding, config.positions, feature_size
-        )
-        own = own_colours(config.arch, config.weights)
-    backbone = Backbone(blocks, feature_size, normalisation, own)
-    computed = f"{blocks} {getattr(blocks, 'code', '')}"  # the user's own function may change
-    settings = f"{computed} {layers} {config.padding} {feature_size} {normalisation} {own}"
-    backbone.digest = _digest(backbone, settings)
-    return backbone
+        return Backbone(_ImageAlone(feature_size), feature_size, normalisation)
+    layers = block_layers(sketch_network(config.arch), config.arch, config.blocks, image_size)
+    needed = needed_tensors(config.arch, config.blocks, image_size)
+    network = load_network(config.arch, config.weights, config.seed, needed)
+    blocks = _aligned(network, layers, config.arch, config.padding, config.positions, feature_size)
+    own = own_colours(config.arch, config.weights)
+    return Backbone(blocks, feature_size, normalisation, own)
 
 
 @lru_cache(maxsize=256)
@@ -208,11 +194,3 @@ class _ImageAlone(nn.Module):
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         return {IMAGE: align(images, self.feature_size)}
-
-
-def _digest(backbone: Backbone, settings: str) -> str:
-    digest = hashlib.sha256(settings.encode())
-    for name, tensor in backbone.state_dict().items():
-        digest.update(name.encode())
-        digest.update(tensor.contiguous().numpy().data)
-    return digest.hexdigest()[:16]

@@ -1,6 +1,6 @@
 """Training and exhaustive evaluation on shifted canvases (Islam et al., ICCV 2021)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, NamedTuple
 
@@ -13,7 +13,8 @@ from posinfo.choices import one_of, pick
 from posinfo.networks.permutation import other_orders
 from posinfo.networks.training import Fitted, epoch_generator
 from posinfo.networks.training_config import TrainingConfig, train_network
-from posinfo.stimuli.canvases import Canvases
+from posinfo.stimuli.canvases import CanvasConfig, Canvases
+from posinfo.stimuli.labelled_images import SPLITS
 from posinfo.work import Work
 
 EVALUATED_AT_ONCE = 50  # canvases per forward pass, each of which draws one permutation
@@ -51,6 +52,33 @@ class LabelledCanvases:
     labels: Labels
     classes: int
     task: str
+
+    @classmethod
+    def of(
+        cls, images: Mapping[str, Tensor], split: str, canvas: CanvasConfig, task: str, work: Work
+    ) -> "LabelledCanvases":
+        """The tiles of a split.
+
+        Args:
+            images: of ``load_labelled_images``.
+            split: one of ``SPLITS``.
+            canvas: that they are pasted on.
+            task: a key of ``TASKS``.
+            work: its device holds the tiles, its dtype is that of the canvases.
+
+        Raises:
+            ValueError: the tiles do not fit the canvas.
+        """
+        canvases = Canvases(
+            images[f"{split}.pixels"],
+            canvas,
+            images["mean"],
+            images["std"],
+            device=work.device,
+            dtype=work.dtype,
+        )
+        classes = 1 + max(int(images[f"{name}.labels"].max()) for name in SPLITS)
+        return cls(canvases, images[f"{split}.labels"], classes, task)
 
     @property
     def answers(self) -> int:

@@ -47,3 +47,13 @@ def pick_precision(name: str, device: torch.device) -> torch.dtype:
         onednn = device.type == "cpu" and torch.backends.mkldnn.is_available()
         fast = onednn and torch.ops.mkldnn._is_mkldnn_bf16_supported()
     return torch.bfloat16 if fast else torch.float32
+
+
+def check_device(name: str) -> str:
+    """The name itself, when this machine has the device.
+
+    Raises:
+        ValueError: see ``pick_device``.
+    """
+    pick_device(name)
+    return name

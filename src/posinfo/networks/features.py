@@ -1,16 +1,13 @@
-"""Features of a frozen backbone: computed once per image and read from disk ever after."""
+"""Features of a frozen backbone, computed once per image."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from math import prod
 
 import numpy as np
 import torch
+from jaxtyping import Float16, UInt8
 
-from posinfo.array_cache import ArrayCache
 from posinfo.networks.backbones import Backbone
-from posinfo.progress import OnProgress, silent
-from posinfo.stimuli.image_set import ImageSet
+from posinfo.work import Work
 
 
 def batch_size(device: torch.device) -> int:
@@ -18,76 +15,39 @@ def batch_size(device: torch.device) -> int:
     return 8 if device.type == "cpu" else 64
 
 
-@dataclass(frozen=True)
-class FeatureJob:
-    """One backbone to be run over one set of images.
-
-    Attributes:
-        backbone: the frozen network.
-        images: shown to it in batches.
-        channels: of the features, see ``BackboneConfig.feature_channels``.
-        device: computes.
-        precision: of the forward pass.
-    """
-
-    backbone: Backbone
-    images: ImageSet
-    channels: int
-    device: torch.device
-    precision: torch.dtype
-
-    @property
-    def key(self) -> str:
-        """The name of these features in the cache: it changes whenever they would."""
-        release = torch.__version__.replace("+", "-")
-        how = f"{str(self.precision).removeprefix('torch.')}-{self.device.type}-{release}"
-        return f"features-{self.backbone.digest}-{self.images.key}-{how}"
-
-    @property
-    def shape(self) -> tuple[int, int, int, int]:
-        """Images, rows, columns and channels."""
-        side = self.backbone.feature_size
-        return len(self.images), side, side, self.channels
-
-    @property
-    def bytes(self) -> int:
-        """Size of the features as float16."""
-        return 2 * prod(self.shape)
-
-    def done(self, cache: ArrayCache) -> bool:
-        """Whether the cache has them."""
-        return cache.path(self.key).exists()
-
-
 def extract_features(
-    job: FeatureJob, cache: ArrayCache, on_progress: OnProgress = silent
-) -> np.ndarray:
-    """Features of a set of images, from the cache or else computed.
+    backbone: Backbone, pixels: UInt8[np.ndarray, "n 3 h w"], channels: int, work: Work
+) -> Float16[np.ndarray, "n s s c"]:
+    """Features of a set of images.
 
     Args:
-        job: what to compute; its backbone is left on the job's device in its precision.
-        cache: keeps the features.
-        on_progress: called with the number of images done.
+        backbone: the frozen network; it is left on the device in the precision of the work.
+        pixels: RGB values 0..255; may be memory-mapped.
+        channels: of the features, of all blocks together.
+        work: computes, holds the array ``features`` and is told of each finished image.
 
     Returns:
-        The memory-mapped float16 features, shape (n, s, s, c).
+        The features as float16, memory-mapped where the work has a folder.
 
     Raises:
         OverflowError: a feature does not fit float16.
         OSError: the disk has no room.
     """
+    backbone.to(work.device, work.dtype)
+    backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    size = batch_size(work.device)
 
     def batches() -> Iterator[np.ndarray]:
-        backbone = job.backbone.to(job.device, job.precision)
-        backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        size = batch_size(job.device)
-        for start in range(0, len(job.images), size):
+        for start in range(0, len(pixels), size):
+            images = torch.from_numpy(np.array(pixels[start : start + size]))
             with torch.inference_mode():
-                features = backbone(job.images.batch(start, size).to(job.device))
+                features = backbone(images.to(work.device))
             yield _finite(features.to(torch.float16).permute(0, 2, 3, 1).cpu().numpy())
-            on_progress(len(features))
+            work.on_progress(len(features))
 
-    return cache.get(job.key, job.shape, np.float16, batches)
+    work.on_total(len(pixels))
+    side = backbone.feature_size
+    return work.array("features", (len(pixels), side, side, channels), np.float16, batches())
 
 
 def _finite(features: np.ndarray) -> np.ndarray:

@@ -17,7 +17,6 @@ Optimiser = torch.optim.Optimizer
 Schedule = torch.optim.lr_scheduler.LRScheduler
 
 CHECKED_EVERY = 50  # steps; looking at a loss makes a GPU wait
-UNATTENDED = Work()  # on the CPU in float32: no checkpoint, no callbacks
 
 
 @dataclass(frozen=True)
@@ -87,7 +86,7 @@ def fit_epochs(
     *,
     validate: Callable[[], float],
     keep: str,
-    work: Work = UNATTENDED,
+    work: Work = Work(),
 ) -> Fitted:
     """Train epoch by epoch, and go on where an earlier process ended.
 

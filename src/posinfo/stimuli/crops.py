@@ -1,17 +1,49 @@
 """Random crops for training and all shifts for measuring, as batched index operations."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated
 
 import torch
 from jaxtyping import Bool, Float, Int64, UInt8
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from torch import Tensor
 from torch.nn.functional import interpolate, pad
 
 from posinfo.choices import one_of, pick
 from posinfo.stimuli.device_images import DeviceImages
+from posinfo.stimuli.labelled_images import SIDE
+from posinfo.work import Work
 
 ShiftPaddingName = Annotated[str, one_of("shift padding", lambda: SHIFT_PADDINGS)]
+
+
+class ShiftConfig(BaseModel):
+    """By how much images are shifted, and what lies outside of them.
+
+    Attributes:
+        max_shift: offsets run from 0 to this number of pixels on each axis; half of it is the
+            image as it is, but for ``crop``.
+        padding: a key of ``SHIFT_PADDINGS``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_shift: int = Field(ge=0)
+    padding: ShiftPaddingName
+
+    @field_validator("max_shift")
+    @classmethod
+    def _inside_the_image(cls, max_shift: int) -> int:
+        if max_shift >= SIDE:
+            raise ValueError(
+                f"max_shift must be less than the side of the images, {SIDE} px; got {max_shift}"
+            )
+        return max_shift
+
+    @property
+    def name(self) -> str:
+        """Of the range: ``zero-8``."""
+        return f"{self.padding}-{self.max_shift}"
 
 
 class Crops(DeviceImages):
@@ -54,6 +86,29 @@ class Crops(DeviceImages):
         self.offsets = max_shift + 1
         self._rows = torch.arange(height, device=device)
         self._columns = torch.arange(width, device=device)
+
+    @classmethod
+    def of(
+        cls, images: Mapping[str, Tensor], split: str, shift: ShiftConfig, work: Work
+    ) -> "tuple[Crops, Int64[Tensor, ' n']]":
+        """The images of a split, padded for shifts, and their labels.
+
+        Args:
+            images: of ``load_labelled_images``.
+            split: one of ``SPLITS``.
+            shift: the largest offset and the padding.
+            work: its device holds the images, its dtype is that of the windows.
+        """
+        crops = cls(
+            images[f"{split}.pixels"],
+            shift.max_shift,
+            shift.padding,
+            images["mean"],
+            images["std"],
+            device=work.device,
+            dtype=work.dtype,
+        )
+        return crops, images[f"{split}.labels"]
 
     def batch(
         self,
@@ -101,3 +156,5 @@ SHIFT_PADDINGS: dict[str, Callable[[Tensor, int], Tensor]] = {
     # resized by max_shift + 1 px: 36 px for offsets 0 to 3, as in FLC pooling; none is the image
     "crop": _enlarged,
 }
+
+UNSHIFTED = ShiftConfig(max_shift=0, padding="zero")

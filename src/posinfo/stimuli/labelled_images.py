@@ -45,8 +45,8 @@ class DatasetConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Annotated[str, one_of("dataset.name", lambda: DATASETS)]
-    folder: Path
-    download: bool
+    folder: Path = Field(exclude=True)
+    download: bool = Field(exclude=True)
     validation: float = Field(gt=0, lt=1)
     classes: int | None = Field(ge=2)
     train_limit: int | None = Field(ge=1)
@@ -59,11 +59,6 @@ class DatasetConfig(BaseModel):
         if self.class_count > present:
             raise ValueError(f"dataset.classes must be at most {present}; got {self.classes}")
         return self
-
-    @property
-    def settings(self) -> dict[str, object]:
-        """All that the images depend on, but for where their files are."""
-        return self.model_dump(exclude={"folder", "download"})
 
     @property
     def class_count(self) -> int:

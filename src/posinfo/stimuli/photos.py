@@ -3,7 +3,7 @@
 A *manifest* is a table with one row per image to be shown to a network: ``photograph`` (its
 name), ``file``, the box to cut out of it (``left, top, right, bottom`` in pixels; all 0: the
 whole image), the ``symmetry`` of the square to apply to it (0: none) and the file's ``sha256``.
-Pixels are decoded from it once and kept in the array cache.
+Its images are decoded once; see ``decode_images``.
 """
 
 import hashlib
@@ -16,13 +16,12 @@ import joblib
 import numpy as np
 import pandas as pd
 import torch
+from jaxtyping import UInt8
 from PIL import Image
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
-from posinfo.array_cache import ArrayCache
-from posinfo.progress import OnProgress, silent
 from posinfo.stimuli.decoding import SYMMETRIES, WHOLE, DamagedImageError, decode
-from posinfo.stimuli.image_set import ImageSet
+from posinfo.work import Work
 
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif"}
 DAMAGED_LISTED = 10
@@ -69,22 +68,6 @@ class PhotosConfig(BaseModel):
     test_crops: int = Field(ge=1)
     seed: int = Field(ge=0)
 
-    @model_validator(mode="after")
-    def _folders_hold_images(self) -> "PhotosConfig":
-        for key in ("train_dir", "test_dir"):
-            folder = getattr(self, key)
-            if folder is not None and not folder.is_dir():
-                raise ValueError(
-                    f"photos.{key}: there is no folder {folder}; README says where to get the "
-                    "paper's data, and null stands for the embedded photographs"
-                )
-            if folder is not None and not image_files(folder):
-                raise ValueError(
-                    f"photos.{key}: no image in {folder} or below it; "
-                    f"images end in {', '.join(sorted(IMAGE_SUFFIXES))}"
-                )
-        return self
-
 
 def image_files(folder: Path) -> list[Path]:
     """All images in a folder and below it, sorted; hidden and other files are passed over."""
@@ -101,10 +84,13 @@ def photo_manifests(config: PhotosConfig) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The manifests of the train and the test images.
 
     Raises:
-        ValueError: a train image is also a test image.
+        FileNotFoundError: there is no such folder.
+        ValueError: a folder without images, or a train image that is also a test image.
     """
     train, test = (
-        embedded_crops(split, crops, config.seed) if folder is None else whole_images(folder)
+        embedded_crops(split, crops, config.seed)
+        if folder is None
+        else whole_images(folder, f"photos.{split}_dir")
         for split, folder, crops in (
             ("train", config.train_dir, config.train_crops),
             ("test", config.test_dir, config.test_crops),
@@ -119,9 +105,28 @@ def photo_manifests(config: PhotosConfig) -> tuple[pd.DataFrame, pd.DataFrame]:
     return train, test
 
 
-def whole_images(folder: Path) -> pd.DataFrame:
-    """The manifest of a user's folder: every image once and whole."""
+def whole_images(folder: Path, setting: str) -> pd.DataFrame:
+    """The manifest of a user's folder: every image once and whole.
+
+    Args:
+        folder: searched recursively.
+        setting: that names the folder, for messages.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+        ValueError: there is no image in it.
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError(
+            f"{setting}: there is no folder {folder}; docs/papers/posenet.md says where to get "
+            "the paper's data, and null stands for the embedded photographs"
+        )
     files = image_files(folder)
+    if not files:
+        raise ValueError(
+            f"{setting}: no image in {folder} or below it; "
+            f"images end in {', '.join(sorted(IMAGE_SUFFIXES))}"
+        )
     return pd.DataFrame(
         {
             "photograph": [file.relative_to(folder).as_posix() for file in files],
@@ -173,27 +178,23 @@ def embedded_photograph(name: str) -> Image.Image:
     return Image.open(_packaged(files[0])).convert("RGB")
 
 
-def images_key(manifest: pd.DataFrame, size: int) -> str:
-    """Changes whenever the pixels that ``decode_images`` returns would."""
-    identity = manifest[[*BOX, "symmetry", "sha256"]].to_csv(index=False) + str(size)
-    return f"{hashlib.sha256(identity.encode()).hexdigest()[:16]}-{len(manifest)}"
+def manifest_key(manifest: pd.DataFrame) -> str:
+    """Changes whenever a file, a box or a name of the manifest does, and not with the folder."""
+    identity = manifest.drop(columns="file").to_csv(index=False)
+    return hashlib.sha256(identity.encode()).hexdigest()[:16]
 
 
-def decode_images(
-    manifest: pd.DataFrame, size: int, cache: ArrayCache, on_progress: OnProgress = silent
-) -> ImageSet:
-    """The images of a manifest, decoded once and then read from the cache.
+def decode_images(manifest: pd.DataFrame, size: int, work: Work) -> UInt8[np.ndarray, "n 3 s s"]:
+    """The images of a manifest, RGB values 0..255.
 
     Args:
         manifest: see the module's docstring.
         size: side in pixels to which each box is resized.
-        cache: keeps the pixels.
-        on_progress: called with the number of images decoded.
+        work: holds the array ``pixels`` and is told of each decoded image.
 
     Raises:
         DamagedImageError: names the files that could not be decoded.
     """
-    key = images_key(manifest, size)
 
     def batches() -> Iterator[np.ndarray]:
         jobs = (
@@ -204,15 +205,14 @@ def decode_images(
         )
         damaged = []
         for result in _threads(jobs):
-            on_progress(1)
+            work.on_progress(1)
             if isinstance(result, DamagedImageError):
                 damaged.append(result)
             elif not damaged:
                 yield result[None]
         _refuse(damaged)
 
-    shape = (len(manifest), 3, size, size)
-    return ImageSet(cache.get(f"pixels-{key}", shape, np.uint8, batches), key)
+    return work.array("pixels", (len(manifest), 3, size, size), np.uint8, batches())
 
 
 def _random_square(size: tuple[int, int], generator: torch.Generator) -> tuple[int, int, int, int]:
