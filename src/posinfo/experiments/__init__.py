@@ -1,0 +1,9 @@
+"""The experiments, a folder each: settings, steps and report. Plain PyTorch, no Kedro."""
+
+from posinfo.experiments.augshift import AUGSHIFT
+from posinfo.experiments.permutenet import PERMUTENET
+from posinfo.experiments.posenet import POSENET, POSENET_ABLATIONS
+
+EXPERIMENTS = {
+    experiment.name: experiment for experiment in (POSENET, POSENET_ABLATIONS, PERMUTENET, AUGSHIFT)
+}

@@ -1,0 +1,60 @@
+"""AugShift against its baselines: the result table, the paper's beside ours, and three figures."""
+
+import pandas as pd
+import torch
+from matplotlib.figure import Figure
+
+from posinfo.experiment import Report, Result, Results
+from posinfo.experiments.augshift.settings import AugShiftSettings
+from posinfo.experiments.trained_network import BySeed, by_seed, learning_curves
+from posinfo.measures.augshift_table import augshift_markdown, augshift_table
+from posinfo.measures.canvas_figures import accuracy_maps_figure, learning_curves_figure
+from posinfo.measures.trade_off_figure import trade_off_figure
+
+COLUMNS = [  # of scores.csv
+    "dataset", "method", "seed", "top1", "consistency_sampled", "consistency_exact",
+    "diagonal_accuracy", "worst_case_accuracy", "max_shift", "shift_padding", "n", "floor", "width",
+    "latent_weight", "loss", "cell",
+]  # fmt: skip
+
+
+def report(settings: AugShiftSettings, results: Results, published: pd.DataFrame) -> Report:
+    """Scores, table, learning curves, accuracy against consistency, agreement by offset."""
+    cells = by_seed(results["evaluate"], {n: cell.seeds for n, cell in settings.cells.items()})
+    shifts = {shift.name: shift for shift in settings.augshift.shifts}
+    frames = []
+    for label, seeds in cells.items():
+        of_cell = settings.cells[label].model_dump(exclude={"seeds"})
+        frames += [result.table.assign(**of_cell, cell=label) for result in seeds]
+    scores = pd.concat(frames, ignore_index=True)
+    scores["max_shift"] = [shifts[name].max_shift for name in scores.range]
+    scores["shift_padding"] = [shifts[name].padding for name in scores.range]
+    scores = scores.reindex(columns=COLUMNS)
+    table = augshift_table(scores, published)
+    return Report(
+        tables={"scores": scores, "table": table},
+        texts={"table": augshift_markdown(table)},
+        figures={
+            "learning_curves": learning_curves_figure(learning_curves(cells)),
+            "trade_off": trade_off_figure(scores),
+            "agreement": _agreement_figure(cells),
+        },
+    )
+
+
+def map_of(result: Result) -> Figure:
+    """Agreement by offset of one network, a panel per range."""
+    return _agreement_figure({"": [result]})
+
+
+def _agreement_figure(cells: BySeed) -> Figure:
+    """Mean over seeds, a panel per cell and range."""
+    maps = {}
+    for label, seeds in cells.items():
+        for shift in seeds[0].table.range:
+            agreement = torch.stack([seed.tensors[f"agreement.{shift}"] for seed in seeds])
+            maps[f"{label}\n{shift}"] = agreement.mean(0).numpy()
+    ranges = len(maps) // len(cells)
+    lowest = min(float(values.min()) for values in maps.values())
+    columns = ranges if ranges > 1 else 4
+    return accuracy_maps_figure(maps, "agreement with the middle", lowest, columns)

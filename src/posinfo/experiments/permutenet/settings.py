@@ -1,0 +1,144 @@
+"""The section `permutenet` of the configuration, and the cells it asks for."""
+
+from functools import cached_property
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from posinfo.experiments.labelled_images import ImagesCell
+from posinfo.experiments.permutenet.train import NetworkCell
+from posinfo.experiments.trained_network import network_label
+from posinfo.grid import Grid, Once, Seed, one_value
+from posinfo.networks.architectures import user_modules
+from posinfo.networks.canvas_training import TaskName
+from posinfo.networks.pooled_classifiers import ClassifierConfig
+from posinfo.networks.training_config import TrainingConfig
+from posinfo.stimuli.canvases import CanvasConfig
+from posinfo.stimuli.labelled_images import DatasetConfig
+
+
+class TableCell(BaseModel):
+    """A cell of the result table but for its seeds; see ``ClassifierConfig`` and ``CanvasConfig``.
+
+    Attributes:
+        task: location (where the tile stands) or image (which class the tile is of).
+        grid: locations per side of the canvas.
+        location_size: side of a location in pixels.
+        canvas: its colour: a key of ``COLOURS`` or [red, green, blue], each 0..255.
+        training: the protocol.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    network: str
+    permutation: str
+    task: TaskName
+    grid: int
+    location_size: int
+    canvas: str | tuple[int, int, int]
+    arch: str
+    width: int | None
+    padding: str
+    permuted_before: int | None
+    training: TrainingConfig
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "TableCell":
+        _ = self.classifier, self.canvas_config
+        return self
+
+    @property
+    def classifier(self) -> ClassifierConfig:
+        """The network; a ``ValueError`` if its settings do not fit together."""
+        return ClassifierConfig(**self.model_dump(include=set(ClassifierConfig.model_fields)))
+
+    @property
+    def canvas_config(self) -> CanvasConfig:
+        """What it is shown; a ``ValueError`` if there is no such canvas."""
+        return CanvasConfig(grid=self.grid, location_size=self.location_size, colour=self.canvas)
+
+    def columns(self) -> dict[str, object]:
+        """The settings as columns of the result table."""
+        flat = {**self.model_dump(exclude={"training"}), **self.training.model_dump()}
+        del flat["compile"]  # changes no number but by round-off
+        return {name: one_value(value) for name, value in flat.items()}
+
+
+class PermutenetParameters(BaseModel):
+    """What is trained and tested.
+
+    Attributes:
+        dataset: the tiles.
+        shared: settings of every cell that does not say otherwise.
+        cells: what differs, one item per cell of the table.
+        seeds: of weights, order and locations; each cell is trained once per seed.
+        only: labels, networks or tasks of the cells to run; empty: all.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dataset: DatasetConfig
+    shared: dict[str, Any]
+    cells: tuple[dict[str, Any], ...] = Field(min_length=1)
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1), Once]
+    only: Annotated[tuple[str, ...], Once]
+
+
+class PermutenetSettings(BaseModel):
+    """The sections that permutenet reads."""
+
+    model_config = ConfigDict(frozen=True)
+
+    permutenet: PermutenetParameters
+
+    @cached_property
+    def cells(self) -> dict[str, TableCell]:
+        """The selected cells by label.
+
+        Raises:
+            ValueError: a cell cannot be, stands there twice, or is not there.
+        """
+        section = self.permutenet
+        return GRID.cells(section.cells, section.shared, section.only)
+
+
+GRID = Grid(
+    where="permutenet.cells",
+    model=TableCell,
+    first=lambda cell: f"{cell.network}-{cell.permutation}-{cell.task}-{cell.grid}x{cell.grid}",
+    groups=lambda cell: (cell.network, cell.task),
+    prefixes={"network": None, "permutation": None, "task": None, "grid": None},
+)
+
+
+def images_cells(settings: PermutenetSettings) -> dict[str, ImagesCell]:
+    """The data set."""
+    dataset = settings.permutenet.dataset
+    return {dataset.name: ImagesCell(dataset=dataset)}
+
+
+def train_cells(settings: PermutenetSettings) -> dict[str, NetworkCell]:
+    """A network per cell of the table and seed."""
+    dataset = settings.permutenet.dataset
+    return {
+        network_label(label, seed): NetworkCell(
+            inputs={"images": f"images/{dataset.name}"},
+            modules=user_modules(cell.arch),
+            parameters={"cell": label, "seed": seed, "dataset": dataset, **dict(cell)},
+            classifier=cell.classifier,
+            canvas=cell.canvas_config,
+            task=cell.task,
+            training=cell.training,
+            seed=seed,
+        )
+        for label, cell in settings.cells.items()
+        for seed in settings.permutenet.seeds
+    }  # fmt: skip
+
+
+def evaluate_cells(settings: PermutenetSettings) -> dict[str, NetworkCell]:
+    """The answers of each trained network."""
+    return {
+        label: cell.model_copy(update={"inputs": {**cell.inputs, "network": f"train/{label}"}})
+        for label, cell in train_cells(settings).items()
+    }

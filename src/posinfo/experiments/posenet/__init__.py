@@ -1,0 +1,45 @@
+"""How much position information do CNNs encode? (Islam, Jia and Bruce, ICLR 2020).
+
+Table 1, and the ablations, which are the same experiment with more cells.
+"""
+
+from dataclasses import replace
+
+from posinfo.experiment import Experiment, Step
+from posinfo.experiments.posenet import (
+    ablations_report,
+    evaluate,
+    features,
+    images,
+    readouts,
+    report,
+    settings,
+)
+
+POSENET = Experiment(
+    name="posenet",
+    settings=settings.PosenetSettings,
+    steps=(
+        Step("images", "data_preparation", settings.images_cells, images.run, numeric=False),
+        Step("features", "modeling", settings.features_cells, features.run),
+        Step("readouts", "modeling", settings.readouts_cells, readouts.run),
+        Step("evaluate", "evaluation", settings.evaluate_cells, evaluate.run),
+    ),
+    report=report.report,
+    reported=("images", "evaluate"),
+    tables=("scores", "table1"),
+    texts=("table1",),
+    figures=("masks", "photos", "predicted_maps"),
+)
+
+POSENET_ABLATIONS = replace(
+    POSENET,
+    name="posenet_ablations",
+    family="posenet",
+    settings=settings.AblationSettings,
+    report=ablations_report.report,
+    reported=("evaluate",),
+    tables=("scores", "tables"),
+    texts=("tables",),
+    figures=("figure5", "figure6", "figure7"),
+)

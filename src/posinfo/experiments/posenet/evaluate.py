@@ -1,0 +1,81 @@
+"""Step 4: what the readouts say of test photographs and of images without content."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
+
+import pandas as pd
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from posinfo.experiment import Inputs, Result
+from posinfo.experiments.posenet.readouts import ReadoutsCell, open_blocks
+from posinfo.measures.scores import predict, score_images, summarise_images
+from posinfo.networks.readouts import Readouts
+from posinfo.networks.upsampled_loss import upsample
+from posinfo.stimuli.patterns import make_pattern
+from posinfo.work import Work
+
+
+def run(cell: ReadoutsCell, inputs: Inputs, work: Work) -> Result:
+    """SPC and MAE of every readout on every image.
+
+    Returns:
+        Rows of ``summarise_images``. ``spc`` and ``mae`` (n, k) of each image and head, with their
+        names in ``facts``. By pattern, for the first seed: ``truth.``, ``map.`` (of the first
+        photograph) and ``error.`` (mean over photographs of the absolute error of each pixel),
+        each (h, w). The first photograph ``image`` (3, h, w) uint8.
+    """
+    size = (cell.image_size, cell.image_size)
+    truth = {name: make_pattern(name, size, cell.stripes) for name, _ in cell.heads}
+    sets = [open_blocks(inputs[name], cell) for name in ("test", "synthetic")]
+    readouts = Readouts(sets[0].shape[3], [0] * len(cell.heads), cell.readout)
+    readouts.load_state_dict(dict(inputs["readouts"].tensors))
+    readouts.eval().to(work.device)
+    names = [("photos", name) for name in inputs["images"].table.photograph]
+    photographs = len(names)
+    names += [(name, name) for name in inputs["synthetic_images"].table.photograph]
+    work.on_total(len(names))
+    predictions = chain.from_iterable(predict(readouts, each, work.device) for each in sets)
+    drawn: dict[str, Tensor] = {}
+    maps = _drawing(predictions, photographs, cell, truth, drawn)
+    scores = score_images(maps, names, cell.heads, truth, work.on_progress)
+    image = torch.from_numpy(inputs["images"].arrays["pixels"][0].copy())
+    return Result(
+        tensors={
+            **{f"truth.{pattern}": mask for pattern, mask in truth.items()},
+            **{name: torch.tensor(scores[name]).view(len(names), -1) for name in ("spc", "mae")},
+            **drawn,
+            "image": image,
+        },
+        rows=summarise_images(scores.assign(cell=""), truth).drop(columns="cell"),
+        history=inputs["readouts"].history,
+        facts={"images": names, "heads": cell.heads},
+    )
+
+
+def image_scores(evaluated: Result) -> pd.DataFrame:
+    """The scores of each image as rows ``pattern, seed, stimulus, photograph, spc, mae``."""
+    images, heads = evaluated.facts["images"], evaluated.facts["heads"]
+    keys = [(*head, *image) for image in images for head in heads]
+    frame = pd.DataFrame(keys, columns=["pattern", "seed", "stimulus", "photograph"])
+    return frame.assign(**{n: evaluated.tensors[n].flatten().numpy() for n in ("spc", "mae")})
+
+
+def _drawing(
+    maps: Iterable[Float[Tensor, "k g g"]],
+    photographs: int,
+    cell: ReadoutsCell,
+    truth: Mapping[str, Float[Tensor, "h w"]],
+    drawn: dict[str, Tensor],
+) -> Iterator[Float[Tensor, "k g g"]]:
+    """The maps themselves; on the way, what figures need of the photographs goes to ``drawn``."""
+    first = cell.heads[0][1]
+    heads = [(index, name) for index, (name, seed) in enumerate(cell.heads) if seed == first]
+    for number, predictions in enumerate(maps):
+        for index, pattern in heads if number < photographs else ():
+            full = upsample(predictions[index], (cell.image_size, cell.image_size))
+            error = (full - truth[pattern]).abs() / photographs
+            drawn.setdefault(f"map.{pattern}", full)
+            drawn[f"error.{pattern}"] = drawn.get(f"error.{pattern}", 0) + error
+        yield predictions

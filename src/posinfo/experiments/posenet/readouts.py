@@ -1,0 +1,85 @@
+"""Step 3: a readout of position for each pattern and seed, trained on frozen features."""
+
+from typing import Any
+
+import torch
+from pydantic import Field
+
+from posinfo.experiment import Cell, Inputs, Result
+from posinfo.networks.backbones import BackboneConfig
+from posinfo.networks.feature_array import FeatureArray, block_ranges
+from posinfo.networks.readout_config import ReadoutConfig
+from posinfo.networks.readouts import initial_seed, train_readouts
+from posinfo.networks.ridge import fit_ridge, require_memory
+from posinfo.stimuli.patterns import make_pattern
+from posinfo.work import Work
+
+
+class ReadoutsCell(Cell):
+    """Readouts that are trained together, since they read the same features.
+
+    Attributes:
+        heads: pattern and seed of each.
+        blocks: names of the blocks that are read; empty: all.
+        stripes: range of the striped patterns, a key of ``STRIPES``.
+        image_size: side in pixels of the ground truth.
+        fit: the settings that the head and its fit depend on.
+        readout: the head and its fit.
+        feature_size: side in pixels of the features.
+        backbone: whose features are read.
+        train_images: how many there are.
+    """
+
+    heads: tuple[tuple[str, int], ...]
+    blocks: tuple[str, ...]
+    stripes: str
+    image_size: int
+    fit: dict[str, Any]
+    readout: ReadoutConfig = Field(exclude=True)
+    feature_size: int = Field(exclude=True)
+    backbone: BackboneConfig = Field(exclude=True)
+    train_images: int = Field(exclude=True)
+
+    def check(self) -> None:
+        """Whether such readouts fit the features.
+
+        Raises:
+            ValueError: what cannot be, and what to change.
+        """
+        self.readout.grid(self.feature_size)
+        channels = self.backbone.block_channels(self.image_size)
+        ranges = block_ranges(channels, self.blocks or tuple(channels))
+        if self.readout.head != "ridge":
+            self.readout.total_steps(self.train_images)
+            return
+        seeds = tuple(dict.fromkeys(seed for _, seed in self.heads))
+        if len(seeds) > 1:
+            raise ValueError(
+                f"head 'ridge' is solved, not trained from a seed: give it one seed; got {seeds}"
+            )
+        require_memory(sum(stop - start for start, stop in ranges), self.readout)
+
+
+def run(cell: ReadoutsCell, inputs: Inputs, work: Work) -> Result:
+    """The weights of all readouts, and each one's loss per epoch or error per penalty."""
+    features = open_blocks(inputs["features"], cell)
+    size = (cell.image_size, cell.image_size)
+    targets = torch.stack([make_pattern(name, size, cell.stripes) for name, _ in cell.heads])
+    if cell.readout.head == "ridge":
+        photographs, seed = inputs["images"].table.photograph.tolist(), cell.heads[0][1]
+        readouts, history = fit_ridge(
+            features, targets, photographs, cell.readout, seed=seed, work=work
+        )
+    else:
+        seeds = [initial_seed(*head) for head in cell.heads]
+        readouts, history = train_readouts(features, targets, seeds, cell.readout, work)
+    measured = "held_out_mse" if cell.readout.head == "ridge" else "loss"
+    names = [f"{measured}_{pattern}_seed_{seed}" for pattern, seed in cell.heads]
+    curves = dict(zip(names, history.T.tolist(), strict=True))
+    return Result(tensors=readouts.state_dict(), history=curves)
+
+
+def open_blocks(features: Result, cell: ReadoutsCell) -> FeatureArray:
+    """The blocks that a cell reads, of features on disk."""
+    channels = dict(features.facts["channels"])
+    return FeatureArray(features.arrays["features"], channels, cell.blocks)

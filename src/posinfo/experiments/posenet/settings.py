@@ -1,0 +1,297 @@
+"""The sections `posenet` and `posenet_ablations` of the configuration, and their cells."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Annotated, Any, ClassVar
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field
+
+from posinfo.choices import check
+from posinfo.experiments.posenet.features import FeaturesCell
+from posinfo.experiments.posenet.images import ImagesCell
+from posinfo.experiments.posenet.readouts import ReadoutsCell
+from posinfo.grid import Grid, Item, Label, Once
+from posinfo.networks.architectures import user_modules
+from posinfo.networks.backbones import BackboneConfig
+from posinfo.networks.normalisation import NormalisationName
+from posinfo.networks.readout_config import ReadoutConfig
+from posinfo.networks.weights import weights_key
+from posinfo.stimuli.patterns import PatternName, StripesName
+from posinfo.stimuli.photos import PhotosConfig, manifest_key, photo_manifests
+
+Patterns = Annotated[tuple[PatternName, ...], Field(min_length=1), Once]
+Seeds = Annotated[tuple[int, ...], Field(min_length=1), Once]
+Only = Annotated[tuple[str, ...], Once]
+Backbones = dict[Label, BackboneConfig]
+
+
+class TableCell(BaseModel):
+    """A cell of a table: a backbone, a readout on some of its blocks, and the patterns to read.
+
+    Attributes:
+        backbone: its label.
+        backbone_seed: of untrained weights; None: that of the backbone.
+        normalisation: of the images, a key of ``NORMALISATIONS``.
+        blocks: names of the blocks that are read (f1, f2, ...); empty: all.
+        readout: the head and its fit.
+        patterns: to read, keys of ``PATTERNS``.
+        seeds: of the readouts' initial weights.
+        tables: of the paper in which the cell stands: 1, 2a, 2b, 3, 4, or names of one's own.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    backbone: str
+    backbone_seed: int | None
+    normalisation: NormalisationName
+    blocks: Annotated[tuple[str, ...], Once]
+    readout: ReadoutConfig
+    patterns: Patterns
+    seeds: Seeds
+    tables: Annotated[tuple[str, ...], Field(min_length=1)]
+
+
+class PosenetParameters(BaseModel):
+    """What is measured: every selected backbone on every pattern with every seed.
+
+    Attributes:
+        image_size: side in pixels of the images and of the ground truth.
+        feature_size: side in pixels to which every block is resized.
+        normalisation: of the images, a key of ``NORMALISATIONS``.
+        backbones: cells of the table by label, which names files: letters, digits, ``. _ + -``.
+        patterns: keys of ``PATTERNS``.
+        stripes: range of the striped patterns, a key of ``STRIPES``.
+        readout: the head and its training.
+        seeds: of the readouts' initial weights.
+        only: labels of the backbones to run; empty: all.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    image_size: int = Field(ge=8)
+    feature_size: int = Field(ge=2)
+    normalisation: NormalisationName
+    backbones: Backbones = Field(min_length=1)
+    patterns: Patterns
+    stripes: StripesName
+    readout: ReadoutConfig
+    seeds: Seeds
+    only: Only
+
+
+class AblationParameters(BaseModel):
+    """Cells on the photographs, sizes and protocol of the section `posenet`.
+
+    Attributes:
+        backbones: besides those of `posenet.backbones`, by label.
+        patterns: of every cell that names none.
+        seeds: of the readouts, of every cell that names none.
+        cells: what each cell changes of Table 1: fields of ``TableCell``, ``readout`` by single
+            fields; ``backbone_seeds`` makes a cell for each seed of untrained weights.
+        only: tables or labels of cells to run; empty: all.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    backbones: Backbones
+    patterns: Patterns
+    seeds: Seeds
+    cells: tuple[dict[str, Any], ...] = Field(min_length=1)
+    only: Only
+
+
+class PosenetSettings(BaseModel):
+    """The sections that posenet reads: a cell per selected backbone, with all of its blocks."""
+
+    model_config = ConfigDict(frozen=True)
+    where: ClassVar[str] = "posenet.backbones"
+
+    photos: PhotosConfig
+    posenet: PosenetParameters
+
+    @property
+    def section(self) -> PosenetParameters | AblationParameters:
+        """What says which patterns and seeds a cell has that names none, and which cells run."""
+        return self.posenet
+
+    @property
+    def items(self) -> Sequence[Item]:
+        """What each cell changes of Table 1."""
+        return [{"backbone": label} for label in self.posenet.backbones]
+
+    @property
+    def backbones(self) -> Backbones:
+        """All that cells may name, by label."""
+        return self.posenet.backbones
+
+    @cached_property
+    def manifests(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Of the train and the test photographs, see ``photo_manifests``."""
+        return photo_manifests(self.photos)
+
+    @cached_property
+    def cells(self) -> dict[str, TableCell]:
+        """The selected cells by label.
+
+        Raises:
+            ValueError: a cell that cannot be, two equal cells, or a name that there is not.
+        """
+        shared = {
+            "backbone_seed": None,
+            "normalisation": self.posenet.normalisation,
+            "blocks": (),
+            "readout": self.posenet.readout.model_dump(),
+            "patterns": self.section.patterns,
+            "seeds": self.section.seeds,
+            "tables": ("1",),
+        }
+        grid = Grid(
+            where=self.where,
+            model=TableCell,
+            first=lambda cell: check(f"{self.where}: backbone", cell.backbone, self.backbones),
+            groups=lambda cell: cell.tables if self.section is not self.posenet else (),
+            prefixes=PREFIXES,
+        )
+        return grid.cells(self.items, shared, self.section.only)
+
+    def backbone_of(self, cell: TableCell) -> BackboneConfig:
+        """The backbone of a cell, with the cell's seed."""
+        backbone = self.backbones[cell.backbone]
+        seed = backbone.seed if cell.backbone_seed is None else cell.backbone_seed
+        return backbone.model_copy(update={"seed": seed})
+
+    def features_of(self, cell: TableCell) -> str:
+        """The label of a cell's features, without the set of images."""
+        seed = "" if cell.backbone_seed is None else f"-seed{cell.backbone_seed}"
+        plain = cell.normalisation == self.posenet.normalisation
+        return cell.backbone + seed + ("" if plain else f"-norm-{cell.normalisation}")
+
+
+class AblationSettings(PosenetSettings):
+    """The sections that posenet_ablations reads: the same experiment with cells of any kind."""
+
+    where: ClassVar[str] = "posenet_ablations.cells"
+
+    posenet_ablations: AblationParameters
+
+    @property
+    def section(self) -> AblationParameters:
+        """See ``PosenetSettings.section``."""
+        return self.posenet_ablations
+
+    @property
+    def backbones(self) -> Backbones:
+        """All that cells may name, by label."""
+        return {**self.posenet.backbones, **self.posenet_ablations.backbones}
+
+    @property
+    def items(self) -> Sequence[Item]:
+        """What each cell changes of Table 1; an item for each of its ``backbone_seeds``."""
+        return [item for each in self.posenet_ablations.cells for item in self._by_seed(each)]
+
+    def _by_seed(self, item: Item) -> list[Item]:
+        rest = {name: value for name, value in item.items() if name != "backbone_seeds"}
+        if item.get("backbone_seeds") is None:
+            return [rest]
+        label = check(f"{self.where}: backbone", str(item.get("backbone")), self.backbones)
+        backbone, seeds = self.backbones[label], item["backbone_seeds"]
+        if backbone.weights != "untrained":
+            raise ValueError(
+                f"{self.where}: backbone_seeds are of untrained weights; "
+                f"{label!r} has weights {backbone.weights!r}"
+            )
+        return [
+            rest if seed == backbone.seed else {**rest, "backbone_seed": seed} for seed in seeds
+        ]
+
+
+# In a label; None leaves a field out.
+PREFIXES = {
+    "backbone": None, "backbone_seed": "seed", "normalisation": "norm-", "blocks": "",
+    "patterns": None, "seeds": None, "tables": None,
+    "head": "", "loss": "", "lr": "lr", "kernel_size": "k", "layers": "l", "hidden_width": "w",
+    "padding": "p",
+}  # fmt: skip
+
+
+def images_cells(settings: PosenetSettings) -> dict[str, ImagesCell]:
+    """``train`` and ``test`` photographs, and ``synthetic`` images."""
+    size = settings.posenet.image_size
+    return {
+        **{
+            name: ImagesCell(image_size=size, content=manifest_key(manifest), manifest=manifest)
+            for name, manifest in zip(("train", "test"), settings.manifests, strict=True)
+        },
+        "synthetic": ImagesCell(image_size=size),
+    }
+
+
+def features_cells(settings: PosenetSettings) -> dict[str, FeaturesCell]:
+    """Every backbone that a cell of the table names, on each set of images."""
+    cells = {}
+    for cell in settings.cells.values():
+        backbone = settings.backbone_of(cell)
+        for images in ("train", "test", "synthetic"):
+            cells[f"{settings.features_of(cell)}.{images}"] = FeaturesCell(
+                inputs={"images": f"images/{images}"},
+                modules=user_modules(backbone.arch),
+                backbone=backbone,
+                weights=weights_key(backbone.arch, backbone.weights),
+                normalisation=cell.normalisation,
+                **settings.posenet.model_dump(include={"image_size", "feature_size"}),
+            )
+    return cells
+
+
+def readouts_cells(settings: PosenetSettings) -> dict[str, ReadoutsCell]:
+    """The readouts of each cell of the table."""
+    sizes = settings.posenet.model_dump(include={"image_size", "feature_size", "stripes"})
+    return {
+        label: ReadoutsCell(
+            inputs={
+                "features": f"features/{settings.features_of(cell)}.train",
+                "images": "images/train",
+            },
+            parameters=_parameters(cell, settings),
+            heads=tuple((pattern, seed) for pattern in cell.patterns for seed in cell.seeds),
+            blocks=cell.blocks,
+            fit=cell.readout.settings,
+            readout=cell.readout,
+            backbone=settings.backbone_of(cell),
+            train_images=len(settings.manifests[0]),
+            **sizes,
+        )
+        for label, cell in settings.cells.items()
+    }
+
+
+def evaluate_cells(settings: PosenetSettings) -> dict[str, ReadoutsCell]:
+    """The same on test images."""
+    cells = {}
+    for label, cell in readouts_cells(settings).items():
+        features = f"features/{settings.features_of(settings.cells[label])}"
+        inputs = {
+            "readouts": f"readouts/{label}",
+            "test": f"{features}.test",
+            "synthetic": f"{features}.synthetic",
+            "images": "images/test",
+            "synthetic_images": "images/synthetic",
+        }
+        cells[label] = cell.model_copy(update={"inputs": inputs})
+    return cells
+
+
+def _parameters(cell: TableCell, settings: PosenetSettings) -> dict[str, Any]:
+    """Every setting behind a cell, for the tracker."""
+    backbone = settings.backbone_of(cell).model_dump(mode="json", exclude={"seed", "blocks"})
+    table = cell.model_dump(mode="json", exclude={"patterns", "tables"})
+    sizes = settings.posenet.model_dump(include={"image_size", "feature_size", "stripes"})
+    blocks = {"blocks": "+".join(cell.blocks) or "all"}
+    return {
+        **backbone,
+        **table,
+        **sizes,
+        **blocks,
+        "photos": settings.photos.model_dump(mode="json"),
+    }

@@ -1,0 +1,54 @@
+"""A trained network as a result, and the results of networks that differ in their seeds alone."""
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+from torch import nn
+
+from posinfo.experiment import Result
+from posinfo.networks.trained_file import with_colours, without_colours
+from posinfo.networks.training import Fitted
+
+LOSS, ACCURACY = "train_loss", "validation_accuracy"
+BySeed = Mapping[str, list[Result]]
+"""The results of each cell of a table, one per seed, by the cell's label."""
+
+
+def trained_result(network: nn.Module, fitted: Fitted, images: Result) -> Result:
+    """The result of a training.
+
+    Args:
+        network: with its final weights.
+        fitted: how its training went.
+        images: by whose colours its images were normalised.
+    """
+    colours = images.tensors["mean"], images.tensors["std"]
+    history = {LOSS: fitted.losses.tolist(), ACCURACY: fitted.scores.tolist()}
+    tensors = with_colours(network.state_dict(), *colours)
+    return Result(tensors=tensors, history=history, facts={"epoch": fitted.epoch})
+
+
+def load_trained(network: nn.Module, trained: Result) -> None:
+    """Give a network the weights of ``trained_result``."""
+    network.load_state_dict(without_colours(trained.tensors))
+
+
+def network_label(label: str, seed: int) -> str:
+    """Of the network of a cell of the table and a seed."""
+    return f"{label}-seed{seed}"
+
+
+def by_seed(results: Mapping[str, Result], seeds: Mapping[str, Iterable[int]]) -> BySeed:
+    """The results of each cell, from those by ``network_label`` and the seeds of each cell."""
+    return {
+        label: [results[network_label(label, seed)] for seed in of_cell]
+        for label, of_cell in seeds.items()
+    }
+
+
+def learning_curves(cells: BySeed) -> dict[str, list[tuple[np.ndarray, np.ndarray]]]:
+    """Train loss and validation accuracy by epoch of each seed, by label of the cell."""
+    return {
+        label: [(np.array(s.history[LOSS]), np.array(s.history[ACCURACY])) for s in seeds]
+        for label, seeds in cells.items()
+    }
