@@ -1,6 +1,7 @@
 """Kedro hooks: refuse unknown parameters before anything runs, and say where the results are."""
 
 import atexit
+import logging
 import os
 from typing import Any
 
@@ -12,19 +13,27 @@ from kedro_datasets.text import TextDataset
 from rich import get_console
 
 from posinfo.choices import check
-from posinfo.pipelines import permutenet, posenet_ablations, tracking
+from posinfo.experiments import EXPERIMENTS
+from posinfo.pipelines import tracking
+from posinfo.pipelines.datasets import ResultsDataset
+from posinfo.pipelines.factory import results_name
+from posinfo.pipelines.requests import Request, forget_plans
 
 REPORTING = "08_reporting"
 
+log = logging.getLogger(__name__)
 
-class ParameterHooks:
+
+class RequestHooks:
     """What Kedro's check of single parameters cannot see, before any node runs."""
 
     @hook_impl(tryfirst=True)
     def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
-        """Raises ``ValueError`` for a top-level parameter that no pipeline reads, or a bad cell.
+        """Refuse what cannot be computed, and say what will be.
 
-        Kedro accepts any top-level key; a misspelt one would be ignored.
+        Raises:
+            FileNotFoundError, ValueError: a top-level parameter that no pipeline reads, which
+                Kedro would ignore, or a cell that cannot be computed.
         """
         known = {
             name.removeprefix("params:").partition(".")[0]
@@ -36,9 +45,32 @@ class ParameterHooks:
         for name in parameters:
             if not name.startswith("_"):  # as in the catalog: only other values refer to it
                 check("parameter", name, sorted(known))
-        for experiment in (posenet_ablations, permutenet):
-            if f"params:{experiment.__name__.rpartition('.')[2]}" in pipeline.inputs():
-                experiment.check_parameters(parameters)
+        forget_plans()
+        nodes = {node.name for node in pipeline.nodes}
+        for experiment in EXPERIMENTS.values():
+            if any(name.startswith(f"{experiment.name}.") for name in nodes):
+                _prepare(Request.of(experiment, parameters), nodes, catalog)
+
+
+def _prepare(request: Request, nodes: set[str], catalog: CatalogProtocol) -> None:
+    """Check the cells that are missing, and tell the catalog which results are those of today."""
+    experiment, store, work = request.experiment, request.store, []
+    for step in experiment.steps:
+        cells = request.plan[step.name]
+        if f"{experiment.name}.{step.name}" not in nodes:
+            continue
+        missing = [cell for cell in cells.values() if cell.key not in store]
+        for cell in missing:
+            try:
+                cell.cell.check()
+            except ValueError as error:
+                raise ValueError(f"{experiment.name}: {cell.label}: {error}") from error
+        dataset = catalog.get(results_name(experiment, step))
+        assert isinstance(dataset, ResultsDataset)
+        dataset.expected = {label: cell.key for label, cell in cells.items()}
+        work.append(f"{step.name} {len(missing)} of {len(cells)}")
+    if work:
+        log.info("%s: to compute: %s", experiment.name, ", ".join(work))
 
 
 class TrackingHooks:

@@ -2,19 +2,14 @@
 
 from kedro.pipeline import Pipeline
 
-from posinfo.pipelines import augshift, permutenet, posenet, posenet_ablations
-
-STAGES = ("data_preparation", "modeling", "evaluation")
+from posinfo.experiment import STAGES
+from posinfo.experiments import EXPERIMENTS
+from posinfo.pipelines.factory import create_pipeline
 
 
 def register_pipelines() -> dict[str, Pipeline]:
     """Names for `kedro run --pipeline=NAME`; without a name, posenet runs."""
-    experiments = {
-        "posenet": posenet.create_pipeline(),
-        "posenet_ablations": posenet_ablations.create_pipeline(),
-        "permutenet": permutenet.create_pipeline(),
-        "augshift": augshift.create_pipeline(),
-    }
-    everything = sum(experiments.values(), Pipeline([]))
+    pipelines = {name: create_pipeline(each) for name, each in EXPERIMENTS.items()}
+    everything = sum(pipelines.values(), Pipeline([]))
     stages = {stage: everything.only_nodes_with_tags(stage) for stage in STAGES}
-    return {**experiments, **stages, "__default__": experiments["posenet"]}
+    return {**pipelines, **stages, "__default__": pipelines["posenet"]}

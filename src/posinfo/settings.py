@@ -2,9 +2,9 @@
 
 import os
 
-from posinfo.hooks import ParameterHooks, ReportHooks, TrackingHooks
+from posinfo.hooks import ReportHooks, RequestHooks, TrackingHooks
 
-HOOKS = (ParameterHooks(), TrackingHooks(), ReportHooks())
+HOOKS = (RequestHooks(), TrackingHooks(), ReportHooks())
 
 CONFIG_LOADER_ARGS = {
     "base_env": "base",

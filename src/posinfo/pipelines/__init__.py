@@ -1,1 +1,1 @@
-"""The Kedro glue: a folder per experiment, tracking, progress bars and catalog dataset types."""
+"""The Kedro glue, once for all experiments: factory, runner, tracking, progress, dataset types."""

@@ -1,71 +1,79 @@
 """Catalog dataset types that kedro-datasets lacks."""
 
+import os
 from pathlib import Path
 from typing import Any
 
-from kedro.io import AbstractDataset, DatasetError
+from kedro.io import AbstractDataset
+from kedro_datasets.matplotlib import MatplotlibDataset
+from kedro_datasets.pandas import CSVDataset
 
-from posinfo.array_cache import ArrayCache
+from posinfo.store import is_finished, key_of
 
 
-class ArrayCacheDataset(AbstractDataset[object, ArrayCache]):
-    """The folder that holds decoded images and features.
-
-    Nodes load it as an ``ArrayCache`` and write through that, batch by batch, because what it
-    holds does not fit memory.
+class ResultsDataset(AbstractDataset[dict[str, str], dict[str, str]]):
+    """The results of a step: a folder of links into the store, one per label of a cell.
 
     Example:
         .. code-block:: yaml
 
-            array_cache:
-              type: posinfo.pipelines.datasets.ArrayCacheDataset
-              filepath: data/04_feature
+            posenet.readouts_modeled:
+              type: posinfo.pipelines.datasets.ResultsDataset
+              filepath: data/06_models/posenet/readouts
     """
 
     def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
         self._filepath = Path(filepath)
         self.metadata = metadata
+        self.expected: dict[str, str] | None = None
+        """Keys by label that settings and code ask for: if others lie there, it does not exist."""
 
-    def load(self) -> ArrayCache:
-        """The cache; its folder appears with its first array."""
-        return ArrayCache(self._filepath)
+    def load(self) -> dict[str, str]:
+        """Keys by label."""
+        return {link.name: key_of(link.resolve()) for link in self._links()}
 
-    def save(self, data: object) -> None:
-        """Always refused: arrays are written through the cache that ``load`` returns."""
-        raise DatasetError("the array cache is an input; nodes write through ArrayCache.get")
+    def save(self, data: dict[str, str]) -> None:
+        """Replace the links.
+
+        Args:
+            data: folders of results by label.
+        """
+        self._filepath.mkdir(parents=True, exist_ok=True)
+        for link in self._links():
+            link.unlink()
+        for label, folder in data.items():
+            target = os.path.relpath(Path(folder).resolve(), self._filepath.resolve())
+            (self._filepath / label).symlink_to(target)
+
+    def _links(self) -> list[Path]:
+        return [path for path in sorted(self._filepath.glob("*")) if path.is_symlink()]
+
+    def _exists(self) -> bool:
+        links = self._links()
+        as_expected = self.expected is None or self.load() == self.expected
+        return bool(links) and as_expected and all(map(is_finished, links))
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": str(self._filepath)}
 
-    def _exists(self) -> bool:
-        return True
+
+class TableFile(CSVDataset):
+    """A CSV file that is saved as it is and loaded as a DataFrame."""
+
+    def save(self, data: bytes) -> None:
+        """Write the file."""
+        _write(self._filepath, data)
 
 
-class FolderDataset(AbstractDataset[object, Path]):
-    """A folder in which long work keeps what it needs to go on after an interruption.
+class PictureFile(MatplotlibDataset):
+    """A picture that is saved as it is; Kedro-Viz previews it."""
 
-    Example:
-        .. code-block:: yaml
+    def save(self, data: bytes) -> None:
+        """Write the file."""
+        _write(self._filepath, data)
 
-            checkpoints:
-              type: posinfo.pipelines.datasets.FolderDataset
-              filepath: data/06_models/checkpoints
-    """
 
-    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
-        self._filepath = Path(filepath)
-        self.metadata = metadata
-
-    def load(self) -> Path:
-        """Its path; the folder appears with its first file."""
-        return self._filepath
-
-    def save(self, data: object) -> None:
-        """Always refused: files are written by the work itself."""
-        raise DatasetError("a folder of checkpoints is an input; training writes into it")
-
-    def _describe(self) -> dict[str, Any]:
-        return {"filepath": str(self._filepath)}
-
-    def _exists(self) -> bool:
-        return True
+def _write(path: object, content: bytes) -> None:
+    file = Path(str(path))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(content)

@@ -1,4 +1,4 @@
-"""Progress bars for the callbacks of the libraries below."""
+"""The progress bar of a step: how many cells are done, and how far the one in work is."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,16 +6,52 @@ from contextlib import contextmanager
 from rich import get_console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from posinfo.progress import OnProgress
+
+class StepBar:
+    """What the runner and the work it does report to.
+
+    Args:
+        bar: that is drawn.
+        step: its name.
+        cells: that will be computed.
+    """
+
+    def __init__(self, bar: Progress, step: str, cells: int) -> None:
+        self._bar = bar
+        self._cells = bar.add_task(step, total=cells)
+        self._cell = bar.add_task("", total=None, visible=False)
+        self._label = ""
+
+    def start(self, label: str) -> None:
+        """A cell is begun in this process."""
+        self._label = label
+        self._bar.reset(self._cell, total=None, description=label, visible=True)
+
+    def total(self, amount: int) -> None:
+        """So many images or steps make the cell."""
+        self._bar.update(self._cell, total=amount)
+
+    def advance(self, amount: int) -> None:
+        """So many of them were done since the last call."""
+        self._bar.advance(self._cell, amount)
+
+    def epoch(self, epoch: int, loss: float, score: float) -> None:
+        """An epoch of a training is over."""
+        text = f"{self._label} epoch {epoch}: loss {loss:.3g}, validation {score:.3f}"
+        self._bar.update(self._cell, description=text)
+
+    def finish(self) -> None:
+        """A cell is done."""
+        self._bar.advance(self._cells)
 
 
 @contextmanager
-def progress_bar(what: str, total: int) -> Iterator[OnProgress]:
+def step_bar(step: str, cells: int) -> Iterator[StepBar]:
     """A bar in the terminal while the block runs, and none where output goes to a file.
 
     Args:
-        what: is being done, shown before the bar.
-        total: images or steps.
+        step: shown before the bar.
+        cells: that will be computed.
     """
     console = get_console()  # the one of Kedro's log, which then prints above the bar
     bar = Progress(
@@ -28,5 +64,4 @@ def progress_bar(what: str, total: int) -> Iterator[OnProgress]:
         transient=True,
     )
     with bar:
-        task = bar.add_task(what, total=total)
-        yield lambda advance: bar.advance(task, advance)
+        yield StepBar(bar, step, cells)

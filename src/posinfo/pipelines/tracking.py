@@ -1,54 +1,90 @@
 """MLflow: the one module that knows it. kedro-mlflow opens the parent run of a `kedro run`."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from math import isnan
+import subprocess
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from math import isfinite
+from pathlib import Path
+from statistics import fmean
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import mlflow
 import pandas as pd
 from matplotlib.figure import Figure
-from mlflow.entities import Metric
+from mlflow.entities import Metric, Param
 from mlflow.tracking import MlflowClient
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFLOW_SOURCE_NAME
 from mlflow.utils.time import get_current_time_millis
 
-from posinfo.networks.stored_settings import flatten
+from posinfo.plan import flatten
+
+LONGEST = 6000  # letters of a parameter
+AT_ONCE = 900  # metrics in one write; a server takes 1,000
 
 
-@contextmanager
-def child_run(name: str, settings: Mapping[str, Any]) -> Iterator[None]:
-    """A run below the current one for one cell of a table.
+def log_cell(
+    name: str,
+    parameters: Mapping[str, Any],
+    metrics: Mapping[str, float],
+    history: Mapping[str, Sequence[float]],
+    picture: Figure | None = None,
+) -> None:
+    """A run below the current one for one cell of a table; nothing where no run is open.
 
     Args:
         name: of the run.
-        settings: of the cell; nested ones become parameters of their own (``readout.lr``).
+        parameters: of the cell; nested ones become parameters of their own (``readout.lr``).
+        metrics: final values; undefined ones (NaN) are left out.
+        history: values over epochs, counted from 1.
+        picture: kept as ``picture.png``.
     """
-    with mlflow.start_run(run_name=name, nested=True):
-        mlflow.log_params(flatten(settings))
-        yield
-
-
-def log_metrics(metrics: Mapping[str, float]) -> None:
-    """Final values of the current run; undefined ones (NaN) are left out."""
-    mlflow.log_metrics({name: value for name, value in metrics.items() if not isnan(value)})
-
-
-def log_history(name: str, values: list[float]) -> None:
-    """A metric over epochs, counted from 1, in one write."""
+    parent = mlflow.active_run()
+    if parent is None:
+        return
+    client = MlflowClient()
+    tags = {MLFLOW_PARENT_RUN_ID: parent.info.run_id, MLFLOW_RUN_NAME: name, **_origin()}
+    run = client.create_run(parent.info.experiment_id, tags=tags).info.run_id
     now = get_current_time_millis()
-    steps = [Metric(name, value, now, step) for step, value in enumerate(values, start=1)]
-    MlflowClient().log_batch(_active_run_id(), metrics=steps)
+    values = [Metric(key, value, now, 0) for key, value in metrics.items() if isfinite(value)]
+    values += [
+        Metric(key, value, now, epoch)
+        for key, curve in history.items()
+        for epoch, value in enumerate(curve, start=1)
+        if isfinite(value)
+    ]
+    params = [Param(key, str(value)[:LONGEST]) for key, value in flatten(parameters).items()]
+    client.log_batch(run, metrics=values[:AT_ONCE], params=params)
+    for start in range(AT_ONCE, len(values), AT_ONCE):
+        client.log_batch(run, metrics=values[start : start + AT_ONCE])
+    if picture is not None:
+        client.log_figure(run, picture, "picture.png")
+    client.set_terminated(run)
 
 
-def log_figure(figure: Figure, file: str) -> None:
-    """A picture among the artifacts of the current run."""
-    mlflow.log_figure(figure, file)
+def metrics_of(rows: pd.DataFrame | None) -> dict[str, float]:
+    """The float columns of rows, averaged over all rows whose texts agree.
+
+    Where texts differ from row to row, they are part of a metric's name: ``spc_photos_gaussian``.
+    """
+    if rows is None or rows.empty:
+        return {}
+    texts = [str(n) for n in rows.select_dtypes(["str", "object"]) if len(set(rows[n])) > 1]
+    floats = [str(name) for name in rows.select_dtypes("float")]
+    values: dict[str, list[float]] = {}
+    for row in rows.to_dict("records"):
+        for name in floats:
+            key = "_".join([name, *(str(row[text]) for text in texts)])
+            values.setdefault(key, []).append(row[name])
+    return {key: fmean(numbers) for key, numbers in values.items()}
 
 
-def log_table(table: pd.DataFrame, markdown: str, name: str) -> None:
-    """A table among the artifacts of the current run, as CSV and as Markdown."""
-    mlflow.log_text(table.to_csv(index=False), f"{name}.csv")
-    mlflow.log_text(markdown, f"{name}.md")
+def log_files(files: Mapping[str, bytes]) -> None:
+    """Texts and pictures among the artifacts of the current run."""
+    with TemporaryDirectory() as folder:
+        for name, content in files.items():
+            (Path(folder) / name).write_bytes(content)
+        mlflow.log_artifacts(folder)
 
 
 def end_runs(status: str = "KILLED") -> None:
@@ -70,8 +106,10 @@ def page() -> str:
     return f"make mlflow, then http://127.0.0.1:5000{runs}"
 
 
-def _active_run_id() -> str:
-    run = mlflow.active_run()
-    if run is None:
-        raise RuntimeError("there is no active MLflow run")
-    return run.info.run_id
+@lru_cache(maxsize=1)
+def _origin() -> dict[str, str]:
+    """The commit of the code, where it is a clone."""
+    git = ["git", "rev-parse", "HEAD"]
+    found = subprocess.run(git, capture_output=True, text=True, check=False)
+    commit = {"commit": found.stdout.strip()} if found.returncode == 0 else {}
+    return {**commit, MLFLOW_SOURCE_NAME: "posinfo"}

@@ -1,0 +1,82 @@
+"""The last node of every experiment: tables, texts and pictures from results alone."""
+
+import hashlib
+import io
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from posinfo.code_key import code_key
+from posinfo.experiment import Experiment, Report, Result
+from posinfo.pipelines import tracking
+from posinfo.pipelines.requests import Request
+from posinfo.plan import digest
+
+
+def report_files(experiment: Experiment) -> dict[str, str]:
+    """File by the catalog's name of each part of the report, in order."""
+    kinds = {
+        "table": ("csv", experiment.tables),
+        "text": ("md", experiment.texts),
+        "figure": ("png", experiment.figures),
+    }
+    return {
+        f"{experiment.name}.{name}_{kind}": f"{name}.{suffix}"
+        for kind, (suffix, names) in kinds.items()
+        for name in names
+    }
+
+
+def make_report(request: Request, published: pd.DataFrame) -> list[bytes | str]:
+    """The files of ``report_files``, made of results in the store and kept there.
+
+    Raises:
+        ValueError: a result is missing.
+    """
+    store, (key, identity) = request.store, report_identity(request, published)
+    cells = [
+        cell for step in request.experiment.report_steps for cell in request.plan[step].values()
+    ]
+    missing = [f"{cell.step.name} of {cell.label!r}" for cell in cells if cell.key not in store]
+    if missing:
+        raise ValueError(
+            f"the results of {', '.join(missing)} were never made with these settings: "
+            "run the stage `evaluation`, or the whole pipeline, again"
+        )
+    if key not in store:
+        results: dict[str, dict[str, Result]] = {}
+        for cell in cells:
+            results.setdefault(cell.step.name, {})[cell.label] = store.open(cell.key)
+        report = request.experiment.report(request.settings, results, published)
+        store.add(key, identity, lambda folder: Result(files=_rendered(report)))
+    files = store.open(key).files
+    tracking.log_files(files)
+    named = [(name, files[name]) for name in report_files(request.experiment).values()]
+    return [content.decode() if name.endswith(".md") else content for name, content in named]
+
+
+def report_identity(request: Request, published: pd.DataFrame) -> tuple[str, dict[str, Any]]:
+    """The key of a report, and all that it depends on."""
+    experiment = request.experiment
+    identity = {
+        "settings": request.settings.model_dump(mode="json"),
+        "inputs": {
+            f"{step}/{label}": cell.key
+            for step in experiment.report_steps
+            for label, cell in request.plan[step].items()
+        },
+        "code": code_key([experiment.report.__module__]),
+        "published": hashlib.sha256(published.to_csv().encode()).hexdigest(),
+    }
+    return f"{experiment.name}/report/{digest(identity)}", identity
+
+
+def _rendered(report: Report) -> Mapping[str, bytes]:
+    files = {f"{n}.csv": t.to_csv(index=False).encode() for n, t in report.tables.items()}
+    files |= {f"{name}.md": text.encode() for name, text in report.texts.items()}
+    for name, figure in report.figures.items():
+        picture = io.BytesIO()
+        figure.savefig(picture, format="png")
+        files[f"{name}.png"] = picture.getvalue()
+    return files
