@@ -9,7 +9,6 @@ from PIL import Image
 os.environ.setdefault("DO_NOT_TRACK", "1")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
-from posinfo.array_cache import ArrayCache
 from posinfo.networks.readout_config import ReadoutConfig
 
 PROJECT = Path(__file__).parents[1]
@@ -18,11 +17,6 @@ PROJECT = Path(__file__).parents[1]
 @pytest.fixture
 def generator() -> torch.Generator:
     return torch.Generator().manual_seed(0)
-
-
-@pytest.fixture
-def cache(tmp_path: Path) -> ArrayCache:
-    return ArrayCache(tmp_path / "cache")
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""`python -m posinfo` runs what `kedro run` runs."""
+"""`posinfo store` lists and prunes results; any other arguments are those of `kedro run`."""
 
 import sys
 from pathlib import Path
@@ -6,9 +6,13 @@ from pathlib import Path
 from kedro.framework.cli.utils import find_run_command
 from kedro.framework.project import configure_project
 
+from posinfo.pipelines.store_command import store_command
+
 
 def main() -> None:
-    """Run with the arguments of `kedro run`."""
+    """Run with the arguments of the command line."""
+    if sys.argv[1:2] == ["store"]:
+        store_command(sys.argv[2:], prog_name="posinfo store")
     package = Path(__file__).parent.name
     configure_project(package)
     find_run_command(package)(sys.argv[1:])

@@ -49,12 +49,16 @@ class Store:
         """The file from which the interrupted computation of a result goes on."""
         return self.folder / "checkpoints" / f"{key.replace('/', '-')}.pt"
 
+    def checkpoints(self) -> set[Path]:
+        """Of all computations that were begun and not finished."""
+        return set((self.folder / "checkpoints").glob("*.pt"))
+
     def __contains__(self, key: str) -> bool:
         """Whether a result is finished."""
         return bool(key) and is_finished(self.path(key))
 
-    def keys(self) -> Iterator[str]:
-        """Of all results, sorted."""
+    def __iter__(self) -> Iterator[str]:
+        """The keys of all results, sorted."""
         for record in sorted(self.folder.rglob(RECORD)):
             if not record.parent.name.endswith(PARTIAL):
                 yield record.parent.relative_to(self.folder).as_posix()
@@ -128,6 +132,10 @@ class Store:
             _publish(folder, self.path(key))
         self.checkpoint(key).unlink(missing_ok=True)
         return seconds
+
+    def size(self, key: str) -> int:
+        """Of a result in bytes."""
+        return sum(path.stat().st_size for path in self.path(key).rglob("*") if path.is_file())
 
     def remove(self, key: str) -> None:
         """Delete a result."""
