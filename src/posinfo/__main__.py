@@ -6,7 +6,7 @@ from pathlib import Path
 from kedro.framework.cli.utils import find_run_command
 from kedro.framework.project import configure_project
 
-from posinfo.pipelines.store_command import store_command
+from posinfo.store_command import store_command
 
 
 def main() -> None:

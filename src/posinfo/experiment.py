@@ -6,7 +6,7 @@ steps that the cell names. docs/adding-an-experiment.md has a complete one.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,13 @@ from posinfo.work import Work
 STAGES = ("data_preparation", "modeling", "evaluation")
 
 
-class Cell(BaseModel):
+class Section(BaseModel):
+    """A part of the configuration: unknown keys are refused, and nothing changes it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Cell(Section):
     """Settings of one result; a step's own kind of cell adds its fields.
 
     A result is found again by the values of all fields, but for those with ``exclude=True``.
@@ -30,11 +36,15 @@ class Cell(BaseModel):
         parameters: all settings behind the result, for the tracker; empty: the cell's fields.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+    model_config = ConfigDict(arbitrary_types_allowed=True)
 
     inputs: dict[str, str] = Field(default={}, exclude=True)
     modules: tuple[str, ...] = Field(default=(), exclude=True)
     parameters: dict[str, Any] = Field(default={}, exclude=True)
+
+    def needing(self, **inputs: str) -> Self:
+        """The same cell with more inputs."""
+        return self.model_copy(update={"inputs": {**self.inputs, **inputs}})
 
     def check(self) -> None:
         """Whether it can be computed; asked before anything is, and only if it has to be.
@@ -137,9 +147,9 @@ class Experiment:
     settings: type[BaseModel]
     steps: tuple[Step, ...]
     report: Callable[[Any, Results, pd.DataFrame], Report]
-    tables: tuple[str, ...]
-    texts: tuple[str, ...]
-    figures: tuple[str, ...]
+    tables: tuple[str, ...] = ("scores", "table")
+    texts: tuple[str, ...] = ("table",)
+    figures: tuple[str, ...] = ()
     reported: tuple[str, ...] = ()
     family: str = ""
 

@@ -60,7 +60,7 @@ def plan(
     """
     planned: Plan = {}
     for step in experiment.steps:
-        numerics = _numerics(device, dtype) if step.numeric else {}
+        precision = numerics(device, dtype) if step.numeric else {}
         folder = f"{experiment.family or experiment.name}/{step.name}"
         planned[step.name] = {}
         for label, cell in step.cells(settings).items():
@@ -69,7 +69,7 @@ def plan(
                 "settings": cell.model_dump(mode="json"),
                 "inputs": inputs,
                 "code": code_key([step.run.__module__, *cell.modules]),
-                **numerics,
+                **precision,
             }
             planned[step.name][label] = Planned(step, label, cell, inputs, identity, folder)
     return planned
@@ -100,7 +100,8 @@ def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _numerics(device: torch.device, dtype: torch.dtype) -> dict[str, str]:
+def numerics(device: torch.device, dtype: torch.dtype) -> dict[str, str]:
+    """What decides the last bits of a result, besides the number of threads."""
     return {
         "device": device.type,
         "dtype": str(dtype).removeprefix("torch."),

@@ -35,5 +35,5 @@ def test_every_map_is_drawn_on_the_same_scale():
 
 
 def test_images_figure_takes_rows_of_different_lengths():
-    figure = figures.images_figure({"train": [PHOTO] * 3, "test": [PHOTO]})
+    figure = figures.images_figure({"train": np.stack([PHOTO] * 3), "test": PHOTO[None]})
     assert len([axis for axis in figure.axes if axis.images]) == 4

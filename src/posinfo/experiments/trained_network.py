@@ -1,4 +1,4 @@
-"""A trained network as a result, and the results of networks that differ in their seeds alone."""
+"""Trained networks as results, and the results of networks that differ in their seeds alone."""
 
 from collections.abc import Iterable, Mapping
 
@@ -15,13 +15,7 @@ BySeed = Mapping[str, list[Result]]
 
 
 def trained_result(network: nn.Module, fitted: Fitted, images: Result) -> Result:
-    """The result of a training.
-
-    Args:
-        network: with its final weights.
-        fitted: how its training went.
-        images: by whose colours its images were normalised.
-    """
+    """The weights of a network, the colours of its images, and how its training went."""
     colours = images.tensors["mean"], images.tensors["std"]
     history = {LOSS: fitted.losses.tolist(), ACCURACY: fitted.scores.tolist()}
     tensors = with_colours(network.state_dict(), *colours)

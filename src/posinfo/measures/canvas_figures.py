@@ -70,6 +70,18 @@ def accuracy_maps_figure(
     return figure
 
 
+def agreement_figure(maps: Mapping[str, Float[np.ndarray, "_ _"]], ranges: int) -> Figure:
+    """Agreement by offset, a panel per map, colours from the lowest agreement on.
+
+    Args:
+        maps: by title of the panel; those of one network follow each other.
+        ranges: of offsets of each network, which stand side by side.
+    """
+    lowest = min(float(values.min()) for values in maps.values())
+    columns = ranges if ranges > 1 else 4
+    return accuracy_maps_figure(maps, "agreement with the middle", lowest, columns)
+
+
 def confusions_figure(confusions: Mapping[str, Float[np.ndarray, "t a"]]) -> Figure:
     """Answers by what was right, as shares of each row, a matrix per cell of the table."""
     columns = min(4, len(confusions))

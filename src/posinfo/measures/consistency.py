@@ -10,6 +10,8 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+SAMPLING_SEED = 0  # of the pairs of offsets of the sampled consistency
+
 Predictions = Int64[Tensor, "n k k"]
 Labels = Int64[Tensor, " n"]
 
@@ -60,6 +62,14 @@ def agreement_by_offset(predictions: Predictions) -> Float[Tensor, "k k"]:
     """
     middle = (predictions.shape[1] - 1) // 2
     return (predictions == predictions[:, middle, middle, None, None]).double().mean(0)
+
+
+def consistency_measures(predictions: Predictions, labels: Labels, draws: int) -> dict[str, float]:
+    """Every measure of ``METRICS``, and ``consistency_sampled`` from so many pairs per image."""
+    generator = torch.Generator().manual_seed(SAMPLING_SEED)
+    sampled = sampled_consistency(predictions, draws, generator)
+    exact = {name: metric(predictions, labels) for name, metric in METRICS.items()}
+    return {"consistency_sampled": sampled, **exact}
 
 
 METRICS: dict[str, Callable[[Predictions, Labels], float]] = {

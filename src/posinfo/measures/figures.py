@@ -1,5 +1,7 @@
 """Figures, drawn without pyplot so that no display and no global state is needed."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from jaxtyping import Float, UInt8
 from matplotlib.axes import Axes
@@ -19,7 +21,7 @@ def masks_figure(masks: Maps) -> Figure:
     return figure
 
 
-def images_figure(rows: dict[str, list[UInt8[np.ndarray, "3 h w"]]]) -> Figure:
+def images_figure(rows: Mapping[str, UInt8[np.ndarray, "n 3 h w"]]) -> Figure:
     """Rows of images, each with its name."""
     figure, axes = grid_of_axes(len(rows), max(map(len, rows.values())))
     for row, (name, images) in zip(axes, rows.items(), strict=True):

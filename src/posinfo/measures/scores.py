@@ -1,6 +1,6 @@
 """From predicted maps to the rows of a result table."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import pandas as pd
 import torch
@@ -73,6 +73,33 @@ def score_images(
             rows += [(pattern, seed, stimulus, photograph, spc, mae) for seed, spc, mae in measured]
         on_progress(1)
     return pd.DataFrame(rows, columns=["pattern", "seed", "stimulus", "photograph", "spc", "mae"])
+
+
+def watch_maps(
+    maps: Iterable[Float[Tensor, "k g g"]],
+    photographs: int,
+    heads: Mapping[str, int],
+    masks: Mapping[str, Float[Tensor, "h w"]],
+    kept: dict[str, Tensor],
+) -> Iterator[Float[Tensor, "k g g"]]:
+    """The maps themselves; on the way, what figures show of the photographs is kept.
+
+    Args:
+        maps: the predictions of all heads for each image.
+        photographs: how many of the first images are photographs.
+        heads: by pattern, the index of the head that figures show.
+        masks: ground truth by pattern.
+        kept: gets ``map.PATTERN`` of the first photograph, and ``error.PATTERN``, the absolute
+            error of each pixel, averaged over photographs; both (h, w).
+    """
+    for number, predictions in enumerate(maps):
+        for pattern, head in heads.items() if number < photographs else ():
+            height, width = masks[pattern].shape
+            full = upsample(predictions[head], (height, width))
+            error = (full - masks[pattern]).abs() / photographs
+            kept.setdefault(f"map.{pattern}", full)
+            kept[f"error.{pattern}"] = kept.get(f"error.{pattern}", 0) + error
+        yield predictions
 
 
 def summarise_images(images: pd.DataFrame, masks: dict[str, Float[Tensor, "h w"]]) -> pd.DataFrame:

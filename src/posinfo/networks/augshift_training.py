@@ -95,6 +95,13 @@ def predict_offsets(
     return torch.cat(predictions).view(len(crops), len(offsets))
 
 
+def predict_all_offsets(network: nn.Module, crops: Crops, work: Work) -> Int64[Tensor, "n k k"]:
+    """The class that a network gives each image at every offset, row by row; see above."""
+    side = range(crops.offsets)
+    offsets = [(row, column) for row in side for column in side]
+    return predict_offsets(network, crops, offsets, work).view(-1, len(side), len(side))
+
+
 def _batches(
     crops: Crops, training: TrainingConfig, views: int, seed: int, epoch: int
 ) -> Iterator[tuple[Labels, Int64[Tensor, "v b 2"], Bool[Tensor, " b"] | None]]:

@@ -59,12 +59,23 @@ class BackboneConfig(BaseModel):
             )
         return self
 
-    def check_weights(self, image_size: int) -> None:
-        """Refuse weights that are missing or do not fit, see ``check_source``.
+    def check(self, image_size: int, feature_size: int) -> None:
+        """Whether the features of such images can be computed; a dry run on shapes.
 
         Args:
-            image_size: side of the images in pixels; default blocks may depend on it.
+            image_size: side of the images in pixels.
+            feature_size: side in pixels to which every block's maps are resized.
+
+        Raises:
+            FileNotFoundError, ValueError: see ``check_source`` and ``block_channels``; a feature
+                size beyond the image size.
         """
+        if feature_size > image_size:
+            raise ValueError(
+                f"feature_size {feature_size} must be at most image_size {image_size}: "
+                "no block is larger than the image"
+            )
+        self.block_channels(image_size)
         if self.arch != IMAGE:
             needed = needed_tensors(self.arch, self.blocks, image_size)
             check_source(self.arch, self.weights, needed)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Annotated, NamedTuple
 
 import torch
-from jaxtyping import Int64
+from jaxtyping import Int64, UInt8
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
@@ -79,6 +79,12 @@ class LabelledCanvases:
         )
         classes = 1 + max(int(images[f"{name}.labels"].max()) for name in SPLITS)
         return cls(canvases, images[f"{split}.labels"], classes, task)
+
+    def preview(self, count: int) -> UInt8[Tensor, "count 3 s s"]:
+        """The first tiles, each at the next location, as RGB values 0..255."""
+        tiles = torch.arange(min(count, len(self.labels)))
+        batch = self.canvases.batch(tiles, tiles % self.canvases.config.locations)
+        return self.canvases.colours_of(batch)
 
     @property
     def answers(self) -> int:

@@ -1,8 +1,11 @@
 """Which processor computes, and in which precision."""
 
-import torch
+from typing import Annotated
 
-from posinfo.choices import check
+import torch
+from pydantic import AfterValidator, RootModel
+
+from posinfo.choices import check, one_of
 
 KINDS = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = {"bfloat16": torch.bfloat16, "float32": torch.float32}
@@ -57,3 +60,19 @@ def check_device(name: str) -> str:
     """
     pick_device(name)
     return name
+
+
+class Device(RootModel[Annotated[str, AfterValidator(check_device)]], frozen=True):
+    """``auto`` (CUDA, then Apple's MPS, then the CPU), ``cpu``, ``cuda``, ``cuda:N`` or ``mps``."""
+
+    def pick(self) -> torch.device:
+        """The device itself."""
+        return pick_device(self.root)
+
+
+class Precision(RootModel[Annotated[str, one_of("precision", ["auto", *PRECISIONS])]], frozen=True):
+    """Of forward passes: ``auto`` (bfloat16 where it is fast), ``bfloat16`` or ``float32``."""
+
+    def pick(self, device: torch.device) -> torch.dtype:
+        """The dtype on this device."""
+        return pick_precision(self.root, device)

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from kedro.pipeline import Node, Pipeline
@@ -11,7 +12,8 @@ from posinfo.pipelines import tracking
 from posinfo.pipelines.reports import make_report, report_files
 from posinfo.pipelines.requests import SHARED, Request
 from posinfo.pipelines.runner import run_step
-from posinfo.plan import Planned
+from posinfo.plan import Planned, numerics
+from posinfo.work import silent
 
 # What the name of a step's results ends in, by stage: conf/base/catalog.yml keeps each elsewhere.
 RESULTS = {"data_preparation": "prepared", "modeling": "modeled", "evaluation": "evaluated"}
@@ -28,7 +30,7 @@ def create_pipeline(experiment: Experiment) -> Pipeline:
         nodes.append(_node(experiment, step.name, step.stage, function, inputs, names[step.name]))
     reported = ["published_numbers", *(names[name] for name in experiment.report_steps)]
     files = list(report_files(experiment))
-    nodes.append(_node(experiment, "report", "evaluation", _report, reported, files))
+    nodes.append(_node(experiment, "report", "evaluation", make_report, reported, files))
     return Pipeline(nodes)
 
 
@@ -68,27 +70,20 @@ def _step_function(step: Step, earlier: list[str]) -> Callable[[Request, Sequenc
         cells = list(request.plan[step.name].values())
         request.require_inputs(cells, dict(zip(earlier, inputs, strict=True)))
 
-        def on_result(cell: Planned, computed: bool) -> None:
-            if step.stage == "evaluation":
-                _track(cell, request, computed)
-
-        run_step(cells, request.store, request.machine, on_result)
+        track = partial(_track, request) if step.stage == "evaluation" else silent
+        run_step(cells, request.store, request.machine, track)
         return {cell.label: str(request.store.path(cell.key)) for cell in cells}
 
     return compute
 
 
-def _report(request: Request, inputs: Sequence[Any]) -> list[bytes | str]:
-    return make_report(request, inputs[0])
-
-
-def _track(cell: Planned, request: Request, computed: bool) -> None:
+def _track(request: Request, cell: Planned, computed: bool) -> None:
     """One child run; its picture is drawn where the result is new."""
     result, picture = request.store.open(cell.key), cell.step.picture
     parameters = cell.cell.parameters or cell.identity["settings"]
     tracking.log_cell(
         cell.label,
-        {**parameters, **request.machine.parameters()},
+        {**parameters, **numerics(*request.machine[:2])},
         tracking.metrics_of(result.rows),
         result.history,
         picture(result) if picture and computed else None,

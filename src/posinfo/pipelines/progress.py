@@ -8,13 +8,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 
 class StepBar:
-    """What the runner and the work it does report to.
-
-    Args:
-        bar: that is drawn.
-        step: its name.
-        cells: that will be computed.
-    """
+    """What the runner and the work it does report to: so many cells of a step."""
 
     def __init__(self, bar: Progress, step: str, cells: int) -> None:
         self._bar = bar
@@ -47,12 +41,7 @@ class StepBar:
 
 @contextmanager
 def step_bar(step: str, cells: int) -> Iterator[StepBar]:
-    """A bar in the terminal while the block runs, and none where output goes to a file.
-
-    Args:
-        step: shown before the bar.
-        cells: that will be computed.
-    """
+    """A bar in the terminal while the block runs, and none where output goes to a file."""
     console = get_console()  # the one of Kedro's log, which then prints above the bar
     bar = Progress(
         TextColumn("{task.description}"),

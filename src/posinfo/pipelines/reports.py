@@ -2,7 +2,7 @@
 
 import hashlib
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -12,6 +12,7 @@ from posinfo.experiment import Experiment, Report, Result
 from posinfo.pipelines import tracking
 from posinfo.pipelines.requests import Request
 from posinfo.plan import digest
+from posinfo.store import FILES
 
 
 def report_files(experiment: Experiment) -> dict[str, str]:
@@ -28,16 +29,15 @@ def report_files(experiment: Experiment) -> dict[str, str]:
     }
 
 
-def make_report(request: Request, published: pd.DataFrame) -> list[bytes | str]:
+def make_report(request: Request, inputs: Sequence[Any]) -> list[bytes | str]:
     """The files of ``report_files``, made of results in the store and kept there.
 
-    Raises:
-        ValueError: a result is missing.
+    The first input is the published numbers. A ``ValueError`` names results that are missing.
     """
-    store, (key, identity) = request.store, report_identity(request, published)
-    cells = [
-        cell for step in request.experiment.report_steps for cell in request.plan[step].values()
-    ]
+    published, store = inputs[0], request.store
+    key, identity = report_identity(request, published)
+    steps = [request.plan[step].values() for step in request.experiment.report_steps]
+    cells = [cell for step in steps for cell in step]
     missing = [f"{cell.step.name} of {cell.label!r}" for cell in cells if cell.key not in store]
     if missing:
         raise ValueError(
@@ -51,7 +51,7 @@ def make_report(request: Request, published: pd.DataFrame) -> list[bytes | str]:
         report = request.experiment.report(request.settings, results, published)
         store.add(key, identity, lambda folder: Result(files=_rendered(report)))
     files = store.open(key).files
-    tracking.log_files(files)
+    tracking.log_files(store.path(key) / FILES)
     named = [(name, files[name]) for name in report_files(request.experiment).values()]
     return [content.decode() if name.endswith(".md") else content for name, content in named]
 
@@ -59,13 +59,10 @@ def make_report(request: Request, published: pd.DataFrame) -> list[bytes | str]:
 def report_identity(request: Request, published: pd.DataFrame) -> tuple[str, dict[str, Any]]:
     """The key of a report, and all that it depends on."""
     experiment = request.experiment
+    steps = [(step, request.plan[step].items()) for step in experiment.report_steps]
     identity = {
         "settings": request.settings.model_dump(mode="json"),
-        "inputs": {
-            f"{step}/{label}": cell.key
-            for step in experiment.report_steps
-            for label, cell in request.plan[step].items()
-        },
+        "inputs": {f"{step}/{label}": cell.key for step, cells in steps for label, cell in cells},
         "code": code_key([experiment.report.__module__]),
         "published": hashlib.sha256(published.to_csv().encode()).hexdigest(),
     }

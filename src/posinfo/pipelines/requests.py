@@ -8,7 +8,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from posinfo.experiment import Experiment
-from posinfo.pipelines.shared_parameters import Device, Machine, Parallel, Precision
+from posinfo.networks.devices import Device, Precision
+from posinfo.pipelines.runner import Machine, Parallel
 from posinfo.plan import Plan, Planned, differences, plan
 from posinfo.store import Store
 
@@ -36,11 +37,7 @@ class Request:
 
     @classmethod
     def of(cls, experiment: Experiment, parameters: Mapping[str, Any]) -> "Request":
-        """From the sections of the configuration, as they are or as Kedro has validated them.
-
-        Raises:
-            ValueError: a section that cannot be.
-        """
+        """From the sections of the configuration, as they are or as Kedro has validated them."""
         sections = {name: parameters[name] for name in experiment.settings.model_fields}
         device = Device.model_validate(parameters["device"]).pick()
         dtype = Precision.model_validate(parameters["precision"]).pick(device)
@@ -60,14 +57,11 @@ class Request:
     def require_inputs(
         self, cells: list[Planned], earlier: Mapping[str, Mapping[str, str]]
     ) -> None:
-        """Whether the results that cells need are there.
+        """Refuse cells whose inputs are missing; a ``ValueError`` says what has changed since.
 
         Args:
             cells: that are to be computed, unless they are in the store.
             earlier: by step and label, keys of the results that were made last.
-
-        Raises:
-            ValueError: one is not; the message says what has changed since, and which stage to run.
         """
         for cell in cells:
             for name in {} if cell.key in self.store else cell.cell.inputs.values():

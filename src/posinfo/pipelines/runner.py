@@ -3,48 +3,65 @@
 import logging
 import pickle
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from time import perf_counter
+from typing import Any, NamedTuple
 
 import joblib
 import torch
+from pydantic import Field
 
-from posinfo.experiment import Result
+from posinfo.experiment import Result, Section
 from posinfo.pipelines.progress import StepBar, step_bar
-from posinfo.pipelines.shared_parameters import Machine
 from posinfo.plan import Planned
 from posinfo.store import Store
 from posinfo.work import Work
 
 LONG = 5  # seconds; the end of what takes longer is foretold
 
+OnResult = Callable[[Planned, bool], object]
+
 log = logging.getLogger(__name__)
+
+
+class Parallel(Section):
+    """How many cells of a step are computed at the same time.
+
+    Attributes:
+        n_jobs: processes; 1: this one.
+        threads_per_job: of PyTorch in each; None: as many as it takes by itself, shared by the
+            processes. Results depend on it in their last bits.
+    """
+
+    n_jobs: int = Field(ge=1)
+    threads_per_job: int | None = Field(ge=1)
+
+    @property
+    def threads(self) -> int:
+        """Of PyTorch in each process."""
+        return self.threads_per_job or max(1, torch.get_num_threads() // self.n_jobs)
+
+
+class Machine(NamedTuple):
+    """Where a run computes: its device, the dtype of forward passes, and its processes."""
+
+    device: torch.device
+    dtype: torch.dtype
+    parallel: Parallel
 
 
 class CellsFailedError(RuntimeError):
     """Some cells of a step could not be computed; all others were."""
 
 
-def run_step(
-    cells: Sequence[Planned],
-    store: Store,
-    machine: Machine,
-    on_result: Callable[[Planned, bool], object],
-) -> None:
-    """Compute the results that the store lacks, and keep each as soon as it is there.
+def run_step(cells: Sequence[Planned], store: Store, machine: Machine, on_result: OnResult) -> None:
+    """Compute the results of a step's cells that the store lacks, and keep each at once.
 
-    Args:
-        cells: of one step.
-        store: keeps results.
-        machine: computes.
-        on_result: called in this process when a cell's result is there, with whether it was
-            computed now.
-
-    Raises:
-        CellsFailedError: names each cell that failed; the others are finished.
+    ``on_result`` is called in this process when a cell's result is there, with whether it was
+    computed now. A ``CellsFailedError`` names each cell that failed; the others are finished.
     """
     for cell in cells:
         if cell.key in store:
@@ -56,17 +73,18 @@ def run_step(
     name, start = missing[0].step.name, perf_counter()
     with step_bar(name, len(missing)) as bar:
         outcomes = _outcomes(missing, store, machine, bar)
-        for done, (cell, outcome) in enumerate(outcomes, start=1):
+        for done, (number, outcome) in enumerate(outcomes, start=1):
+            cell = missing[number]
             bar.finish()
             if isinstance(outcome, Exception):
                 failed[cell.label] = outcome
                 log.error("%s: %s", cell.label, _said(outcome))
                 continue
             rest = (perf_counter() - start) / done * (len(missing) - done)
-            until = f"; {name} is done at about {_clock(rest)}" if rest > LONG else ""
-            log.info(
-                "%s %d/%d: %s in %.1f s%s", name, done, len(missing), cell.label, outcome, until
-            )
+            end = f"{datetime.now() + timedelta(seconds=rest):%H:%M}"
+            until = f"; {name} is done at about {end}" if rest > LONG else ""
+            counted = f"{name} {done}/{len(missing)}"
+            log.info("%s: %s in %.1f s%s", counted, cell.label, outcome, until)
             for same in (other for other in cells if other.key == cell.key):
                 on_result(same, True)
     if failed:
@@ -78,37 +96,28 @@ def run_step(
 
 
 def _outcomes(
-    cells: Sequence[Planned],
-    store: Store,
-    machine: Machine,
-    bar: StepBar,
-) -> Iterator[tuple[Planned, float | Exception]]:
-    """The seconds that each cell took, or why it failed, as they end."""
-    place, parallel = machine[:2], machine.parallel
-    if parallel.n_jobs == 1:
-        before = torch.get_num_threads()
-        try:
-            for cell in cells:
-                bar.start(cell.label)
-                work = Work(*place, on_total=bar.total, on_progress=bar.advance, on_epoch=bar.epoch)
-                yield cell, _attempt(cell, store, parallel.threads, work)
-        finally:
-            torch.set_num_threads(before)
-        return
-    jobs: Iterable = (
-        joblib.delayed(_numbered)(index, cell, store, parallel.threads, Work(*place))
-        for index, cell in enumerate(cells)
-    )
+    cells: Sequence[Planned], store: Store, machine: Machine, bar: StepBar
+) -> Iterator[tuple[int, float | Exception]]:
+    """The number of each cell and the seconds that it took, or why it failed, as they end."""
+    device, dtype, parallel = machine
+    work = Work(device, dtype)
+    if parallel.n_jobs == 1:  # a bar cannot be told of other processes
+        callbacks = {"on_total": bar.total, "on_progress": bar.advance, "on_epoch": bar.epoch}
+        work = replace(work, **callbacks)
+
+    def jobs() -> Iterator[Any]:
+        for number, cell in enumerate(cells):
+            bar.start(cell.label)
+            yield joblib.delayed(_attempt)(number, cell, store, parallel.threads, work)
+
     pool = joblib.Parallel(parallel.n_jobs, backend="loky", return_as="generator_unordered")
-    for index, outcome in pool(jobs):  # type: ignore[misc]
-        yield cells[index], outcome
+    return pool(jobs())  # type: ignore[return-value]
 
 
-def _numbered(index: int, *arguments: object) -> tuple[int, float | Exception]:
-    return index, _attempt(*arguments)  # type: ignore[arg-type]
-
-
-def _attempt(cell: Planned, store: Store, threads: int, work: Work) -> float | Exception:
+def _attempt(
+    number: int, cell: Planned, store: Store, threads: int, work: Work
+) -> tuple[int, float | Exception]:
+    before = torch.get_num_threads()
     torch.set_num_threads(threads)
     torch.backends.cudnn.allow_tf32 = False  # float32 means float32
     torch.backends.cuda.matmul.allow_tf32 = False
@@ -119,10 +128,12 @@ def _attempt(cell: Planned, store: Store, threads: int, work: Work) -> float | E
             there = replace(work, folder=folder, checkpoint=store.checkpoint(cell.key))
             return cell.step.run(cell.cell, inputs, there)
 
-        return store.add(cell.key, cell.identity, compute)
+        return number, store.add(cell.key, cell.identity, compute)
     except Exception as error:
         error.add_note(traceback.format_exc())
-        return _picklable(error)
+        return number, _picklable(error)
+    finally:
+        torch.set_num_threads(before)
 
 
 def _picklable(error: Exception) -> Exception:
@@ -136,7 +147,3 @@ def _picklable(error: Exception) -> Exception:
 
 def _said(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
-
-
-def _clock(seconds: float) -> str:
-    return f"{datetime.now() + timedelta(seconds=seconds):%H:%M}"

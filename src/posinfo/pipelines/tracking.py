@@ -6,7 +6,6 @@ from functools import lru_cache
 from math import isfinite
 from pathlib import Path
 from statistics import fmean
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import mlflow
@@ -32,12 +31,8 @@ def log_cell(
 ) -> None:
     """A run below the current one for one cell of a table; nothing where no run is open.
 
-    Args:
-        name: of the run.
-        parameters: of the cell; nested ones become parameters of their own (``readout.lr``).
-        metrics: final values; undefined ones (NaN) are left out.
-        history: values over epochs, counted from 1.
-        picture: kept as ``picture.png``.
+    Nested parameters become parameters of their own (``readout.lr``). Undefined metrics (NaN) are
+    left out; values of the history belong to epochs, counted from 1.
     """
     parent = mlflow.active_run()
     if parent is None:
@@ -54,8 +49,8 @@ def log_cell(
         if isfinite(value)
     ]
     params = [Param(key, str(value)[:LONGEST]) for key, value in flatten(parameters).items()]
-    client.log_batch(run, metrics=values[:AT_ONCE], params=params)
-    for start in range(AT_ONCE, len(values), AT_ONCE):
+    client.log_batch(run, params=params)
+    for start in range(0, len(values), AT_ONCE):
         client.log_batch(run, metrics=values[start : start + AT_ONCE])
     if picture is not None:
         client.log_figure(run, picture, "picture.png")
@@ -79,20 +74,13 @@ def metrics_of(rows: pd.DataFrame | None) -> dict[str, float]:
     return {key: fmean(numbers) for key, numbers in values.items()}
 
 
-def log_files(files: Mapping[str, bytes]) -> None:
-    """Texts and pictures among the artifacts of the current run."""
-    with TemporaryDirectory() as folder:
-        for name, content in files.items():
-            (Path(folder) / name).write_bytes(content)
-        mlflow.log_artifacts(folder)
+def log_files(folder: Path) -> None:
+    """The files of a folder, among the artifacts of the current run."""
+    mlflow.log_artifacts(str(folder))
 
 
 def end_runs(status: str = "KILLED") -> None:
-    """End every open run; kedro-mlflow opens one run several times and closes it once.
-
-    Args:
-        status: ``FINISHED``, ``FAILED`` or ``KILLED``.
-    """
+    """End every open run; kedro-mlflow opens one run several times and closes it once."""
     while mlflow.active_run() is not None:
         mlflow.end_run(status)
 

@@ -34,5 +34,10 @@ class DeviceImages:
         """The number of images."""
         return len(self._pixels)
 
+    def colours_of(self, batch: Float[Tensor, "b 3 h w"]) -> UInt8[Tensor, "b 3 h w"]:
+        """RGB values 0..255 of a normalised batch."""
+        scale, offset = (each[:, None, None] for each in (self._scale, self._offset))
+        return ((batch + offset) / scale).round().clamp(0, 255).byte()
+
     def _normalised(self, pixels: UInt8[Tensor, "b h w 3"]) -> Float[Tensor, "b h w 3"]:
         return (pixels * self._scale - self._offset).to(self.dtype)

@@ -1,19 +1,15 @@
 """Step 3: one prediction per test image and offset, and what they say of consistency."""
 
 import pandas as pd
-import torch
-from torch import Tensor, nn
 
 from posinfo.experiment import Inputs, Result
 from posinfo.experiments.augshift.train import NetworkCell
 from posinfo.experiments.trained_network import load_trained
-from posinfo.measures.consistency import METRICS, agreement_by_offset, sampled_consistency
+from posinfo.measures.consistency import agreement_by_offset, consistency_measures
 from posinfo.networks.augshift import build_latent_classifier
-from posinfo.networks.augshift_training import predict_offsets
+from posinfo.networks.augshift_training import predict_all_offsets
 from posinfo.stimuli.crops import UNSHIFTED, Crops, ShiftConfig
 from posinfo.work import Work
-
-SAMPLING_SEED = 0  # of the pairs of offsets of the sampled consistency
 
 
 class EvaluateCell(NetworkCell):
@@ -43,27 +39,14 @@ def run(cell: EvaluateCell, inputs: Inputs, work: Work) -> Result:
     network = build_latent_classifier(cell.method, cell.classes, cell.seed)
     load_trained(network, inputs["network"])
     network.to(work.device)
-    unshifted = _predictions(network, Crops.of(images, "test", UNSHIFTED, work)[0], work)
+    unshifted = predict_all_offsets(network, Crops.of(images, "test", UNSHIFTED, work)[0], work)
     top1 = (unshifted.flatten() == labels).double().mean().item()
     for shift in cell.shifts:
-        predictions = _predictions(network, Crops.of(images, "test", shift, work)[0], work)
-        measures = _measures(predictions, labels, cell.draws)
+        predictions = predict_all_offsets(network, Crops.of(images, "test", shift, work)[0], work)
+        measures = consistency_measures(predictions, labels, cell.draws)
         about = {"seed": cell.seed, "floor": 1 / cell.classes, "n": len(labels)}
         rows.append({"range": shift.name, "top1": top1, **measures, **about})
         tensors[f"answers.{shift.name}"] = predictions.short()
         tensors[f"agreement.{shift.name}"] = agreement_by_offset(predictions)
     history = inputs["network"].history
     return Result(tensors=tensors, rows=pd.DataFrame(rows), history=history)
-
-
-def _predictions(network: nn.Module, crops: Crops, work: Work) -> Tensor:
-    side = range(crops.offsets)
-    offsets = [(row, column) for row in side for column in side]
-    return predict_offsets(network, crops, offsets, work).view(-1, len(side), len(side))
-
-
-def _measures(predictions: Tensor, labels: Tensor, draws: int) -> dict[str, float]:
-    generator = torch.Generator().manual_seed(SAMPLING_SEED)
-    sampled = sampled_consistency(predictions, draws, generator)
-    exact = {name: metric(predictions, labels) for name, metric in METRICS.items()}
-    return {"consistency_sampled": sampled, **exact}

@@ -8,7 +8,7 @@ from posinfo.experiment import Report, Result, Results
 from posinfo.experiments.augshift.settings import AugShiftSettings
 from posinfo.experiments.trained_network import BySeed, by_seed, learning_curves
 from posinfo.measures.augshift_table import augshift_markdown, augshift_table
-from posinfo.measures.canvas_figures import accuracy_maps_figure, learning_curves_figure
+from posinfo.measures.canvas_figures import agreement_figure, learning_curves_figure
 from posinfo.measures.trade_off_figure import trade_off_figure
 
 COLUMNS = [  # of scores.csv
@@ -54,7 +54,4 @@ def _agreement_figure(cells: BySeed) -> Figure:
         for shift in seeds[0].table.range:
             agreement = torch.stack([seed.tensors[f"agreement.{shift}"] for seed in seeds])
             maps[f"{label}\n{shift}"] = agreement.mean(0).numpy()
-    ranges = len(maps) // len(cells)
-    lowest = min(float(values.min()) for values in maps.values())
-    columns = ranges if ranges > 1 else 4
-    return accuracy_maps_figure(maps, "agreement with the middle", lowest, columns)
+    return agreement_figure(maps, ranges=len(maps) // len(cells))

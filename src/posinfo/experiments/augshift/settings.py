@@ -3,9 +3,10 @@
 from functools import cached_property
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from posinfo.choices import one_of
+from posinfo.experiment import Section
 from posinfo.experiments.augshift.evaluate import EvaluateCell
 from posinfo.experiments.augshift.train import NetworkCell
 from posinfo.experiments.labelled_images import ImagesCell
@@ -43,7 +44,7 @@ class TableCell(AugShiftConfig):
         return AugShiftConfig(**self.model_dump(include=set(AugShiftConfig.model_fields)))
 
 
-class AugShiftParameters(BaseModel):
+class AugShiftParameters(Section):
     """What is trained, and how its consistency is measured.
 
     Attributes:
@@ -60,8 +61,6 @@ class AugShiftParameters(BaseModel):
         only: labels of the cells to run, or methods; empty: all.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     dataset: DatasetConfig
     width: int = Field(ge=1)
     latent_weight: float = Field(ge=0)
@@ -75,20 +74,14 @@ class AugShiftParameters(BaseModel):
     only: Annotated[tuple[str, ...], Once]
 
 
-class AugShiftSettings(BaseModel):
+class AugShiftSettings(Section):
     """The sections that augshift reads."""
-
-    model_config = ConfigDict(frozen=True)
 
     augshift: AugShiftParameters
 
     @cached_property
     def cells(self) -> dict[str, TableCell]:
-        """The selected cells by label.
-
-        Raises:
-            ValueError: a cell cannot be, stands there twice, or is not there.
-        """
+        """The selected cells by label; a ``ValueError`` says why one cannot be."""
         section = self.augshift
         for item in section.methods:
             method = str(item.get("method"))
@@ -140,9 +133,6 @@ def train_cells(settings: AugShiftSettings) -> dict[str, NetworkCell]:
 def evaluate_cells(settings: AugShiftSettings) -> dict[str, EvaluateCell]:
     """The predictions of each trained network."""
     measured = {name: getattr(settings.augshift, name) for name in ("shifts", "draws")}
-    return {
-        label: EvaluateCell(
-            **{**dict(cell), "inputs": {**cell.inputs, "network": f"train/{label}"}}, **measured
-        )
-        for label, cell in train_cells(settings).items()
-    }
+    cells = train_cells(settings).items()
+    needing = {label: cell.needing(network=f"train/{label}") for label, cell in cells}
+    return {label: EvaluateCell(**dict(cell), **measured) for label, cell in needing.items()}

@@ -28,12 +28,7 @@ class NetworkCell(Cell):
 
 
 def run(cell: NetworkCell, inputs: Inputs, work: Work) -> Result:
-    """See ``trained_result``.
-
-    Raises:
-        FloatingPointError: the training diverged.
-        ValueError: fewer images than a batch.
-    """
+    """See ``trained_result``; a ``FloatingPointError`` if the training diverged."""
     images = inputs["images"]
     train = Crops.of(images.tensors, "train", cell.augmentation, work)
     validation = Crops.of(images.tensors, "validation", UNSHIFTED, work)

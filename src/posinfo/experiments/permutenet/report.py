@@ -1,5 +1,6 @@
 """GAPNet against PermuteNet: the result table, the paper's beside ours, and four figures."""
 
+import numpy as np
 import pandas as pd
 import torch
 from matplotlib.figure import Figure
@@ -7,11 +8,7 @@ from matplotlib.figure import Figure
 from posinfo.experiment import Report, Result, Results
 from posinfo.experiments.permutenet.settings import PermutenetSettings
 from posinfo.experiments.trained_network import by_seed, learning_curves
-from posinfo.measures.canvas_figures import (
-    accuracy_maps_figure,
-    confusions_figure,
-    learning_curves_figure,
-)
+from posinfo.measures import canvas_figures as figures
 from posinfo.measures.canvas_scores import accuracy_by_location, answers_by_target
 from posinfo.measures.figures import images_figure
 from posinfo.measures.permutenet_table import permutenet_markdown, permutenet_table
@@ -37,11 +34,11 @@ def report(settings: PermutenetSettings, results: Results, published: pd.DataFra
     scores = pd.DataFrame(rows, columns=[*FIRST, *others]).astype(dict.fromkeys(WHOLE, "Int64"))
     table = permutenet_table(scores, published)
     counts = {n: torch.stack([r.tensors["counts"] for r in rs]).sum(0) for n, rs in cells.items()}
-    shown: dict[str, list] = {}
+    shown: dict[str, np.ndarray] = {}
     for label, (first, *_) in cells.items():
         of_cell = columns[label]
         canvas = f"{of_cell['canvas']} {of_cell['grid']}x{of_cell['grid']}"
-        shown.setdefault(canvas, list(first.tensors["shown"].numpy()))
+        shown.setdefault(canvas, first.tensors["shown"].numpy())
     by_location = {label: accuracy_by_location(of_cell) for label, of_cell in counts.items()}
     by_target = {label: answers_by_target(of_cell) for label, of_cell in counts.items()}
     return Report(
@@ -49,13 +46,14 @@ def report(settings: PermutenetSettings, results: Results, published: pd.DataFra
         texts={"table": permutenet_markdown(table)},
         figures={
             "canvases": images_figure(shown),
-            "learning_curves": learning_curves_figure(learning_curves(cells)),
-            "accuracy_maps": accuracy_maps_figure(by_location),
-            "confusions": confusions_figure(by_target),
+            "learning_curves": figures.learning_curves_figure(learning_curves(cells)),
+            "accuracy_maps": figures.accuracy_maps_figure(by_location),
+            "confusions": figures.confusions_figure(by_target),
         },
     )
 
 
 def map_of(result: Result) -> Figure:
     """Accuracy at each location of one network's canvas."""
-    return accuracy_maps_figure({"accuracy": accuracy_by_location(result.tensors["counts"])})
+    by_location = accuracy_by_location(result.tensors["counts"])
+    return figures.accuracy_maps_figure({"accuracy": by_location})

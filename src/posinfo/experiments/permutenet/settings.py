@@ -3,8 +3,9 @@
 from functools import cached_property
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from posinfo.experiment import Section
 from posinfo.experiments.labelled_images import ImagesCell
 from posinfo.experiments.permutenet.train import NetworkCell
 from posinfo.experiments.trained_network import network_label
@@ -17,7 +18,7 @@ from posinfo.stimuli.canvases import CanvasConfig
 from posinfo.stimuli.labelled_images import DatasetConfig
 
 
-class TableCell(BaseModel):
+class TableCell(Section):
     """A cell of the result table but for its seeds; see ``ClassifierConfig`` and ``CanvasConfig``.
 
     Attributes:
@@ -27,8 +28,6 @@ class TableCell(BaseModel):
         canvas: its colour: a key of ``COLOURS`` or [red, green, blue], each 0..255.
         training: the protocol.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     network: str
     permutation: str
@@ -49,7 +48,7 @@ class TableCell(BaseModel):
 
     @property
     def classifier(self) -> ClassifierConfig:
-        """The network; a ``ValueError`` if its settings do not fit together."""
+        """The network."""
         return ClassifierConfig(**self.model_dump(include=set(ClassifierConfig.model_fields)))
 
     @property
@@ -64,7 +63,7 @@ class TableCell(BaseModel):
         return {name: one_value(value) for name, value in flat.items()}
 
 
-class PermutenetParameters(BaseModel):
+class PermutenetParameters(Section):
     """What is trained and tested.
 
     Attributes:
@@ -75,8 +74,6 @@ class PermutenetParameters(BaseModel):
         only: labels, networks or tasks of the cells to run; empty: all.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     dataset: DatasetConfig
     shared: dict[str, Any]
     cells: tuple[dict[str, Any], ...] = Field(min_length=1)
@@ -84,20 +81,14 @@ class PermutenetParameters(BaseModel):
     only: Annotated[tuple[str, ...], Once]
 
 
-class PermutenetSettings(BaseModel):
+class PermutenetSettings(Section):
     """The sections that permutenet reads."""
-
-    model_config = ConfigDict(frozen=True)
 
     permutenet: PermutenetParameters
 
     @cached_property
     def cells(self) -> dict[str, TableCell]:
-        """The selected cells by label.
-
-        Raises:
-            ValueError: a cell cannot be, stands there twice, or is not there.
-        """
+        """The selected cells by label; a ``ValueError`` says why one cannot be."""
         section = self.permutenet
         return GRID.cells(section.cells, section.shared, section.only)
 
@@ -133,12 +124,10 @@ def train_cells(settings: PermutenetSettings) -> dict[str, NetworkCell]:
         )
         for label, cell in settings.cells.items()
         for seed in settings.permutenet.seeds
-    }  # fmt: skip
+    }
 
 
 def evaluate_cells(settings: PermutenetSettings) -> dict[str, NetworkCell]:
     """The answers of each trained network."""
-    return {
-        label: cell.model_copy(update={"inputs": {**cell.inputs, "network": f"train/{label}"}})
-        for label, cell in train_cells(settings).items()
-    }
+    cells = train_cells(settings)
+    return {label: cell.needing(network=f"train/{label}") for label, cell in cells.items()}

@@ -27,21 +27,12 @@ class NetworkCell(Cell):
     seed: int
 
     def check(self) -> None:
-        """Whether the network takes such canvases, by a dry run on shapes.
-
-        Raises:
-            ValueError: it does not; the message says which side it takes.
-        """
+        """See ``ClassifierConfig.check``."""
         self.classifier.check(self.canvas.side, "canvas (grid x location_size)")
 
 
 def run(cell: NetworkCell, inputs: Inputs, work: Work) -> Result:
-    """See ``trained_result``.
-
-    Raises:
-        FloatingPointError: the training diverged.
-        ValueError: the tiles do not fit the canvas.
-    """
+    """See ``trained_result``; a ``FloatingPointError`` if the training diverged."""
     images = inputs["images"]
     train, validation = (
         LabelledCanvases.of(images.tensors, split, cell.canvas, cell.task, work)

@@ -6,26 +6,18 @@ Table 1, and the ablations, which are the same experiment with more cells.
 from dataclasses import replace
 
 from posinfo.experiment import Experiment, Step
-from posinfo.experiments.posenet import (
-    ablations_report,
-    evaluate,
-    features,
-    images,
-    readouts,
-    report,
-    settings,
-)
+from posinfo.experiments.posenet import evaluate, features, images, readouts, report, settings
 
 POSENET = Experiment(
     name="posenet",
     settings=settings.PosenetSettings,
     steps=(
-        Step("images", "data_preparation", settings.images_cells, images.run, numeric=False),
+        Step("images", "data_preparation", settings.images_cells, images.run, False),
         Step("features", "modeling", settings.features_cells, features.run),
         Step("readouts", "modeling", settings.readouts_cells, readouts.run),
         Step("evaluate", "evaluation", settings.evaluate_cells, evaluate.run),
     ),
-    report=report.report,
+    report=report.report_table1,
     reported=("images", "evaluate"),
     tables=("scores", "table1"),
     texts=("table1",),
@@ -37,7 +29,7 @@ POSENET_ABLATIONS = replace(
     name="posenet_ablations",
     family="posenet",
     settings=settings.AblationSettings,
-    report=ablations_report.report,
+    report=report.report_ablations,
     reported=("evaluate",),
     tables=("scores", "tables"),
     texts=("tables",),

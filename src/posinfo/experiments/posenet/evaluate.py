@@ -1,18 +1,15 @@
 """Step 4: what the readouts say of test photographs and of images without content."""
 
-from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 
 import pandas as pd
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from posinfo.experiment import Inputs, Result
 from posinfo.experiments.posenet.readouts import ReadoutsCell, open_blocks
-from posinfo.measures.scores import predict, score_images, summarise_images
+from posinfo.measures.scores import predict, score_images, summarise_images, watch_maps
 from posinfo.networks.readouts import Readouts
-from posinfo.networks.upsampled_loss import upsample
 from posinfo.stimuli.patterns import make_pattern
 from posinfo.work import Work
 
@@ -38,7 +35,8 @@ def run(cell: ReadoutsCell, inputs: Inputs, work: Work) -> Result:
     work.on_total(len(names))
     predictions = chain.from_iterable(predict(readouts, each, work.device) for each in sets)
     drawn: dict[str, Tensor] = {}
-    maps = _drawing(predictions, photographs, cell, truth, drawn)
+    first = {name: i for i, (name, seed) in enumerate(cell.heads) if seed == cell.heads[0][1]}
+    maps = watch_maps(predictions, photographs, first, truth, drawn)
     scores = score_images(maps, names, cell.heads, truth, work.on_progress)
     image = torch.from_numpy(inputs["images"].arrays["pixels"][0].copy())
     return Result(
@@ -60,22 +58,3 @@ def image_scores(evaluated: Result) -> pd.DataFrame:
     keys = [(*head, *image) for image in images for head in heads]
     frame = pd.DataFrame(keys, columns=["pattern", "seed", "stimulus", "photograph"])
     return frame.assign(**{n: evaluated.tensors[n].flatten().numpy() for n in ("spc", "mae")})
-
-
-def _drawing(
-    maps: Iterable[Float[Tensor, "k g g"]],
-    photographs: int,
-    cell: ReadoutsCell,
-    truth: Mapping[str, Float[Tensor, "h w"]],
-    drawn: dict[str, Tensor],
-) -> Iterator[Float[Tensor, "k g g"]]:
-    """The maps themselves; on the way, what figures need of the photographs goes to ``drawn``."""
-    first = cell.heads[0][1]
-    heads = [(index, name) for index, (name, seed) in enumerate(cell.heads) if seed == first]
-    for number, predictions in enumerate(maps):
-        for index, pattern in heads if number < photographs else ():
-            full = upsample(predictions[index], (cell.image_size, cell.image_size))
-            error = (full - truth[pattern]).abs() / photographs
-            drawn.setdefault(f"map.{pattern}", full)
-            drawn[f"error.{pattern}"] = drawn.get(f"error.{pattern}", 0) + error
-        yield predictions

@@ -24,18 +24,8 @@ class FeaturesCell(Cell):
     normalisation: str
 
     def check(self) -> None:
-        """Whether the backbone takes images of this size and its weights fit; a dry run.
-
-        Raises:
-            FileNotFoundError, ValueError: what cannot be, and what to change.
-        """
-        if self.feature_size > self.image_size:
-            raise ValueError(
-                f"feature_size {self.feature_size} must be at most image_size {self.image_size}: "
-                "no block is larger than the image"
-            )
-        self.backbone.block_channels(self.image_size)
-        self.backbone.check_weights(self.image_size)
+        """See ``BackboneConfig.check``."""
+        self.backbone.check(self.image_size, self.feature_size)
 
 
 def run(cell: FeaturesCell, inputs: Inputs, work: Work) -> Result:

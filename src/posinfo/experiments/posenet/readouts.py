@@ -7,10 +7,11 @@ from pydantic import Field
 
 from posinfo.experiment import Cell, Inputs, Result
 from posinfo.networks.backbones import BackboneConfig
-from posinfo.networks.feature_array import FeatureArray, block_ranges
+from posinfo.networks.feature_array import FeatureArray
+from posinfo.networks.readout_checks import check_readouts
 from posinfo.networks.readout_config import ReadoutConfig
 from posinfo.networks.readouts import initial_seed, train_readouts
-from posinfo.networks.ridge import fit_ridge, require_memory
+from posinfo.networks.ridge import fit_ridge
 from posinfo.stimuli.patterns import make_pattern
 from posinfo.work import Work
 
@@ -41,23 +42,15 @@ class ReadoutsCell(Cell):
     train_images: int = Field(exclude=True)
 
     def check(self) -> None:
-        """Whether such readouts fit the features.
-
-        Raises:
-            ValueError: what cannot be, and what to change.
-        """
-        self.readout.grid(self.feature_size)
-        channels = self.backbone.block_channels(self.image_size)
-        ranges = block_ranges(channels, self.blocks or tuple(channels))
-        if self.readout.head != "ridge":
-            self.readout.total_steps(self.train_images)
-            return
-        seeds = tuple(dict.fromkeys(seed for _, seed in self.heads))
-        if len(seeds) > 1:
-            raise ValueError(
-                f"head 'ridge' is solved, not trained from a seed: give it one seed; got {seeds}"
-            )
-        require_memory(sum(stop - start for start, stop in ranges), self.readout)
+        """See ``check_readouts``."""
+        check_readouts(
+            self.readout,
+            self.backbone.block_channels(self.image_size),
+            self.blocks,
+            feature_size=self.feature_size,
+            images=self.train_images,
+            seeds=list(dict.fromkeys(seed for _, seed in self.heads)),
+        )
 
 
 def run(cell: ReadoutsCell, inputs: Inputs, work: Work) -> Result:
@@ -65,15 +58,13 @@ def run(cell: ReadoutsCell, inputs: Inputs, work: Work) -> Result:
     features = open_blocks(inputs["features"], cell)
     size = (cell.image_size, cell.image_size)
     targets = torch.stack([make_pattern(name, size, cell.stripes) for name, _ in cell.heads])
-    if cell.readout.head == "ridge":
-        photographs, seed = inputs["images"].table.photograph.tolist(), cell.heads[0][1]
-        readouts, history = fit_ridge(
-            features, targets, photographs, cell.readout, seed=seed, work=work
-        )
+    config, seeds = cell.readout, [initial_seed(*head) for head in cell.heads]
+    if config.head == "ridge":
+        of_images, seed = inputs["images"].table.photograph.tolist(), cell.heads[0][1]
+        readouts, history = fit_ridge(features, targets, of_images, config, seed=seed, work=work)
     else:
-        seeds = [initial_seed(*head) for head in cell.heads]
-        readouts, history = train_readouts(features, targets, seeds, cell.readout, work)
-    measured = "held_out_mse" if cell.readout.head == "ridge" else "loss"
+        readouts, history = train_readouts(features, targets, seeds, config, work)
+    measured = "held_out_mse" if config.head == "ridge" else "loss"
     names = [f"{measured}_{pattern}_seed_{seed}" for pattern, seed in cell.heads]
     curves = dict(zip(names, history.T.tolist(), strict=True))
     return Result(tensors=readouts.state_dict(), history=curves)

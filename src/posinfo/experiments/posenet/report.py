@@ -1,21 +1,30 @@
-"""Table 1 with the published numbers, and what the readouts draw."""
+"""Table 1, and Tables 1 to 4 and Figures 5 to 7, with the published numbers beside ours."""
 
 from collections.abc import Mapping
 
-import numpy as np
 import pandas as pd
+import torch
+from matplotlib.figure import Figure
 from torch import Tensor
 
 from posinfo.experiment import Report, Result, Results
 from posinfo.experiments.posenet.evaluate import image_scores
-from posinfo.experiments.posenet.settings import PosenetSettings
+from posinfo.experiments.posenet.settings import AblationSettings, PosenetSettings, TableCell
+from posinfo.measures import ablation_figures
+from posinfo.measures.ablation_tables import ablation_tables, tables_markdown
 from posinfo.measures.figures import images_figure, masks_figure, predicted_maps_figure
 from posinfo.measures.table1 import table1, table1_markdown
 
 PREVIEWED = 8  # photographs in a line of the contact sheet
+FIGURE_6 = "gaussian"  # the pattern that each shows
+FIGURE_7 = ("horizontal", "vertical", "gaussian")
+ABLATION_COLUMNS = [  # columns of scores.csv, before all other settings
+    "table", "backbone", "weights", "padding", "pattern", "stimulus", "seed", "spc", "mae", "floor",
+    "skill", "n", "n_constant",
+]  # fmt: skip
 
 
-def report(settings: PosenetSettings, results: Results, published: pd.DataFrame) -> Report:
+def report_table1(settings: PosenetSettings, results: Results, published: pd.DataFrame) -> Report:
     """Scores, Table 1, masks, a contact sheet of the photographs, and predicted maps."""
     cells, patterns = results["evaluate"], settings.posenet.patterns
     backbones = {label: settings.backbones[label] for label in cells}
@@ -26,19 +35,17 @@ def report(settings: PosenetSettings, results: Results, published: pd.DataFrame)
         scores.insert(column, setting, scores.backbone.map(values))
     architectures = {label: backbone.arch for label, backbone in backbones.items()}
     table = table1(scores, pd.concat(images, ignore_index=True), published, architectures)
-    truth = maps_of(next(iter(cells.values())), "truth", patterns)
+    first = next(iter(cells.values()))
+    image, truth = first.tensors["image"].numpy(), maps_of(first, "truth", patterns)
     maps = {label: maps_of(cell, "map", patterns) for label, cell in cells.items()}
-    sheet = {
-        name: list(results["images"][name].arrays["pixels"][:PREVIEWED])
-        for name in ("train", "test")
-    }
+    pixels = {name: results["images"][name].arrays["pixels"] for name in ("train", "test")}
     return Report(
         tables={"scores": scores, "table1": table},
         texts={"table1": table1_markdown(table)},
         figures={
             "masks": masks_figure(truth),
-            "photos": images_figure(sheet),
-            "predicted_maps": predicted_maps_figure(first_image(cells), truth, maps),
+            "photos": images_figure({name: each[:PREVIEWED] for name, each in pixels.items()}),
+            "predicted_maps": predicted_maps_figure(image, truth, maps),
         },
     )
 
@@ -59,6 +66,82 @@ def maps_of(cell: Result, kind: str, patterns: tuple[str, ...]) -> dict[str, Ten
     return {pattern: values for pattern, values in found.items() if values is not None}
 
 
-def first_image(cells: Mapping[str, Result]) -> np.ndarray:
-    """The first test photograph, (3, h, w) uint8."""
-    return next(iter(cells.values())).tensors["image"].numpy()
+def report_ablations(
+    settings: AblationSettings, results: Results, published: pd.DataFrame
+) -> Report:
+    """Scores, the paper's tables, and three of its figures."""
+    cells = settings.cells
+    columns = [{"cell": label, **_columns(c, settings)} for label, c in cells.items()]
+    frame = pd.DataFrame(columns).explode("table")
+    scores = all_rows(results["evaluate"]).merge(frame, on="cell")
+    seeds = {label: f"-seed{cell.backbone_seed}" for label, cell in cells.items()}
+    scores["cell"] = [label.replace(seeds[label], "") for label in scores.cell]
+    others = [name for name in frame if name not in ("cell", *ABLATION_COLUMNS)]
+    scores = scores.reindex(columns=[*ABLATION_COLUMNS, *others, "cell"])
+    architectures = {label: backbone.arch for label, backbone in settings.backbones.items()}
+    signed = settings.posenet.stripes == "signed"
+    table = ablation_tables(scores, published, architectures, signed=signed)
+    return Report(
+        tables={"scores": scores, "tables": table},
+        texts={"tables": tables_markdown(table)},
+        figures={
+            "figure5": _figure5(settings, results),
+            "figure6": _figure6(settings, results),
+            "figure7": _figure7(settings, results),
+        },
+    )
+
+
+def _figure5(settings: AblationSettings, results: Results) -> Figure:
+    patterns, evaluated = settings.posenet_ablations.patterns, results["evaluate"]
+    truth = {
+        p: m for cell in evaluated.values() for p, m in maps_of(cell, "truth", patterns).items()
+    }
+    columns = {
+        f"{cell.backbone}\n{label.removeprefix(cell.backbone).strip('-')}": maps_of(
+            evaluated[label], "map", patterns
+        )
+        for label, cell in settings.cells.items()
+        if {"2a", "2b"} & set(cell.tables)
+    }
+    return ablation_figures.layers_and_kernels_figure(
+        {p: truth[p] for p in patterns if p in truth}, columns
+    )
+
+
+def _figure6(settings: AblationSettings, results: Results) -> Figure:
+    truth, panels = None, []
+    image = next(iter(results["evaluate"].values())).tensors["image"].numpy()
+    for label, cell in settings.cells.items():
+        if "4" in cell.tables and FIGURE_6 in cell.patterns:
+            backbone, tensors = settings.backbone_of(cell), results["evaluate"][label].tensors
+            alone = backbone.arch == "image"
+            padding = f"padding {cell.readout.padding}" if alone else backbone.padding
+            panels.append(
+                ablation_figures.Panel(f"{cell.backbone}\n{padding}", tensors[f"map.{FIGURE_6}"])
+            )
+            truth = tensors[f"truth.{FIGURE_6}"]
+    return ablation_figures.padding_figure(image, truth, panels)
+
+
+def _figure7(settings: AblationSettings, results: Results) -> Figure:
+    errors = {
+        label: torch.stack([*maps_of(results["evaluate"][label], "error", FIGURE_7).values()])
+        for label, cell in settings.cells.items()
+        if "1" in cell.tables and set(FIGURE_7) <= set(cell.patterns)
+    }
+    return ablation_figures.error_maps_figure(
+        {label: maps.mean(0) for label, maps in errors.items()}
+    )
+
+
+def _columns(cell: TableCell, settings: AblationSettings) -> dict[str, object]:
+    readout, backbone = cell.readout, settings.backbone_of(cell)
+    return {
+        "table": list(cell.tables), "backbone": cell.backbone, "weights": backbone.weights,
+        "padding": backbone.padding, "blocks": "+".join(cell.blocks) or "all",
+        "kernel_size": readout.kernel_size, "layers": readout.layers,
+        "hidden_width": readout.hidden_width if readout.layers > 1 else "",
+        "readout_padding": readout.padding, "head": readout.head,
+        "normalisation": cell.normalisation, "backbone_seed": backbone.seed,
+    }  # fmt: skip

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from posinfo.choices import check
+from posinfo.experiment import Section
 from posinfo.experiments.posenet.features import FeaturesCell
 from posinfo.experiments.posenet.images import ImagesCell
 from posinfo.experiments.posenet.readouts import ReadoutsCell
@@ -22,11 +23,9 @@ from posinfo.stimuli.photos import PhotosConfig, manifest_key, photo_manifests
 
 Patterns = Annotated[tuple[PatternName, ...], Field(min_length=1), Once]
 Seeds = Annotated[tuple[int, ...], Field(min_length=1), Once]
-Only = Annotated[tuple[str, ...], Once]
-Backbones = dict[Label, BackboneConfig]
 
 
-class TableCell(BaseModel):
+class TableCell(Section):
     """A cell of a table: a backbone, a readout on some of its blocks, and the patterns to read.
 
     Attributes:
@@ -40,8 +39,6 @@ class TableCell(BaseModel):
         tables: of the paper in which the cell stands: 1, 2a, 2b, 3, 4, or names of one's own.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     backbone: str
     backbone_seed: int | None
     normalisation: NormalisationName
@@ -52,76 +49,59 @@ class TableCell(BaseModel):
     tables: Annotated[tuple[str, ...], Field(min_length=1)]
 
 
-class PosenetParameters(BaseModel):
+class TableParameters(Section):
+    """What both experiments are told.
+
+    Attributes:
+        backbones: by label, which names files: letters, digits, ``. _ + -``.
+        patterns: of every cell that names none, keys of ``PATTERNS``.
+        seeds: of the readouts' initial weights, of every cell that names none.
+        only: labels or tables of the cells to run; empty: all.
+    """
+
+    backbones: dict[Label, BackboneConfig]
+    patterns: Patterns
+    seeds: Seeds
+    only: Annotated[tuple[str, ...], Once]
+
+
+class PosenetParameters(TableParameters):
     """What is measured: every selected backbone on every pattern with every seed.
 
     Attributes:
         image_size: side in pixels of the images and of the ground truth.
         feature_size: side in pixels to which every block is resized.
         normalisation: of the images, a key of ``NORMALISATIONS``.
-        backbones: cells of the table by label, which names files: letters, digits, ``. _ + -``.
-        patterns: keys of ``PATTERNS``.
         stripes: range of the striped patterns, a key of ``STRIPES``.
         readout: the head and its training.
-        seeds: of the readouts' initial weights.
-        only: labels of the backbones to run; empty: all.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     image_size: int = Field(ge=8)
     feature_size: int = Field(ge=2)
     normalisation: NormalisationName
-    backbones: Backbones = Field(min_length=1)
-    patterns: Patterns
     stripes: StripesName
     readout: ReadoutConfig
-    seeds: Seeds
-    only: Only
 
 
-class AblationParameters(BaseModel):
-    """Cells on the photographs, sizes and protocol of the section `posenet`.
+class AblationParameters(TableParameters):
+    """Cells on the photographs, sizes, protocol and backbones of the section `posenet`.
 
     Attributes:
-        backbones: besides those of `posenet.backbones`, by label.
-        patterns: of every cell that names none.
-        seeds: of the readouts, of every cell that names none.
-        cells: what each cell changes of Table 1: fields of ``TableCell``, ``readout`` by single
+        cells: what each changes of Table 1: fields of ``TableCell``, ``readout`` by single
             fields; ``backbone_seeds`` makes a cell for each seed of untrained weights.
-        only: tables or labels of cells to run; empty: all.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    backbones: Backbones
-    patterns: Patterns
-    seeds: Seeds
     cells: tuple[dict[str, Any], ...] = Field(min_length=1)
-    only: Only
 
 
-class PosenetSettings(BaseModel):
+class PosenetSettings(Section):
     """The sections that posenet reads: a cell per selected backbone, with all of its blocks."""
-
-    model_config = ConfigDict(frozen=True)
-    where: ClassVar[str] = "posenet.backbones"
 
     photos: PhotosConfig
     posenet: PosenetParameters
 
     @property
-    def section(self) -> PosenetParameters | AblationParameters:
-        """What says which patterns and seeds a cell has that names none, and which cells run."""
-        return self.posenet
-
-    @property
-    def items(self) -> Sequence[Item]:
-        """What each cell changes of Table 1."""
-        return [{"backbone": label} for label in self.posenet.backbones]
-
-    @property
-    def backbones(self) -> Backbones:
+    def backbones(self) -> dict[str, BackboneConfig]:
         """All that cells may name, by label."""
         return self.posenet.backbones
 
@@ -132,28 +112,27 @@ class PosenetSettings(BaseModel):
 
     @cached_property
     def cells(self) -> dict[str, TableCell]:
-        """The selected cells by label.
+        """The selected cells by label; a ``ValueError`` says why one cannot be."""
+        items = [{"backbone": label} for label in self.backbones]
+        return self._cells("posenet.backbones", items, self.posenet)
 
-        Raises:
-            ValueError: a cell that cannot be, two equal cells, or a name that there is not.
-        """
+    def _cells(
+        self, where: str, items: Sequence[Item], section: TableParameters
+    ) -> dict[str, TableCell]:
         shared = {
-            "backbone_seed": None,
+            "backbone_seed": None, "blocks": (), "tables": ("1",),
             "normalisation": self.posenet.normalisation,
-            "blocks": (),
             "readout": self.posenet.readout.model_dump(),
-            "patterns": self.section.patterns,
-            "seeds": self.section.seeds,
-            "tables": ("1",),
-        }
+            "patterns": section.patterns, "seeds": section.seeds,
+        }  # fmt: skip
         grid = Grid(
-            where=self.where,
-            model=TableCell,
-            first=lambda cell: check(f"{self.where}: backbone", cell.backbone, self.backbones),
-            groups=lambda cell: cell.tables if self.section is not self.posenet else (),
+            where,
+            TableCell,
+            first=lambda cell: check(f"{where}: backbone", cell.backbone, self.backbones),
+            groups=lambda cell: cell.tables,
             prefixes=PREFIXES,
         )
-        return grid.cells(self.items, shared, self.section.only)
+        return grid.cells(items, shared, section.only)
 
     def backbone_of(self, cell: TableCell) -> BackboneConfig:
         """The backbone of a cell, with the cell's seed."""
@@ -171,39 +150,34 @@ class PosenetSettings(BaseModel):
 class AblationSettings(PosenetSettings):
     """The sections that posenet_ablations reads: the same experiment with cells of any kind."""
 
-    where: ClassVar[str] = "posenet_ablations.cells"
-
     posenet_ablations: AblationParameters
 
     @property
-    def section(self) -> AblationParameters:
-        """See ``PosenetSettings.section``."""
-        return self.posenet_ablations
-
-    @property
-    def backbones(self) -> Backbones:
+    def backbones(self) -> dict[str, BackboneConfig]:
         """All that cells may name, by label."""
         return {**self.posenet.backbones, **self.posenet_ablations.backbones}
 
-    @property
-    def items(self) -> Sequence[Item]:
-        """What each cell changes of Table 1; an item for each of its ``backbone_seeds``."""
-        return [item for each in self.posenet_ablations.cells for item in self._by_seed(each)]
+    @cached_property
+    def cells(self) -> dict[str, TableCell]:
+        """See ``PosenetSettings.cells``."""
+        section, where = self.posenet_ablations, "posenet_ablations.cells"
+        items = [item for cell in section.cells for item in self._by_seed(where, cell)]
+        return self._cells(where, items, section)
 
-    def _by_seed(self, item: Item) -> list[Item]:
+    def _by_seed(self, where: str, item: Item) -> list[Item]:
+        """An item for each of its ``backbone_seeds``."""
         rest = {name: value for name, value in item.items() if name != "backbone_seeds"}
         if item.get("backbone_seeds") is None:
             return [rest]
-        label = check(f"{self.where}: backbone", str(item.get("backbone")), self.backbones)
-        backbone, seeds = self.backbones[label], item["backbone_seeds"]
-        if backbone.weights != "untrained":
+        label = check(f"{where}: backbone", str(item.get("backbone")), self.backbones)
+        own, weights = self.backbones[label].seed, self.backbones[label].weights
+        if weights != "untrained":
             raise ValueError(
-                f"{self.where}: backbone_seeds are of untrained weights; "
-                f"{label!r} has weights {backbone.weights!r}"
+                f"{where}: backbone_seeds are of untrained weights; "
+                f"{label!r} has weights {weights!r}"
             )
-        return [
-            rest if seed == backbone.seed else {**rest, "backbone_seed": seed} for seed in seeds
-        ]
+        seeds = item["backbone_seeds"]
+        return [rest if seed == own else {**rest, "backbone_seed": seed} for seed in seeds]
 
 
 # In a label; None leaves a field out.
@@ -218,13 +192,11 @@ PREFIXES = {
 def images_cells(settings: PosenetSettings) -> dict[str, ImagesCell]:
     """``train`` and ``test`` photographs, and ``synthetic`` images."""
     size = settings.posenet.image_size
-    return {
-        **{
-            name: ImagesCell(image_size=size, content=manifest_key(manifest), manifest=manifest)
-            for name, manifest in zip(("train", "test"), settings.manifests, strict=True)
-        },
-        "synthetic": ImagesCell(image_size=size),
-    }
+    cells = {"synthetic": ImagesCell(image_size=size)}
+    for name, manifest in zip(("train", "test"), settings.manifests, strict=True):
+        content = manifest_key(manifest)
+        cells[name] = ImagesCell(image_size=size, content=content, manifest=manifest)
+    return cells
 
 
 def features_cells(settings: PosenetSettings) -> dict[str, FeaturesCell]:
@@ -247,12 +219,11 @@ def features_cells(settings: PosenetSettings) -> dict[str, FeaturesCell]:
 def readouts_cells(settings: PosenetSettings) -> dict[str, ReadoutsCell]:
     """The readouts of each cell of the table."""
     sizes = settings.posenet.model_dump(include={"image_size", "feature_size", "stripes"})
-    return {
-        label: ReadoutsCell(
-            inputs={
-                "features": f"features/{settings.features_of(cell)}.train",
-                "images": "images/train",
-            },
+    cells = {}
+    for label, cell in settings.cells.items():
+        features = f"features/{settings.features_of(cell)}.train"
+        cells[label] = ReadoutsCell(
+            inputs={"features": features, "images": "images/train"},
             parameters=_parameters(cell, settings),
             heads=tuple((pattern, seed) for pattern in cell.patterns for seed in cell.seeds),
             blocks=cell.blocks,
@@ -262,8 +233,7 @@ def readouts_cells(settings: PosenetSettings) -> dict[str, ReadoutsCell]:
             train_images=len(settings.manifests[0]),
             **sizes,
         )
-        for label, cell in settings.cells.items()
-    }
+    return cells
 
 
 def evaluate_cells(settings: PosenetSettings) -> dict[str, ReadoutsCell]:
@@ -271,13 +241,9 @@ def evaluate_cells(settings: PosenetSettings) -> dict[str, ReadoutsCell]:
     cells = {}
     for label, cell in readouts_cells(settings).items():
         features = f"features/{settings.features_of(settings.cells[label])}"
-        inputs = {
-            "readouts": f"readouts/{label}",
-            "test": f"{features}.test",
-            "synthetic": f"{features}.synthetic",
-            "images": "images/test",
-            "synthetic_images": "images/synthetic",
-        }
+        features_of = {name: f"{features}.{name}" for name in ("test", "synthetic")}
+        images = {"images": "images/test", "synthetic_images": "images/synthetic"}
+        inputs = {"readouts": f"readouts/{label}", **features_of, **images}
         cells[label] = cell.model_copy(update={"inputs": inputs})
     return cells
 
@@ -287,11 +253,5 @@ def _parameters(cell: TableCell, settings: PosenetSettings) -> dict[str, Any]:
     backbone = settings.backbone_of(cell).model_dump(mode="json", exclude={"seed", "blocks"})
     table = cell.model_dump(mode="json", exclude={"patterns", "tables"})
     sizes = settings.posenet.model_dump(include={"image_size", "feature_size", "stripes"})
-    blocks = {"blocks": "+".join(cell.blocks) or "all"}
-    return {
-        **backbone,
-        **table,
-        **sizes,
-        **blocks,
-        "photos": settings.photos.model_dump(mode="json"),
-    }
+    more = {"blocks": "+".join(cell.blocks) or "all", "photos": settings.photos}
+    return {**backbone, **table, **sizes, **more}

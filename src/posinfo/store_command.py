@@ -31,7 +31,7 @@ def store_command(env: str | None, prune: bool, yes: bool) -> None:
     """
     bootstrap_project(Path.cwd())
     with KedroSession.create(env=env) as session:
-        context = session.load_context()
+        context = session.load_context()  # type: ignore[attr-defined]
         requests = [Request.of(each, context.params) for each in EXPERIMENTS.values()]
         published = context.catalog.load("published_numbers")
     store = requests[0].store
