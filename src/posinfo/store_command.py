@@ -26,32 +26,41 @@ def store_command(env: str | None, prune: bool, yes: bool) -> None:
     """List the results in the store by experiment and step, with size and age.
 
     A result is out of reach when no default run of any experiment would open it: settings, inputs
-    or code have changed since, or it was made with --params. --prune names those results, and
-    removes them with --yes.
+    or code have changed since, or it was made with --params or --config, or on another device or
+    in another precision. --prune names those results, and removes them with --yes.
     """
     bootstrap_project(Path.cwd())
     with KedroSession.create(env=env) as session:
         context = session.load_context()  # type: ignore[attr-defined]
-        requests = [Request.of(each, context.params) for each in EXPERIMENTS.values()]
         published = context.catalog.load("published_numbers")
-    store = requests[0].store
-    reached = {report_identity(request, published)[0] for request in requests}
-    for request in requests:
-        reached |= {cell.key for cells in request.plan.values() for cell in cells.values()}
-    lost = [key for key in store if key not in reached]
-    checkpoints = store.checkpoints() - {store.checkpoint(key) for key in reached}
-    console = get_console()
+    console, store = get_console(), Store(Path(context.params["store"]))
+    reached, unknown = set[str](), set[str]()
+    for experiment in EXPERIMENTS.values():
+        try:
+            request = Request.of(experiment, context.params)
+            reached |= {cell.key for step in request.plan.values() for cell in step.values()}
+            reached.add(report_identity(request, published)[0])
+        except (OSError, ValueError) as error:
+            unknown |= {experiment.name, experiment.family}
+            console.print(f"nothing of {experiment.name} is called out of reach: {error}")
+    lost = [key for key in store if key not in reached and key.partition("/")[0] not in unknown]
     console.print(_table(store, set(lost)))
     if prune:
-        for name in [*lost, *sorted(checkpoints)]:
-            console.print(str(name), highlight=False, soft_wrap=True)
-        said = f"{len(lost)} results, {_megabytes(store, lost)} MB, {len(checkpoints)} checkpoints"
-        console.print(f"{said} {'removed' if yes else 'out of reach: --yes removes them'}")
-        if yes:
-            for key in lost:
-                store.remove(key)
-            for path in checkpoints:
-                path.unlink()
+        begun = {path for path in store.checkpoints() if path.name.partition("-")[0] not in unknown}
+        _prune(store, lost, begun - {store.checkpoint(key) for key in reached}, yes=yes)
+
+
+def _prune(store: Store, lost: list[str], checkpoints: set[Path], *, yes: bool) -> None:
+    console = get_console()
+    for name in [*lost, *sorted(checkpoints)]:
+        console.print(str(name), highlight=False, soft_wrap=True)
+    said = f"{len(lost)} results, {_megabytes(store, lost)} MB, {len(checkpoints)} checkpoints"
+    console.print(f"{said} {'removed' if yes else 'out of reach: --yes removes them'}")
+    if yes:
+        for key in lost:
+            store.remove(key)
+        for path in checkpoints:
+            path.unlink()
 
 
 def _table(store: Store, lost: set[str]) -> Table:

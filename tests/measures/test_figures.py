@@ -29,11 +29,18 @@ def test_predicted_maps_figure_has_a_row_per_backbone():
     assert drawn(figure).std() > 10
 
 
-def test_every_map_is_drawn_on_the_same_scale():
-    figure = figures.cell_figure(MASKS["horizontal"], MASKS["horizontal"] / 10)
-    assert {axis.images[0].get_clim() for axis in figure.axes} == {(0, 1)}
-
-
 def test_images_figure_takes_rows_of_different_lengths():
     figure = figures.images_figure({"train": np.stack([PHOTO] * 3), "test": PHOTO[None]})
     assert len([axis for axis in figure.axes if axis.images]) == 4
+
+
+def test_every_map_is_drawn_on_the_same_scale():
+    faint = {name: mask / 10 for name, mask in MASKS.items()}
+    figure = figures.predicted_maps_figure(PHOTO, MASKS, {"a": faint})
+    maps = [
+        axis.images[0]
+        for axis in figure.axes
+        if axis.images and axis.images[0].get_array().ndim == 2
+    ]
+    assert len(maps) == 2 * len(MASKS)
+    assert {image.get_clim() for image in maps} == {(0, 1)}

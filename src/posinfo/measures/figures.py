@@ -56,17 +56,6 @@ def predicted_maps_figure(
     return figure
 
 
-def cell_figure(mask: Float[Tensor, "h w"], prediction: Float[Tensor, "h w"]) -> Figure:
-    """The ground truth of one cell beside its predicted map."""
-    figure, axes = grid_of_axes(1, 2)
-    for axis, name, values in zip(
-        axes[0], ("ground truth", "predicted"), (mask, prediction), strict=True
-    ):
-        show_map(axis, values, low=float(mask.min()))
-        axis.set_title(name, fontsize=9)
-    return figure
-
-
 def grid_of_axes(rows: int, columns: int) -> tuple[Figure, np.ndarray]:
     """An empty figure and its axes, shape (rows, columns), without ticks."""
     figure = Figure(

@@ -17,16 +17,10 @@ from posinfo.store import FILES
 
 def report_files(experiment: Experiment) -> dict[str, str]:
     """File by the catalog's name of each part of the report, in order."""
-    kinds = {
-        "table": ("csv", experiment.tables),
-        "text": ("md", experiment.texts),
-        "figure": ("png", experiment.figures),
-    }
-    return {
-        f"{experiment.name}.{name}_{kind}": f"{name}.{suffix}"
-        for kind, (suffix, names) in kinds.items()
-        for name in names
-    }
+    parts = {"table csv": experiment.tables, "text md": experiment.texts}
+    parts["figure png"] = experiment.figures
+    files = [(*part.split(), name) for part, names in parts.items() for name in names]
+    return {f"{experiment.name}.{name}_{kind}": f"{name}.{suffix}" for kind, suffix, name in files}
 
 
 def make_report(request: Request, inputs: Sequence[Any]) -> list[bytes | str]:

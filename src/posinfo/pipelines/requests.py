@@ -13,9 +13,7 @@ from posinfo.pipelines.runner import Machine, Parallel
 from posinfo.plan import Plan, Planned, differences, plan
 from posinfo.store import Store
 
-SHARED: dict[str, type] = {
-    "device": Device, "precision": Precision, "parallel": Parallel, "store": str,
-}  # fmt: skip
+SHARED = {"device": Device, "precision": Precision, "parallel": Parallel, "store": str}
 _PLANS: dict[str, Plan] = {}
 
 

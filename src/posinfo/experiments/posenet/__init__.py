@@ -15,7 +15,7 @@ POSENET = Experiment(
         Step("images", "data_preparation", settings.images_cells, images.run, False),
         Step("features", "modeling", settings.features_cells, features.run),
         Step("readouts", "modeling", settings.readouts_cells, readouts.run),
-        Step("evaluate", "evaluation", settings.evaluate_cells, evaluate.run),
+        Step("evaluate", "evaluation", settings.evaluate_cells, evaluate.run, True, report.map_of),
     ),
     report=report.report_table1,
     reported=("images", "evaluate"),

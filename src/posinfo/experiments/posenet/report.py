@@ -50,6 +50,13 @@ def report_table1(settings: PosenetSettings, results: Results, published: pd.Dat
     )
 
 
+def map_of(result: Result) -> Figure:
+    """What the readouts of one cell say of the first photograph, below the ground truth."""
+    patterns = tuple(dict.fromkeys(pattern for pattern, _ in result.facts["heads"]))
+    image, truth = result.tensors["image"].numpy(), maps_of(result, "truth", patterns)
+    return predicted_maps_figure(image, truth, {"predicted": maps_of(result, "map", patterns)})
+
+
 def all_rows(cells: Mapping[str, Result]) -> pd.DataFrame:
     """The rows of all cells, one below the other, after a column ``cell``."""
     frames = [result.table.assign(cell=label) for label, result in cells.items()]
@@ -58,10 +65,7 @@ def all_rows(cells: Mapping[str, Result]) -> pd.DataFrame:
 
 
 def maps_of(cell: Result, kind: str, patterns: tuple[str, ...]) -> dict[str, Tensor]:
-    """Maps of an evaluated cell by pattern: its ``truth``, or a ``map`` or ``error`` of readouts.
-
-    Patterns that the cell does not read are left out.
-    """
+    """A cell's ``truth``, or ``map`` or ``error`` of its readouts, by those patterns it reads."""
     found = {pattern: cell.tensors.get(f"{kind}.{pattern}") for pattern in patterns}
     return {pattern: values for pattern, values in found.items() if values is not None}
 
