@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import psutil
+import torch
 from safetensors.torch import load_file, save_file
 
 from posinfo.experiment import Result
@@ -178,7 +179,11 @@ def _sweep(target: Path) -> None:
 
 def _write(folder: Path, result: Result) -> None:
     if result.tensors:
-        plain = {name: tensor.cpu().contiguous() for name, tensor in result.tensors.items()}
+        # clones, as the format refuses tensors that share memory: a weight under two names
+        layout = torch.contiguous_format
+        plain = {
+            n: tensor.cpu().clone(memory_format=layout) for n, tensor in result.tensors.items()
+        }
         save_file(plain, folder / TENSORS)
     for name, array in result.arrays.items():
         if not (folder / f"{name}.npy").exists():  # those of Work.array are there already
