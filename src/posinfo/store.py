@@ -224,4 +224,7 @@ def _read_rows(path: Path, columns: dict[Hashable, Any] | None) -> pd.DataFrame 
     if columns is None:
         return None
     numbers = {name: [""] for name, kind in columns.items() if kind != "str"}
-    return pd.read_csv(path, dtype=columns, keep_default_na=False, na_values=numbers)
+    rows = pd.read_csv(path, dtype=columns, keep_default_na=False, na_values=numbers)
+    if list(rows) != list(columns):
+        raise ValueError(f"columns {list(columns)} were written; got {list(rows)}")
+    return rows
