@@ -196,10 +196,12 @@ def _write(folder: Path, result: Result) -> None:
 
 
 def _publish(folder: Path, target: Path) -> None:
+    if target.is_dir() and not is_finished(target):  # its removal was interrupted
+        shutil.rmtree(target)
     try:
         folder.rename(target)
     except OSError:
-        if not (target / RECORD).is_file():  # or another process was faster
+        if not is_finished(target):  # or another process was faster
             raise
 
 
