@@ -197,15 +197,15 @@ def test_result_is_absent_until_it_is_complete(store):
     seen = []
 
     def compute(folder):
-        seen.append((KEY in store, list(store.keys()), folder.is_dir()))
+        seen.append((KEY in store, list(store), folder.is_dir()))
         (folder / "result.json").write_text("{}")
-        seen.append((KEY in store, list(store.keys()), folder.is_dir()))
+        seen.append((KEY in store, list(store), folder.is_dir()))
         return Result(facts={"done": True})
 
     assert KEY not in store and "" not in store
     seconds = store.add(KEY, IDENTITY, compute)
     assert seen == [(False, [], True)] * 2
-    assert KEY in store and list(store.keys()) == [KEY]
+    assert KEY in store and list(store) == [KEY]
     assert is_finished(store.path(KEY)) and key_of(store.path(KEY)) == KEY
     assert store.record(KEY)["seconds"] == pytest.approx(seconds, abs=1e-3)
 
@@ -226,7 +226,7 @@ def test_interrupted_computation_leaves_nothing(store, error):
 
     with pytest.raises(error):
         store.add(KEY, IDENTITY, compute)
-    assert KEY not in store and list(store.keys()) == []
+    assert KEY not in store and list(store) == []
     assert [path for path in store.folder.rglob("*") if path.is_file()] == []
     assert left_overs(store) == []
 
@@ -250,14 +250,14 @@ def partial(store, process, host=None):
 
 def test_partial_folder_is_no_result(store):
     partial(store, DEAD)
-    assert list(store.keys()) == [] and KEY not in store
+    assert list(store) == [] and KEY not in store
 
 
 def test_leftovers_of_a_killed_process_are_removed(store):
     left = partial(store, DEAD)
     store.add(KEY, IDENTITY, lambda folder: Result())
     assert not left.exists()
-    assert list(store.keys()) == [KEY]
+    assert list(store) == [KEY]
 
 
 def test_partial_folder_of_a_living_process_is_left_alone(store):
@@ -320,7 +320,7 @@ def test_processes_that_make_the_same_result_at_once_all_succeed(store):
     for process in processes:
         process.join(20)
     assert failed.empty(), failed.get()
-    assert list(store.keys()) == [KEY] and left_overs(store) == []
+    assert list(store) == [KEY] and left_overs(store) == []
 
 
 def test_first_of_equal_results_is_kept(store):
@@ -392,19 +392,27 @@ def test_checkpoint_is_removed_once_the_result_is_there(store):
     with pytest.raises(RuntimeError):
         store.add(KEY, IDENTITY, fail)
     assert checkpoint.read_bytes() == b"epoch 3"
+    assert store.checkpoints() == {checkpoint}
     store.add(KEY, IDENTITY, lambda folder: Result())
-    assert not checkpoint.exists()
+    assert not checkpoint.exists() and store.checkpoints() == set()
 
 
 def test_keys_are_sorted_and_those_of_results_alone(store):
-    assert list(store.keys()) == []
+    assert list(store) == []
     keys = ["b/train/2", "a/train/1", "b/evaluate/3"]
     for key in keys:
         store.add(key, IDENTITY, lambda folder: Result(files={"table.csv": b""}))
     (store.path("b/train/unfinished")).mkdir()
     store.checkpoint("b/train/4").parent.mkdir()
     store.checkpoint("b/train/4").write_bytes(b"")
-    assert list(store.keys()) == ["a/train/1", "b/evaluate/3", "b/train/2"]
+    assert list(store) == ["a/train/1", "b/evaluate/3", "b/train/2"]
+
+
+def test_size_of_a_result_is_that_of_all_its_files(store):
+    files = {"picture.png": bytes(5000)}
+    store.add(KEY, IDENTITY, lambda folder: Result(arrays={"a": np.zeros(1000)}, files=files))
+    record = (store.path(KEY) / "result.json").stat().st_size
+    assert store.size(KEY) == 128 + 8000 + 5000 + record  # NumPy's header has 128 bytes
 
 
 def test_removed_result_is_gone(store):
