@@ -80,7 +80,9 @@ def metrics_of(rows: pd.DataFrame | None) -> dict[str, float]:
 
 
 def log_files(files: Mapping[str, bytes]) -> None:
-    """Texts and pictures among the artifacts of the current run."""
+    """Texts and pictures among the artifacts of the current run; nothing where none is open."""
+    if mlflow.active_run() is None:  # or MLflow would open one
+        return
     with TemporaryDirectory() as folder:
         for name, content in files.items():
             (Path(folder) / name).write_bytes(content)
