@@ -47,7 +47,7 @@ class _Module:
         path = _source(name)
         if path is None:
             raise ModuleNotFoundError(f"there is no Python module {name!r}")
-        tree = ast.parse(path.read_text(), filename=str(path))
+        tree = ast.parse(path.read_bytes(), filename=str(path))
         package = name if path.name == "__init__.py" else name.rpartition(".")[0]
         root = name.partition(".")[0]
         found = {imported for imported in _imports(tree, package) if _within(imported, root)}
@@ -81,7 +81,7 @@ def _source(name: str) -> Path | None:
     """The file of a module; None if there is none, as for a function that is imported."""
     try:
         spec = importlib.util.find_spec(name)
-    except ModuleNotFoundError:
+    except ImportError:  # its parent is no package, or cannot be imported
         return None
     if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
         return None

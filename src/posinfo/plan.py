@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from pydantic import BaseModel
 
-from posinfo.choices import check
+from posinfo.choices import pick
 from posinfo.code_key import code_key
 from posinfo.experiment import Cell, Experiment, Step
 
@@ -62,7 +62,7 @@ def plan(
     for step in experiment.steps:
         precision = numerics(device, dtype) if step.numeric else {}
         folder = f"{experiment.family or experiment.name}/{step.name}"
-        planned[step.name] = {}
+        cells = {}
         for label, cell in step.cells(settings).items():
             inputs = {role: _input(planned, name).key for role, name in cell.inputs.items()}
             identity = {
@@ -71,7 +71,8 @@ def plan(
                 "code": code_key([step.run.__module__, *cell.modules]),
                 **precision,
             }
-            planned[step.name][label] = Planned(step, label, cell, inputs, identity, folder)
+            cells[label] = Planned(step, label, cell, inputs, identity, folder)
+        planned[step.name] = cells
     return planned
 
 
@@ -110,6 +111,7 @@ def numerics(device: torch.device, dtype: torch.dtype) -> dict[str, str]:
 
 
 def _input(planned: Plan, name: str) -> Planned:
-    step, _, label = name.partition("/")
-    check("input (step/label)", name, [f"{step}/{other}" for other in planned.get(step, {})])
-    return planned[step][label]
+    there = {
+        f"{step}/{label}": cell for step, cells in planned.items() for label, cell in cells.items()
+    }
+    return pick("input (step/label)", name, there)

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import psutil
+import torch
 from safetensors.torch import load_file, save_file
 
 from posinfo.experiment import Result
@@ -178,7 +179,11 @@ def _sweep(target: Path) -> None:
 
 def _write(folder: Path, result: Result) -> None:
     if result.tensors:
-        plain = {name: tensor.cpu().contiguous() for name, tensor in result.tensors.items()}
+        # clones, as the format refuses tensors that share memory: a weight under two names
+        layout = torch.contiguous_format
+        plain = {
+            n: tensor.cpu().clone(memory_format=layout) for n, tensor in result.tensors.items()
+        }
         save_file(plain, folder / TENSORS)
     for name, array in result.arrays.items():
         if not (folder / f"{name}.npy").exists():  # those of Work.array are there already
@@ -191,10 +196,12 @@ def _write(folder: Path, result: Result) -> None:
 
 
 def _publish(folder: Path, target: Path) -> None:
+    if target.is_dir() and not is_finished(target):  # its removal was interrupted
+        shutil.rmtree(target)
     try:
         folder.rename(target)
     except OSError:
-        if not (target / RECORD).is_file():  # or another process was faster
+        if not is_finished(target):  # or another process was faster
             raise
 
 
@@ -219,4 +226,7 @@ def _read_rows(path: Path, columns: dict[Hashable, Any] | None) -> pd.DataFrame 
     if columns is None:
         return None
     numbers = {name: [""] for name, kind in columns.items() if kind != "str"}
-    return pd.read_csv(path, dtype=columns, keep_default_na=False, na_values=numbers)
+    rows = pd.read_csv(path, dtype=columns, keep_default_na=False, na_values=numbers)
+    if list(rows) != list(columns):
+        raise ValueError(f"columns {list(columns)} were written; got {list(rows)}")
+    return rows

@@ -1,7 +1,7 @@
 """What the code that computes a result is given: where it computes, and whom it tells."""
 
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from math import prod
@@ -66,26 +66,31 @@ class Work:
             OSError: the disk has no room for it.
             ValueError: the batches do not add up to the shape.
         """
+        parts = _fitting(name, shape, dtype, batches)
         if self.folder is None:
-            whole = np.concatenate(list(batches)).astype(dtype, copy=False)
-            _require_rows(name, len(whole), shape[0])
-            return whole
+            return np.concatenate([np.empty((0, *shape[1:]), dtype), *parts])
         path = self.folder / f"{name}.npy"
         _require_room(path.parent, prod(shape) * np.dtype(dtype).itemsize)
         header = {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": shape}
-        rows = 0
         with path.open("wb") as file:
             np.lib.format.write_array_header_1_0(file, header)
-            for batch in batches:
-                file.write(np.ascontiguousarray(batch, dtype=dtype).data)
-                rows += len(batch)
-        _require_rows(name, rows, shape[0])
+            for part in parts:
+                file.write(part.data)
         return np.load(path, mmap_mode="r")
 
 
-def _require_rows(name: str, rows: int, expected: int) -> None:
-    if rows != expected:
-        raise ValueError(f"{name} should have {expected} rows; {rows} were made")
+def _fitting(
+    name: str, shape: tuple[int, ...], dtype: DTypeLike, batches: Iterable[np.ndarray]
+) -> Iterator[np.ndarray]:
+    """The batches as contiguous parts of an array."""
+    rows = 0
+    for batch in batches:
+        if batch.shape[1:] != shape[1:]:
+            raise ValueError(f"rows of {name} should have shape {shape[1:]}; got {batch.shape[1:]}")
+        rows += len(batch)
+        yield np.ascontiguousarray(batch, dtype=dtype)
+    if rows != shape[0]:
+        raise ValueError(f"{name} should have {shape[0]} rows; {rows} were made")
 
 
 def _require_room(folder: Path, needed: int) -> None:

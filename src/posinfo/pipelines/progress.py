@@ -19,7 +19,8 @@ class StepBar:
     def start(self, label: str) -> None:
         """A cell is begun in this process."""
         self._label = label
-        self._bar.reset(self._cell, total=None, description=label, visible=True)
+        self._bar.remove_task(self._cell)  # its total could not be reset to None
+        self._cell = self._bar.add_task(label, total=None)
 
     def total(self, amount: int) -> None:
         """So many images or steps make the cell."""

@@ -63,12 +63,15 @@ def run_step(cells: Sequence[Planned], store: Store, machine: Machine, on_result
     ``on_result`` is called in this process when a cell's result is there, with whether it was
     computed now. A ``CellsFailedError`` names each cell that failed; the others are finished.
     """
-    for cell in cells:
-        if cell.key in store:
+    lacking: dict[str, Planned] = {}
+    for cell in cells:  # asked once each: another process may be making the same results
+        if cell.key not in lacking and cell.key in store:
             on_result(cell, False)
-    missing = list({cell.key: cell for cell in cells if cell.key not in store}.values())
-    if not missing:
+        else:
+            lacking.setdefault(cell.key, cell)
+    if not lacking:
         return
+    missing = list(lacking.values())
     failed: dict[str, Exception] = {}
     name, start = missing[0].step.name, perf_counter()
     with step_bar(name, len(missing)) as bar:

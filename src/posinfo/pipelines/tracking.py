@@ -75,8 +75,9 @@ def metrics_of(rows: pd.DataFrame | None) -> dict[str, float]:
 
 
 def log_files(folder: Path) -> None:
-    """The files of a folder, among the artifacts of the current run."""
-    mlflow.log_artifacts(str(folder))
+    """The files of a folder, among the artifacts of the current run; nothing where none is open."""
+    if mlflow.active_run() is not None:  # or MLflow would open one
+        mlflow.log_artifacts(str(folder))
 
 
 def end_runs(status: str = "KILLED") -> None:

@@ -1,0 +1,312 @@
+import logging
+import re
+from datetime import datetime
+
+import pandas as pd
+import pytest
+import torch
+from pydantic import BaseModel
+
+from posinfo.experiment import Cell, Experiment, Report, Result, Step
+from posinfo.pipelines import runner
+from posinfo.pipelines.runner import CellsFailedError, run_step
+from posinfo.pipelines.shared_parameters import Machine, Parallel
+from posinfo.plan import plan
+from posinfo.store import Store
+
+CPU = torch.device("cpu")
+
+
+class NoSettings(BaseModel):
+    pass
+
+
+class NumberCell(Cell):
+    number: int
+    error: str = ""
+
+
+class AwkwardError(Exception):
+    """It cannot be read back from a pickle: it is made of two arguments and remembers one."""
+
+    def __init__(self, first: int, second: int) -> None:
+        super().__init__(f"{first} is not {second}")
+
+
+def run(cell, inputs, work):
+    if cell.error == "awkward":
+        raise AwkwardError(3, 4)
+    if cell.error == "interrupt":
+        (work.folder / "half.npy").write_bytes(b"")
+        raise KeyboardInterrupt
+    if cell.error:
+        raise FloatingPointError(cell.error)
+    work.on_total(2)
+    work.on_progress(2)
+    work.on_epoch(1, 0.5, 0.25)
+    values = torch.rand(64, 64, generator=torch.Generator().manual_seed(cell.number))
+    if inputs:
+        values = values @ inputs["before"].tensors["values"]
+    facts = {
+        "threads": torch.get_num_threads(),
+        "dtype": str(work.dtype),
+        "folder": work.folder.name,
+        "checkpoint": work.checkpoint.name,
+    }
+    rows = pd.DataFrame({"mean": [values.mean().item()]})
+    return Result(tensors={"values": (values @ values).softmax(0)}, rows=rows, facts=facts)
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path)
+
+
+class Told:
+    """What the runner told about each label."""
+
+    def __init__(self) -> None:
+        self.results = []
+
+    def __call__(self, cell, computed):
+        self.results.append((cell.label, computed))
+
+
+def machine(n_jobs=1, threads=1, dtype=torch.float32):
+    return Machine(CPU, dtype, Parallel(n_jobs=n_jobs, threads_per_job=threads))
+
+
+def planned(**cells):
+    """The cells of a step: by label, a number, the text of an error, or a whole cell."""
+
+    def cell(value):
+        if isinstance(value, Cell):
+            return value
+        return NumberCell(number=0, error=value) if isinstance(value, str) else number(value)
+
+    steps = (
+        Step("first", "modeling", lambda s: {"all": number(99)}, run),
+        Step("squares", "modeling", lambda s: {n: cell(v) for n, v in cells.items()}, run),
+    )
+    report = Report({}, {}, {})
+    experiment = Experiment("test", NoSettings, steps, lambda *_: report, (), (), ())
+    return plan(experiment, NoSettings(), CPU, torch.float32)
+
+
+def number(value, **inputs):
+    return NumberCell(number=value, inputs=inputs)
+
+
+def squares(**cells):
+    return list(planned(**cells)["squares"].values())
+
+
+def test_results_are_computed_and_kept(store):
+    cells, told = squares(a=1, b=2), Told()
+    run_step(cells, store, machine(), told)
+    assert told.results == [("a", True), ("b", True)]
+    assert sorted(store) == sorted(cell.key for cell in cells)
+    result = store.open(cells[1].key)
+    assert result.facts["checkpoint"] == store.checkpoint(cells[1].key).name
+    assert result.facts["folder"].endswith(".partial")
+    assert store.record(cells[0].key)["identity"] == cells[0].identity
+
+
+def test_what_the_store_has_is_not_computed(store):
+    run_step(squares(a=1), store, machine(), Told())
+    (record,) = store.folder.rglob("result.json")
+    before, told = record.stat(), Told()
+    run_step(squares(b=2, a=1, c=3), store, machine(), told)
+    assert told.results == [("a", False), ("b", True), ("c", True)]
+    assert record.stat().st_mtime_ns == before.st_mtime_ns
+    told = Told()
+    run_step(squares(b=2, a=1, c=3), store, machine(), told)
+    assert told.results == [("b", False), ("a", False), ("c", False)]
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_labels_that_share_a_result_are_each_told_once(store, n_jobs):
+    cells = squares(a=1, b=2, also_a=1)
+    assert cells[0].key == cells[2].key
+    told = Told()
+    run_step(cells, store, machine(n_jobs), told)
+    assert sorted(told.results) == [("a", True), ("also_a", True), ("b", True)]
+    told = Told()
+    run_step(cells, store, machine(n_jobs), told)
+    assert told.results == [("a", False), ("b", False), ("also_a", False)]
+
+
+def test_result_that_another_process_makes_meanwhile_is_told(store):
+    class Shared(Store):
+        asked = 0
+
+        def __contains__(self, key):
+            self.asked += 1
+            return self.asked > 1
+
+    told = Told()
+    run_step(squares(a=1, also_a=1), Shared(store.folder), machine(), told)
+    assert sorted(told.results) == [("a", True), ("also_a", True)]
+
+
+def test_inputs_are_opened_by_role(store):
+    steps = planned(a=number(1, before="first/all"))
+    run_step(list(steps["first"].values()), store, machine(), Told())
+    run_step(list(steps["squares"].values()), store, machine(), Told())
+    first, square = (store.open(steps[s][n].key) for s, n in (("first", "all"), ("squares", "a")))
+    values = torch.rand(64, 64, generator=torch.Generator().manual_seed(1))
+    values = values @ first.tensors["values"]
+    assert torch.equal(square.tensors["values"], (values @ values).softmax(0))
+
+
+def test_work_has_the_precision_of_the_machine(store):
+    (cell,) = squares(a=1)
+    run_step([cell], store, machine(dtype=torch.bfloat16), Told())
+    assert store.open(cell.key).facts["dtype"] == "torch.bfloat16"
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_failed_cells_are_named_and_the_others_are_finished(store, n_jobs, caplog):
+    cells, told = squares(a=1, b="the loss is infinite", c=3, d="awkward", e=5), Told()
+    with pytest.raises(CellsFailedError) as raised:
+        run_step(cells, store, machine(n_jobs), told)
+    assert sorted(told.results) == [("a", True), ("c", True), ("e", True)]
+    assert [cell.label for cell in cells if cell.key in store] == ["a", "c", "e"]
+    first, second, *lines = str(raised.value).split("\n")
+    assert first == ("2 of 5 cells of squares failed, the others are finished and kept:")
+    assert sorted([second, *lines]) == [
+        "  b: FloatingPointError: the loss is infinite",
+        "  d: RuntimeError: AwkwardError: 3 is not 4",
+    ]
+    errors = [record.message for record in caplog.records if record.levelname == "ERROR"]
+    assert sorted(errors) == sorted(line.strip() for line in [second, *lines])
+    assert raised.value.__cause__ is not None
+    assert list(store.folder.rglob("*.partial")) == []
+
+
+def test_cause_has_the_place_where_a_cell_failed(store):
+    with pytest.raises(CellsFailedError) as raised:
+        run_step(squares(a="diverged"), store, machine(), Told())
+    cause = raised.value.__cause__
+    assert isinstance(cause, FloatingPointError)
+    assert "raise FloatingPointError(cell.error)" in "".join(cause.__notes__)
+
+
+def test_finished_cells_are_not_computed_again_after_a_failure(store):
+    with pytest.raises(CellsFailedError):
+        run_step(squares(a=1, b="x"), store, machine(), Told())
+    told = Told()
+    with pytest.raises(CellsFailedError, match="^1 of 1 cells of squares failed"):
+        run_step(squares(a=1, b="x"), store, machine(), told)
+    assert told.results == [("a", False)]
+
+
+def test_missing_input_fails_its_cell_alone(store):
+    cells = squares(a=number(1, before="first/all"), b=2)
+    with pytest.raises(CellsFailedError, match="  a: FileNotFoundError: there is no result test/"):
+        run_step(cells, store, machine(), Told())
+    assert cells[1].key in store
+
+
+def test_processes_compute_the_same_bits(tmp_path):
+    cells = squares(**{f"n{value}": value for value in range(4)})
+    one, two = Store(tmp_path / "one"), Store(tmp_path / "two")
+    run_step(cells, one, machine(1), Told())
+    run_step(cells, two, machine(2), Told())
+    for cell in cells:
+        first, second = one.open(cell.key), two.open(cell.key)
+        assert torch.equal(first.tensors["values"], second.tensors["values"])
+        pd.testing.assert_frame_equal(first.table, second.table, check_exact=True)
+        assert first.facts["threads"] == second.facts["threads"] == 1
+    hosts = [store.open(cells[0].key).facts["folder"].split(".")[-2] for store in (one, two)]
+    assert hosts[0] != hosts[1]  # the numbers of the processes
+
+
+@pytest.fixture
+def threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("cells", [{"a": 1}, {"a": "error"}, {"a": "interrupt"}])
+def test_number_of_threads_is_restored(store, threads, cells):
+    try:
+        run_step(squares(**cells), store, machine(threads=2), Told())
+    except (CellsFailedError, KeyboardInterrupt):
+        pass
+    else:
+        assert store.open(next(iter(store))).facts["threads"] == 2
+    assert torch.get_num_threads() == 3
+
+
+def test_threads_are_torchs_own_unless_said_otherwise(store, threads):
+    run_step(squares(a=1), store, machine(threads=None), Told())
+    assert store.open(next(iter(store))).facts["threads"] == 3
+
+
+@pytest.fixture
+def tf32():
+    places = (torch.backends.cuda.matmul, torch.backends.cudnn)
+    before = [place.allow_tf32 for place in places]
+    for place in places:
+        place.allow_tf32 = True
+    yield lambda: [place.allow_tf32 for place in places]
+    for place, allowed in zip(places, before, strict=True):
+        place.allow_tf32 = allowed
+
+
+def test_float32_means_float32(store, tf32):
+    run_step(squares(a=1), store, machine(), Told())
+    assert tf32() == [False, False]
+
+
+def test_interrupt_ends_the_run_and_leaves_no_partial_folder(store):
+    cells, told = squares(a=1, b="interrupt", c=3), Told()
+    with pytest.raises(KeyboardInterrupt):
+        run_step(cells, store, machine(), told)
+    assert told.results == [("a", True)]
+    assert [cell.label for cell in cells if cell.key in store] == ["a"]
+    assert list(store.folder.rglob("*.partial")) == [] == list(store.folder.rglob("half.npy"))
+
+
+@pytest.fixture
+def messages(caplog):
+    def made(cells, store):
+        with caplog.at_level(logging.INFO, runner.__name__):
+            run_step(cells, store, machine(), Told())
+        found = [record.message for record in caplog.records if record.name == runner.__name__]
+        return [re.sub(r" in \d+\.\d s", " in TIME", message) for message in found]
+
+    return made
+
+
+def test_log_says_what_is_done(store, messages):
+    run_step(squares(b=2), store, machine(), Told())
+    assert messages(squares(a=1, b=2, c=3), store)[-2:] == [
+        "squares 1/2: a in TIME",
+        "squares 2/2: c in TIME",
+    ]
+
+
+def test_log_says_when_a_long_step_will_be_done(store, messages, monkeypatch):
+    class Noon(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return cls(2020, 1, 1, 12, 0)
+
+    seconds = iter(range(0, 6000, 600))
+    monkeypatch.setattr(runner, "perf_counter", lambda: next(seconds))
+    monkeypatch.setattr(runner, "datetime", Noon)
+    assert messages(squares(a=1, b=2, c=3), store) == [
+        "squares 1/3: a in TIME; squares is done at about 12:20",
+        "squares 2/3: b in TIME; squares is done at about 12:10",
+        "squares 3/3: c in TIME",
+    ]
+
+
+def test_only_what_is_long_is_foretold(store, messages, monkeypatch):
+    seconds = iter([0, runner.LONG / 2, runner.LONG, runner.LONG * 2])
+    monkeypatch.setattr(runner, "perf_counter", lambda: next(seconds))
+    assert not any("is done at" in line for line in messages(squares(a=1, b=2, c=3), store))
