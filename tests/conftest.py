@@ -9,8 +9,8 @@ from PIL import Image
 os.environ.setdefault("DO_NOT_TRACK", "1")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
-from posinfo.array_cache import ArrayCache
 from posinfo.networks.readout_config import ReadoutConfig
+from posinfo.work import Work
 
 PROJECT = Path(__file__).parents[1]
 
@@ -21,8 +21,11 @@ def generator() -> torch.Generator:
 
 
 @pytest.fixture
-def cache(tmp_path: Path) -> ArrayCache:
-    return ArrayCache(tmp_path / "cache")
+def work(tmp_path: Path) -> Work:
+    """On the CPU in float32; its arrays lie in a folder of their own."""
+    folder = tmp_path / "arrays"
+    folder.mkdir()
+    return Work(folder=folder)
 
 
 @pytest.fixture
