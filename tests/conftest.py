@@ -10,6 +10,7 @@ os.environ.setdefault("DO_NOT_TRACK", "1")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 from posinfo.networks.readout_config import ReadoutConfig
+from posinfo.work import Work
 
 PROJECT = Path(__file__).parents[1]
 
@@ -17,6 +18,14 @@ PROJECT = Path(__file__).parents[1]
 @pytest.fixture
 def generator() -> torch.Generator:
     return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Work:
+    """On the CPU in float32; its arrays lie in a folder of their own."""
+    folder = tmp_path / "arrays"
+    folder.mkdir()
+    return Work(folder=folder)
 
 
 @pytest.fixture

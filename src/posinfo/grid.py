@@ -1,6 +1,6 @@
 """Lists of cells in YAML: shared settings, labels, refusal of equal cells, and a choice of them."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Generic, TypeVar
 
@@ -96,10 +96,9 @@ class Grid(Generic[C]):
     def _label(self, cell: C, item: Item) -> str:
         parts = [self.first(cell)]
         for name in self.model.model_fields:
-            value = item.get(name)
             if name not in item or self.prefixes.get(name, "") is None:
                 continue
-            for setting, chosen in (value if isinstance(value, Mapping) else {name: value}).items():
+            for setting, chosen in _leaves(name, item[name]):
                 prefix = self.prefixes.get(setting, f"{setting}-")
                 if prefix is not None:
                     parts += [f"{prefix}{word}" for word in _words(chosen, apart=not prefix)]
@@ -124,6 +123,15 @@ def merged(shared: Item, changes: Item) -> dict[str, Any]:
 def one_value(value: object) -> object:
     """A setting as one value of a table or a label: ``255+0+0`` for a list."""
     return "+".join(map(str, value)) if isinstance(value, list | tuple) else value
+
+
+def _leaves(name: str, value: object) -> Iterator[tuple[str, object]]:
+    """The settings below a setting, at any depth, by their own names; or the setting itself."""
+    if not isinstance(value, Mapping):
+        yield name, value
+        return
+    for below, chosen in value.items():
+        yield from _leaves(below, chosen)
 
 
 def _words(value: object, *, apart: bool) -> list[str]:

@@ -61,6 +61,28 @@ def test_each_task_has_its_own_labels():
     assert labelled("location").answers == 9 and labelled("image").answers == 5
 
 
+def test_canvases_of_a_split_have_its_tiles_labels_and_all_classes():
+    images = {"mean": torch.full((3,), 0.5), "std": torch.full((3,), 0.25)}
+    for index, split in enumerate(("train", "validation", "test")):
+        shape = (3, 3, 4, 4)
+        images[f"{split}.pixels"] = torch.full(shape, 60 * index, dtype=torch.uint8)
+        images[f"{split}.labels"] = torch.tensor(
+            [0, index, 2 * index]
+        )  # 4 in the test images alone
+    canvas = CanvasConfig(grid=2, location_size=4, colour="white")
+    shown = LabelledCanvases.of(images, "validation", canvas, "image", Work(dtype=torch.bfloat16))
+    assert shown.labels.tolist() == [0, 1, 2] and shown.answers == shown.classes == 5
+    batch = shown.canvases.batch(torch.tensor([1]), torch.tensor([3]))
+    assert batch.dtype == torch.bfloat16 and batch.shape == (1, 3, 8, 8)
+    tile, around = (60 / 255 - 0.5) / 0.25, (1 - 0.5) / 0.25
+    assert batch[0, :, 4:, 4:].float().mean().item() == pytest.approx(tile, abs=0.01)
+    assert batch[0, :, :4].float().mean().item() == pytest.approx(around, abs=0.01)
+    assert LabelledCanvases.of(images, "test", canvas, "location", Work()).answers == 4
+    with pytest.raises(ValueError, match="^tiles of 4 x 4 px do not fit a canvas location of 3 px"):
+        small = CanvasConfig(grid=2, location_size=3, colour="white")
+        LabelledCanvases.of(images, "test", small, "image", Work())
+
+
 def test_every_image_stands_at_every_location_once():
     counts = count_answers(Oracle(3), labelled("location"), Work())
     assert torch.equal(counts.sum(2), 20 * torch.eye(9, dtype=torch.long))

@@ -3,13 +3,12 @@ import pytest
 import torch
 from torch import nn
 
-from posinfo.networks.backbones import Backbone, BackboneConfig, build_backbone
+from posinfo.networks.backbones import Backbone
 from posinfo.networks.blocks import align
-from posinfo.networks.features import FeatureJob, batch_size, extract_features
-from posinfo.stimuli.image_set import ImageSet
+from posinfo.networks.features import batch_size, extract_features
+from posinfo.work import Work
 
-CPU = torch.device("cpu")
-COUNT = batch_size(CPU) + 3
+COUNT = batch_size(torch.device("cpu")) + 3
 
 
 class Counted(nn.Module):
@@ -26,54 +25,67 @@ class Counted(nn.Module):
         return {"f1": align(self.layer(images), 8)}
 
 
-def job(generator, count=COUNT, network=None):
-    images = torch.randint(0, 256, (count, 3, 16, 16), generator=generator, dtype=torch.uint8)
-    backbone = Backbone(network or Counted(), 8, "imagenet")
-    return FeatureJob(backbone, ImageSet.of(images), 4, CPU, torch.float32)
+def backbone(network=None):
+    return Backbone(network or Counted(), 8, "imagenet")
 
 
-def test_each_image_is_seen_once(generator, cache):
-    work = job(generator)
-    done = []
-    for _ in range(3):
-        extract_features(work, cache, done.append)
-    assert work.backbone.blocks.seen == sum(done) == len(work.images)
+@pytest.fixture
+def pixels(generator):
+    shape = (COUNT, 3, 16, 16)
+    return torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8).numpy()
 
 
-def test_cached_features_equal_fresh_ones(generator, cache):
-    work = job(generator)
-    cached = extract_features(work, cache)
-    fresh = work.backbone(torch.from_numpy(work.images.pixels))
+def test_each_image_is_seen_once(pixels):
+    network, totals, done = backbone(), [], []
+    work = Work(on_total=totals.append, on_progress=done.append)
+    extract_features(network, pixels, 4, work)
+    assert network.blocks.seen == sum(done) == COUNT and totals == [COUNT]
+
+
+def test_features_are_those_of_the_network(pixels, work):
+    network = backbone()
+    features = extract_features(network, pixels, 4, work)
+    fresh = network(torch.from_numpy(pixels))
     expected = fresh.permute(0, 2, 3, 1).detach().half().numpy()
-    np.testing.assert_array_equal(extract_features(work, cache), cached)
-    np.testing.assert_allclose(cached, expected, rtol=2e-3, atol=1e-4)
-    assert cached.shape == work.shape
-    assert cached.nbytes == work.bytes
+    np.testing.assert_allclose(features, expected, rtol=2e-3, atol=1e-4)
+    assert features.shape == (COUNT, 8, 8, 4) and features.dtype == np.float16
+    np.testing.assert_array_equal(np.load(work.folder / "features.npy"), features)
 
 
-def test_frozen_backbone_does_not_move(generator, cache):
-    work = job(generator)
-    before = {name: t.clone() for name, t in work.backbone.state_dict().items()}
-    extract_features(work, cache)
-    for name, tensor in work.backbone.state_dict().items():
+def test_features_are_the_same_on_disk_and_in_memory(pixels, work):
+    network = backbone()
+    stored = extract_features(network, pixels, 4, work)
+    assert isinstance(stored, np.memmap)
+    in_memory = extract_features(network, pixels, 4, Work())
+    assert not isinstance(in_memory, np.memmap)
+    np.testing.assert_array_equal(stored, in_memory)
+
+
+def test_pixels_may_be_memory_mapped_and_are_left_alone(pixels, tmp_path):
+    np.save(tmp_path / "pixels.npy", pixels)
+    mapped, network = np.load(tmp_path / "pixels.npy", mmap_mode="r"), backbone()
+    expected = extract_features(network, pixels, 4, Work())
+    np.testing.assert_array_equal(extract_features(network, mapped, 4, Work()), expected)
+    np.testing.assert_array_equal(mapped, pixels)
+
+
+def test_forward_passes_compute_in_the_precision_of_the_work(pixels):
+    network = backbone()
+    exact = extract_features(network, pixels, 4, Work())
+    half = extract_features(network, pixels, 4, Work(dtype=torch.bfloat16))
+    assert next(network.parameters()).dtype == torch.bfloat16
+    difference = np.abs(exact.astype(float) - half)
+    assert 0 < difference.max() < 0.05 * np.abs(exact).max()
+
+
+def test_frozen_backbone_does_not_move(pixels):
+    network = backbone()
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    extract_features(network, pixels, 4, Work())
+    for name, tensor in network.state_dict().items():
         assert torch.equal(tensor, before[name])
 
 
-def test_overflow_says_so(generator, cache):
+def test_overflow_says_so(pixels, work):
     with pytest.raises(OverflowError, match="^a feature is not a number or beyond the 65504"):
-        extract_features(job(generator, network=Counted(1e6)), cache)
-    assert list(cache.folder.iterdir()) == []
-
-
-def test_key_follows_backbone_images_and_precision(generator):
-    work = job(generator)
-    other_images = ImageSet.of(torch.zeros(2, 3, 16, 16, dtype=torch.uint8))
-    row = BackboneConfig(arch="image", weights="none", padding="none")
-    keys = {
-        work.key,
-        FeatureJob(work.backbone, other_images, 4, CPU, torch.float32).key,
-        FeatureJob(work.backbone, work.images, 4, CPU, torch.bfloat16).key,
-        FeatureJob(build_backbone(row, 16, 8, "none"), work.images, 3, CPU, torch.float32).key,
-        FeatureJob(work.backbone, work.images, 4, torch.device("cuda"), torch.float32).key,
-    }
-    assert len(keys) == 5
+        extract_features(backbone(Counted(1e6)), pixels, 4, work)

@@ -7,7 +7,6 @@ from torch.nn.functional import interpolate, mse_loss
 
 from posinfo.networks.feature_array import FeatureArray
 from posinfo.networks.readout_config import ReadoutConfig
-from posinfo.networks.readout_state import from_tensors, to_tensors
 from posinfo.networks.readouts import Readouts, initial_seed, train_readouts
 from posinfo.stimuli.patterns import make_pattern
 from posinfo.work import Work
@@ -116,19 +115,11 @@ def test_epochs_count_whole_batches(features, targets, protocol):
 
 
 def test_state_survives_the_round_trip(features, targets, protocol):
-    readouts, history = train(features, targets, protocol)
-    stored = to_tensors(readouts, history, {"heads": [("horizontal", 0)]})
-    again, same_history = from_tensors(stored, protocol, {"heads": [("horizontal", 0)]})
+    readouts, _ = train(features, targets, protocol)
+    again = Readouts(5, [0, 0], protocol).eval()
+    again.load_state_dict(readouts.state_dict())
     shown = torch.from_numpy(features).float().permute(0, 3, 1, 2)
     assert torch.equal(readouts(shown), again(shown))
-    assert torch.equal(history, same_history)
-
-
-def test_state_of_other_settings_is_refused(features, targets, protocol):
-    heads = [("horizontal", 0), ("vertical", 0)]
-    tensors = to_tensors(*train(features, targets, protocol), {"heads": heads})
-    with pytest.raises(ValueError, match="^these readouts were made with other settings or inp"):
-        from_tensors(tensors, protocol, {"heads": heads[::-1]})
 
 
 def test_layers_of_one_width_start_differently(protocol):

@@ -8,9 +8,8 @@ from torchvision.models import resnet18, vgg16
 
 from posinfo.networks.augshift import AugShiftConfig, build_latent_classifier
 from posinfo.networks.normalisation import IMAGENET_MEAN, IMAGENET_STD
-from posinfo.networks.trained_file import to_tensors
-from posinfo.networks.training import Fitted
-from posinfo.networks.weights import check_source, load_network, own_colours
+from posinfo.networks.trained_file import with_colours
+from posinfo.networks.weights import check_source, load_network, own_colours, weights_key
 
 
 @pytest.fixture(scope="module")
@@ -153,6 +152,26 @@ def test_any_architecture_takes_its_state_dict_without_classifier_and_counters(t
     assert torch.equal(stages(images), expected(images))
 
 
+def test_key_of_a_file_follows_its_content_and_not_its_name(tmp_path):
+    one, other = tmp_path / "one.pth", tmp_path / "other.safetensors"
+    one.write_bytes(b"a" * 40), other.write_bytes(b"a" * 40)
+    key = weights_key("vgg16", str(one))
+    assert weights_key("resnet18", str(other)) == key
+    one.write_bytes(b"b" * 40)
+    assert weights_key("vgg16", str(one)) != key
+    with pytest.raises(FileNotFoundError, match=r"^weights: there is no file nowhere\.pth$"):
+        weights_key("vgg16", "nowhere.pth")
+
+
+def test_keys_tell_sources_apart_and_fetch_nothing(monkeypatch):
+    for name in ("torchvision.models._api.load_state_dict_from_url", "torch.load"):
+        monkeypatch.setattr(name, lambda *_, **__: pytest.fail("weights were read"))
+    keys = {weights_key("vgg16", source) for source in ("untrained", "imagenet", "hed-bsds500")}
+    keys |= {weights_key("resnet18", "imagenet"), weights_key("a.b:c", "as-built")}
+    assert len(keys) == 5
+    assert weights_key("vgg16", "imagenet").startswith("https://")
+
+
 def test_as_built_is_for_own_functions():
     with pytest.raises(ValueError, match=r"^weights 'as-built' are for arch package.module:functi"):
         check_source("vgg16", "as-built")
@@ -187,8 +206,7 @@ def test_networks_that_experiments_have_trained_are_backbones(tmp_path, method, 
     trained = build_latent_classifier(config, 10, 7)
     weights = str(tmp_path / "trained.safetensors")
     colours = torch.tensor([0.25, 0.5, 0.75]), torch.tensor([0.125, 0.25, 0.5])
-    fitted = Fitted(torch.ones(2), torch.ones(2), 1)
-    save_file(to_tensors(trained, fitted, *colours, {"width": 3}), weights)
+    save_file(with_colours(trained.state_dict(), *colours), weights)
     check_source(arch, weights)
     assert own_colours(arch, weights) == ((0.25, 0.5, 0.75), (0.125, 0.25, 0.5))
     loaded = load_network(arch, weights)

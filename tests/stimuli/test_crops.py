@@ -3,7 +3,8 @@ import pytest
 import torch
 from torch.nn.functional import interpolate
 
-from posinfo.stimuli.crops import SHIFT_PADDINGS, Crops
+from posinfo.stimuli.crops import SHIFT_PADDINGS, UNSHIFTED, Crops, ShiftConfig
+from posinfo.work import Work
 
 CPU = torch.device("cpu")
 MEAN, STD = torch.tensor([0.4, 0.5, 0.6]), torch.tensor([0.2, 0.25, 0.3])
@@ -74,3 +75,35 @@ def test_shift_larger_than_the_image(pixels, max_shift):
 def test_unknown_padding(pixels):
     with pytest.raises(ValueError, match="^shift padding must be one of zero, reflect, circular"):
         crops(pixels, padding="replicate")
+
+
+def test_crops_of_a_split_have_its_images_and_labels(pixels):
+    images = {"mean": MEAN, "std": STD}
+    for index, split in enumerate(("train", "validation", "test")):
+        images |= {f"{split}.pixels": pixels + index, f"{split}.labels": torch.arange(4) + index}
+    shift = ShiftConfig(max_shift=2, padding="circular")
+    shown, labels = Crops.of(images, "validation", shift, Work(dtype=torch.bfloat16))
+    assert labels.tolist() == [1, 2, 3, 4] and shown.offsets == 3
+    got = shown.batch(torch.arange(4), torch.ones(4, 2).long())
+    torch.testing.assert_close(got.float(), normalised(pixels + 1), atol=0.02, rtol=0.02)
+    assert got.dtype == torch.bfloat16
+    plain, _ = Crops.of(images, "test", UNSHIFTED, Work())
+    torch.testing.assert_close(
+        plain.batch(torch.arange(4), torch.zeros(4, 2).long()), normalised(pixels + 2)
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"max_shift": 32}, "max_shift must be less than the side of the images, 32 px; got 32"),
+        ({"padding": "wrap"}, "shift padding must be one of zero, reflect, circular, crop"),
+    ],
+)
+def test_bad_ranges_are_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        ShiftConfig(**{"max_shift": 8, "padding": "zero", **changes})
+
+
+def test_ranges_have_names():
+    assert ShiftConfig(max_shift=8, padding="reflect").name == "reflect-8"

@@ -146,7 +146,9 @@ def test_first_classes():
     assert images["test.labels"].unique().tolist() == [0, 1, 2, 3]
     assert torch.equal(images["test.pixels"], every["test.pixels"][every["test.labels"] < 4])
     with pytest.raises(ValueError, match="dataset.classes must be at most 10; got 11"):
-        load_labelled_images(config(classes=11))
+        config(classes=11)
+    assert (config().class_count, config(classes=4).class_count) == (10, 4)
+    assert config(name="cifar100").class_count == 100
 
 
 def test_unknown_dataset():

@@ -1,8 +1,8 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from pydantic import ValidationError
 
 from posinfo.stimuli.decoding import WHOLE, DamagedImageError, decode
 from posinfo.stimuli.photos import (
@@ -12,9 +12,13 @@ from posinfo.stimuli.photos import (
     decode_images,
     embedded_crops,
     image_files,
+    manifest_key,
     photo_manifests,
     whole_images,
 )
+from posinfo.work import Work
+
+SETTING = "photos.train_dir"
 
 
 def config(**changes):
@@ -52,53 +56,57 @@ def test_folder_is_searched_recursively_and_other_files_are_passed_over(save_pho
     (folder / "._a.jpg").write_text("metadata of another system")
     save_photo(".thumbnails/a.jpg")
     (folder / "a folder.png").mkdir()
-    manifest = whole_images(folder)
+    manifest = whole_images(folder, SETTING)
     assert manifest.photograph.tolist() == ["a.jpg", "below/B.JPEG"]
     assert (manifest[[*BOX, "symmetry"]] == 0).all(axis=None)
 
 
-def test_decoded_images_are_those_of_the_manifest(save_photo, cache):
+def test_decoded_images_are_those_of_the_manifest(save_photo, work):
     for index in range(5):
         save_photo(f"{index}.png")
-    manifest = whole_images(save_photo("5.png").parent)
+    manifest = whole_images(save_photo("5.png").parent, SETTING)
     done = []
-    images = decode_images(manifest, 12, cache, done.append)
+    images = decode_images(manifest, 12, replace(work, on_progress=done.append))
     assert sum(done) == len(images) == 6
-    for file, pixels in zip(manifest.file, images.pixels, strict=True):
+    for file, pixels in zip(manifest.file, images, strict=True):
         np.testing.assert_array_equal(pixels, decode(Path(file), WHOLE, 0, 12))
 
 
-def test_images_are_decoded_once(save_photo, cache, monkeypatch):
-    manifest = whole_images(save_photo("a.png").parent)
-    first = decode_images(manifest, 12, cache)
-    monkeypatch.setattr("posinfo.stimuli.photos.decode", lambda *_: pytest.fail("decoded again"))
-    assert decode_images(manifest, 12, cache).key == first.key
+def test_images_are_the_same_on_disk_and_in_memory(save_photo, work):
+    manifest = whole_images(save_photo("a.png").parent, SETTING)
+    stored = decode_images(manifest, 12, work)
+    assert isinstance(stored, np.memmap) and (work.folder / "pixels.npy").exists()
+    np.testing.assert_array_equal(decode_images(manifest, 12, Work()), stored)
 
 
-def test_key_follows_content_and_size(save_photo, cache):
+def test_key_follows_content_boxes_and_names_but_not_the_folder(save_photo, tmp_path):
     file = save_photo("a.png")
-    key = decode_images(whole_images(file.parent), 12, cache).key
-    assert decode_images(whole_images(file.parent), 13, cache).key != key
-    save_photo("a.png")
-    assert decode_images(whole_images(file.parent), 12, cache).key != key
+    manifest = whole_images(file.parent, SETTING)
+    key = manifest_key(manifest)
+    assert manifest_key(manifest.assign(right=7)) != key
+    assert manifest_key(manifest.assign(photograph="b")) != key
+    assert manifest_key(manifest.assign(symmetry=1)) != key
+    moved = file.parent.rename(tmp_path / "moved")
+    assert manifest_key(whole_images(moved, SETTING)) == key
+    save_photo("a.png").rename(moved / "a.png")
+    assert manifest_key(whole_images(moved, SETTING)) != key
 
 
-def test_damaged_images_are_all_named(save_photo, cache):
+def test_damaged_images_are_all_named(save_photo, work):
     folder = save_photo("good.png").parent
     (folder / "bad1.jpg").write_bytes(b"nothing")
     (folder / "bad2.jpg").write_bytes(b"")
     with pytest.raises(
         DamagedImageError, match="^2 damaged images; (?s:.*)bad1.jpg(?s:.*)bad2.jpg"
     ):
-        decode_images(whole_images(folder), 12, cache)
+        decode_images(whole_images(folder, SETTING), 12, work)
 
 
-def test_truncated_image_leaves_no_pixels_behind(save_photo, cache):
+def test_truncated_image_is_named(save_photo, work):
     file = save_photo("big.jpg", size=(300, 300))
     file.write_bytes(file.read_bytes()[:4000])
     with pytest.raises(DamagedImageError, match=r"^1 damaged images; (?s:.*)big\.jpg"):
-        decode_images(whole_images(file.parent), 12, cache)
-    assert list(cache.folder.iterdir()) == []
+        decode_images(whole_images(file.parent, SETTING), 12, work)
 
 
 def test_test_images_must_not_be_train_images(save_photo):
@@ -107,15 +115,16 @@ def test_test_images_must_not_be_train_images(save_photo):
         photo_manifests(config(train_dir=folder, test_dir=folder))
 
 
-def test_missing_and_empty_folders_are_refused(tmp_path):
+def test_missing_and_empty_folders_are_refused_when_they_are_read(tmp_path):
+    missing, empty = config(train_dir=tmp_path / "nowhere"), config(test_dir=tmp_path)
     with pytest.raises(
-        ValidationError, match=r"photos\.train_dir: there is no folder .*nowhere; README says"
+        FileNotFoundError, match=r"^photos\.train_dir: there is no folder .*nowhere; docs/papers/"
     ):
-        config(train_dir=tmp_path / "nowhere")
+        photo_manifests(missing)
     with pytest.raises(
-        ValidationError, match=r"photos\.test_dir: no image in .* or below it; images"
+        ValueError, match=r"^photos\.test_dir: no image in .* or below it; images end in"
     ):
-        config(test_dir=tmp_path)
+        photo_manifests(empty)
 
 
 def test_image_files_are_sorted(save_photo):

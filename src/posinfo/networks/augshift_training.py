@@ -18,8 +18,8 @@ EVALUATED_AT_ONCE = 250  # windows per forward pass of an evaluation
 
 def train_augshift(
     network: LatentClassifier,
-    train: tuple[Crops, Labels],
-    validation: tuple[Crops, Labels],
+    train: tuple[Crops, Int64[Tensor, " _"]],
+    validation: tuple[Crops, Int64[Tensor, " _"]],
     config: AugShiftConfig,
     training: TrainingConfig,
     *,

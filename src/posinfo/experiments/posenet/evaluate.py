@@ -38,6 +38,7 @@ def run(cell: ReadoutsCell, inputs: Inputs, work: Work) -> Result:
     first = {name: i for i, (name, seed) in enumerate(cell.heads) if seed == cell.heads[0][1]}
     maps = watch_maps(predictions, photographs, first, truth, drawn)
     scores = score_images(maps, names, cell.heads, truth, work.on_progress)
+    heads = list(zip(scores.pattern, scores.seed, strict=True))[: len(cell.heads)]
     image = torch.from_numpy(inputs["images"].arrays["pixels"][0].copy())
     return Result(
         tensors={
@@ -48,7 +49,7 @@ def run(cell: ReadoutsCell, inputs: Inputs, work: Work) -> Result:
         },
         rows=summarise_images(scores.assign(cell=""), truth).drop(columns="cell"),
         history=inputs["readouts"].history,
-        facts={"images": names, "heads": cell.heads},
+        facts={"images": names, "heads": heads},
     )
 
 

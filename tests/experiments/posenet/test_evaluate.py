@@ -1,0 +1,85 @@
+import numpy as np
+import pytest
+import torch
+from scipy.stats import spearmanr
+from torch.nn.functional import interpolate
+
+from posinfo.experiments.posenet.evaluate import image_scores
+from posinfo.networks.readouts import Readouts
+from posinfo.stimuli.patterns import make_pattern
+
+SIZE = 24
+PATTERNS = ("horizontal", "gaussian")
+
+
+def drawn_by_hand(experiment, trained, name):
+    """What every head says of every image, by head."""
+    features = torch.from_numpy(experiment.test[name].arrays["features"]).float()
+    heads = Readouts(5, [0] * len(experiment.cell.heads), experiment.cell.readout)
+    heads.load_state_dict(dict(trained.tensors))
+    with torch.no_grad():
+        maps = heads.eval()(features.permute(0, 3, 1, 2))
+    maps = interpolate(maps, (SIZE, SIZE), mode="bilinear")
+    return dict(zip(experiment.cell.heads, maps.unbind(1), strict=True))
+
+
+def test_maps_and_errors_are_those_of_the_first_seed_and_of_photographs(small):
+    experiment = small()
+    maps = drawn_by_hand(experiment, experiment.fit(), "test")
+    result = experiment.evaluate()
+    for pattern in PATTERNS:
+        truth = make_pattern(pattern, (SIZE, SIZE))
+        torch.testing.assert_close(result.tensors[f"truth.{pattern}"], truth)
+        torch.testing.assert_close(result.tensors[f"map.{pattern}"], maps[pattern, 4][0])
+        error = (maps[pattern, 4] - truth).abs().mean(0)
+        torch.testing.assert_close(result.tensors[f"error.{pattern}"], error)
+    np.testing.assert_array_equal(
+        result.tensors["image"].numpy(), experiment.test["images"].arrays["pixels"][0]
+    )
+
+
+def test_scores_of_each_image_are_its_rank_correlation_and_error(small):
+    experiment = small()
+    trained = experiment.fit()
+    maps = {
+        "photos": drawn_by_hand(experiment, trained, "test"),
+        "synthetic": drawn_by_hand(experiment, trained, "synthetic"),
+    }
+    scores = image_scores(experiment.evaluate())
+    assert len(scores) == 5 * 4
+    assert scores.photograph[::4].tolist() == ["a", "b", "c", "black", "noise"]
+    assert scores.stimulus[::4].tolist() == ["photos"] * 3 + ["black", "noise"]
+    for index, row in enumerate(scores.itertuples()):
+        image = index // 4
+        of_set = maps["photos"] if image < 3 else maps["synthetic"]
+        predicted = of_set[row.pattern, row.seed][image if image < 3 else image - 3]
+        truth = make_pattern(row.pattern, (SIZE, SIZE))
+        expected = spearmanr(predicted.flatten(), truth.flatten()).statistic
+        assert row.spc == pytest.approx(expected, abs=1e-3)
+        assert row.mae == pytest.approx((predicted - truth).abs().mean().item(), abs=1e-5)
+
+
+def test_rows_are_means_over_the_images_of_a_stimulus(small):
+    result = small().evaluate()
+    rows, scores = result.table, image_scores(result)
+    assert list(rows.columns) == [
+        "pattern", "stimulus", "seed", "spc", "mae", "floor", "skill", "n", "n_constant",
+    ]  # fmt: skip
+    assert len(rows) == 2 * 3 * 2
+    means = scores.groupby(["pattern", "stimulus", "seed"])[["spc", "mae"]].mean()
+    for row in rows.itertuples():
+        expected = means.loc[row.pattern, row.stimulus, row.seed]
+        assert (row.spc, row.mae) == pytest.approx((expected.spc, expected.mae), rel=1e-6)
+        assert row.n == (3 if row.stimulus == "photos" else 1)
+        assert row.skill == pytest.approx(1 - row.mae / row.floor)
+
+
+def test_the_losses_of_the_training_go_on_to_the_tracker(small):
+    experiment = small()
+    assert experiment.evaluate().history == experiment.fit().history
+
+
+def test_weights_of_other_readouts_are_refused(small):
+    other = small((("horizontal", 4),)).fit()
+    with pytest.raises(RuntimeError, match="size mismatch"):
+        small().evaluate(readouts=other)

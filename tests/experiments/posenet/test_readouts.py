@@ -1,0 +1,70 @@
+import numpy as np
+import pytest
+import torch
+
+from posinfo.experiments.posenet.readouts import open_blocks
+from posinfo.networks.readouts import initial_seed, train_readouts
+from posinfo.stimuli.patterns import make_pattern
+from posinfo.work import Work
+
+HEADS = (("horizontal", 4), ("gaussian", 4))
+
+
+def test_readouts_are_those_of_the_library(small):
+    experiment = small(HEADS)
+    result = experiment.fit()
+    features = open_blocks(experiment.train["features"], experiment.cell)
+    targets = torch.stack([make_pattern(name, (24, 24)) for name, _ in HEADS])
+    seeds = [initial_seed(*head) for head in HEADS]
+    heads, history = train_readouts(features, targets, seeds, experiment.cell.readout, Work())
+    for name, tensor in heads.state_dict().items():
+        assert torch.equal(result.tensors[name], tensor), name
+    assert result.history == {
+        "loss_horizontal_seed_4": history[:, 0].tolist(),
+        "loss_gaussian_seed_4": history[:, 1].tolist(),
+    }
+    assert len(result.history["loss_gaussian_seed_4"]) == 8  # epochs of one batch
+
+
+def test_blocks_that_are_not_read_change_nothing(small):
+    experiment = small(HEADS, blocks=("f2",))
+    before = experiment.fit()
+    experiment.train["features"].arrays["features"][..., :2] = 7
+    after = experiment.fit()
+    assert open_blocks(experiment.train["features"], experiment.cell).shape == (6, 8, 8, 3)
+    for name, tensor in before.tensors.items():
+        assert torch.equal(after.tensors[name], tensor), name
+
+
+def test_a_head_learns_what_it_would_learn_alone(small):
+    both, alone = small(HEADS).fit(), small(HEADS[1:]).fit()
+    name = "loss_gaussian_seed_4"
+    np.testing.assert_allclose(both.history[name], alone.history[name], rtol=1e-4)
+
+
+def test_ridge_is_solved_and_measured_on_held_out_photographs(small):
+    result = small(HEADS, head="ridge", kernel_size=1).fit()
+    assert list(result.history) == [
+        "held_out_mse_horizontal_seed_4",
+        "held_out_mse_gaussian_seed_4",
+    ]
+    assert all(len(errors) == 3 for errors in result.history.values())  # one per penalty
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"blocks": ("f9",)}, "^blocks must be among f1, f2, f3, f4, f5; got 'f9'$"),
+        ({"kernel_size": 8}, "leave 1 of 8 px; at least 2 are needed"),
+        ({"batch_size": 7}, "^6 train images are fewer than readout.batch_size 7"),
+        (
+            {"head": "ridge"},
+            r"^head 'ridge' is solved, not trained from a seed: give it one seed; got \(4, 5\)$",
+        ),
+    ],
+)
+def test_what_cannot_be_is_refused(small, changes, message):
+    blocks = changes.pop("blocks", ())
+    cell = small(blocks=blocks, **changes).cell.model_copy(update={"image_size": 64})
+    with pytest.raises(ValueError, match=message):
+        cell.check()
