@@ -2,11 +2,11 @@
 
 import pytest
 from kedro.config import OmegaConfigLoader
-
-from posinfo.pipelines import permutenet, posenet_ablations
 from posinfo.pipelines.augshift.parameters import AugShiftParameters
 from posinfo.pipelines.permutenet.parameters import PermutenetParameters
 from posinfo.pipelines.posenet.parameters import PosenetParameters
+
+from posinfo.pipelines import permutenet, posenet_ablations
 from tests.conftest import PROJECT
 
 

@@ -1,7 +1,8 @@
 import pytest
 import torch
+from pydantic import ValidationError
 
-from posinfo.networks.devices import pick_device, pick_precision
+from posinfo.networks.devices import Device, Precision, pick_device, pick_precision
 
 
 def test_cpu_is_always_there():
@@ -38,3 +39,27 @@ def test_precisions():
         ValueError, match="^precision must be one of auto, bfloat16, float32; got 'half'$"
     ):
         pick_precision("half", cpu)
+
+
+CPU = torch.device("cpu")
+
+
+def test_device_and_precision_by_name():
+    assert Device("cpu").pick() == CPU
+    assert Precision("float32").pick(CPU) == torch.float32
+    assert Precision("bfloat16").pick(CPU) == torch.bfloat16
+    assert Device("auto").pick().type in ("cpu", "cuda", "mps")
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "message"),
+    [
+        (Device, "gpu", "device must be one of auto, cpu, cuda, mps; got 'gpu'"),
+        (Device, "cuda:99", "device 'cuda:99' is not on this machine; `auto` takes what there is"),
+        (Precision, "float16", "precision must be one of auto, bfloat16, float32; got 'float16'"),
+    ],
+)
+def test_unknown_names_are_refused(kind, name, message):
+    with pytest.raises(ValidationError) as raised:
+        kind.model_validate(name)
+    assert message in str(raised.value)

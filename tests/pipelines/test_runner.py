@@ -5,12 +5,11 @@ from datetime import datetime
 import pandas as pd
 import pytest
 import torch
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from posinfo.experiment import Cell, Experiment, Report, Result, Step
 from posinfo.pipelines import runner
-from posinfo.pipelines.runner import CellsFailedError, run_step
-from posinfo.pipelines.shared_parameters import Machine, Parallel
+from posinfo.pipelines.runner import CellsFailedError, Machine, Parallel, run_step
 from posinfo.plan import plan
 from posinfo.store import Store
 
@@ -310,3 +309,34 @@ def test_only_what_is_long_is_foretold(store, messages, monkeypatch):
     seconds = iter([0, runner.LONG / 2, runner.LONG, runner.LONG * 2])
     monkeypatch.setattr(runner, "perf_counter", lambda: next(seconds))
     assert not any("is done at" in line for line in messages(squares(a=1, b=2, c=3), store))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"n_jobs": 0, "threads_per_job": None},
+        {"n_jobs": 1, "threads_per_job": 0},
+        {"n_jobs": 1},
+        {"n_jobs": 1, "threads_per_job": 1, "backend": "loky"},
+    ],
+)
+def test_impossible_processes_are_refused(values):
+    with pytest.raises(ValidationError):
+        Parallel.model_validate(values)
+
+
+@pytest.fixture
+def five_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(5)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(
+    ("n_jobs", "threads_per_job", "expected"),
+    [(1, None, 5), (2, None, 2), (9, None, 1), (1, 3, 3), (4, 7, 7)],
+)
+def test_threads_are_shared_by_the_processes(five_threads, n_jobs, threads_per_job, expected):
+    parallel = Parallel(n_jobs=n_jobs, threads_per_job=threads_per_job)
+    assert parallel.threads == expected

@@ -65,13 +65,13 @@ def test_scores_have_a_row_per_cell_seed_and_range(results):
 
 
 def test_agreement_is_the_mean_over_seeds(monkeypatch, results):
-    shown, draw = {}, module.accuracy_maps_figure
+    shown, draw = {}, module.agreement_figure
 
-    def capture(maps, *arguments):
+    def capture(maps, ranges):
         shown.update(maps)
-        return draw(maps, *arguments)
+        return draw(maps, ranges)
 
-    monkeypatch.setattr(module, "accuracy_maps_figure", capture)
+    monkeypatch.setattr(module, "agreement_figure", capture)
     made = report(SETTINGS, results, PUBLISHED)
     assert list(made.figures) == ["learning_curves", "trade_off", "agreement"]
     assert list(shown) == [

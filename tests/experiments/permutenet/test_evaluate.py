@@ -39,7 +39,7 @@ def test_answers_are_those_of_every_test_image_at_every_location(trained, evalua
 
 def test_row_counts_right_answers(evaluated):
     row, counts = evaluated.table.iloc[0], evaluated.tensors["counts"]
-    assert list(evaluated.table.columns) == ["seed", "accuracy", "floor", "n"]
+    assert list(evaluated.table.columns) == ["accuracy", "seed", "floor", "n"]
     assert (row.seed, row.floor, row.n) == (3, 0.2, 15 * 4)
     right = counts.diagonal(dim1=1, dim2=2).sum().item()
     assert row.accuracy == pytest.approx(right / 60)

@@ -76,8 +76,9 @@ def test_figures_are_of_the_answers_of_all_seeds(monkeypatch, results):
     drawn = {}
 
     def capture(name):
-        draw = getattr(module, name)
-        monkeypatch.setattr(module, name, lambda shown: drawn.update({name: shown}) or draw(shown))
+        where = module if name == "images_figure" else module.figures
+        draw = getattr(where, name)
+        monkeypatch.setattr(where, name, lambda shown: drawn.update({name: shown}) or draw(shown))
 
     for name in (
         "images_figure",

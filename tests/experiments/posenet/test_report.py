@@ -2,11 +2,18 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from matplotlib.figure import Figure
 
 from posinfo.experiment import Result
 from posinfo.experiments.posenet import report as module
-from posinfo.experiments.posenet.report import all_rows, first_image, maps_of, report
-from posinfo.experiments.posenet.settings import PosenetSettings
+from posinfo.experiments.posenet.report import (
+    all_rows,
+    map_of,
+    maps_of,
+    report_ablations,
+    report_table1,
+)
+from posinfo.experiments.posenet.settings import AblationSettings, PosenetSettings
 from posinfo.measures.figures import predicted_maps_figure
 from tests.conftest import PROJECT
 from tests.experiments.conftest import base, changed
@@ -36,7 +43,7 @@ def results(small):
 
 
 def test_scores_are_the_rows_of_all_backbones(results):
-    made = report(SETTINGS, results, PUBLISHED)
+    made = report_table1(SETTINGS, results, PUBLISHED)
     scores = made.tables["scores"]
     assert list(scores.columns) == [
         "backbone", "weights", "padding", "pattern", "stimulus", "seed", "spc", "mae", "floor",
@@ -75,7 +82,7 @@ def test_figure_pairs_truth_and_prediction_whatever_the_order_in_a_file(monkeypa
     reordered = dict(reversed((evaluated.tensors | own).items()))
     other = Result(tensors=reordered, rows=evaluated.rows, facts=evaluated.facts)
     cells = {"posenet": other, "vgg16": other}
-    report(SETTINGS, {**results, "evaluate": cells}, PUBLISHED)
+    report_table1(SETTINGS, {**results, "evaluate": cells}, PUBLISHED)
     assert list(shown["masks"]) == PATTERNS
     for pattern, mask in shown["masks"].items():
         for predicted in shown["predictions"].values():
@@ -86,7 +93,7 @@ def test_figure_pairs_truth_and_prediction_whatever_the_order_in_a_file(monkeypa
 def test_contact_sheet_has_the_first_photographs_of_both_sets(monkeypatch, results):
     sheets = []
     monkeypatch.setattr(module, "images_figure", sheets.append)
-    report(SETTINGS, results, PUBLISHED)
+    report_table1(SETTINGS, results, PUBLISHED)
     (sheet,) = sheets
     assert list(sheet) == ["train", "test"]
     np.testing.assert_array_equal(sheet["test"], results["images"]["test"].arrays["pixels"][:8])
@@ -99,4 +106,114 @@ def test_rows_keep_their_cell_and_maps_their_pattern(results):
     }  # fmt: skip
     evaluated = results["evaluate"]["vgg16"]
     assert list(maps_of(evaluated, "error", ("gaussian", "vertical"))) == ["gaussian"]
-    assert first_image(results["evaluate"]).shape == (3, 24, 24)
+    figure = map_of(evaluated)
+    assert [a.get_ylabel() for a in figure.axes if a.get_ylabel()] == ["ground truth", "predicted"]
+
+
+CELLS = [
+    {"tables": ["1", "2a", "4"], "backbone": "posenet"},
+    {"tables": ["2b"], "backbone": "posenet", "readout": {"kernel_size": 1}},
+    {"tables": ["1"], "backbone": "vgg16_untrained", "backbone_seeds": [0, 1]},
+    {"tables": ["3"], "backbone": "vgg16", "blocks": ["f1", "f5"]},
+    {"tables": ["4"], "backbone": "posenet", "readout": {"padding": 1}},
+    {"tables": ["4"], "backbone": "vgg16_circular"},
+]
+ABLATIONS = AblationSettings.model_validate(
+    changed(
+        base("photos", "posenet", "posenet_ablations"),
+        posenet_ablations__cells=CELLS, posenet_ablations__patterns=PATTERNS,
+        posenet_ablations__seeds=[4, 5],
+    )
+)  # fmt: skip
+
+
+@pytest.fixture
+def ablated(small):
+    return {"evaluate": dict.fromkeys(ABLATIONS.cells, small().evaluate())}
+
+
+def test_scores_have_a_row_per_table_and_what_each_cell_changes(ablated):
+    scores = report_ablations(ABLATIONS, ablated, PUBLISHED).tables["scores"]
+    assert list(scores.columns) == [
+        "table", "backbone", "weights", "padding", "pattern", "stimulus", "seed", "spc", "mae",
+        "floor", "skill", "n", "n_constant", "blocks", "kernel_size", "layers", "hidden_width",
+        "readout_padding", "head", "normalisation", "backbone_seed", "cell",
+    ]  # fmt: skip
+    assert len(scores) == 9 * 12
+    assert scores[scores.cell == "posenet"].table.unique().tolist() == ["1", "2a", "4"]
+    changes = {
+        ("posenet-k1", "kernel_size"): 1, ("posenet-p1", "readout_padding"): 1,
+        ("vgg16-f1-f5", "blocks"): "f1+f5", ("vgg16_circular", "padding"): "circular",
+        ("posenet", "blocks"): "all", ("posenet", "hidden_width"): "",
+    }  # fmt: skip
+    for (cell, column), value in changes.items():
+        assert set(scores[scores.cell == cell][column]) == {value}
+
+
+def test_seeds_of_untrained_weights_are_a_column_and_no_cell(ablated):
+    scores = report_ablations(ABLATIONS, ablated, PUBLISHED).tables["scores"]
+    untrained = scores[scores.backbone == "vgg16_untrained"]
+    assert set(untrained.cell) == {"vgg16_untrained"}
+    assert untrained.backbone_seed.value_counts().to_dict() == {0: 12, 1: 12}
+
+
+def test_tables_stand_beside_the_published_numbers(ablated):
+    made = report_ablations(ABLATIONS, ablated, PUBLISHED)
+    for table in ("1", "2a", "2b", "3", "4"):
+        assert f"Table {table}\n" in made.texts["tables"]
+    rows = made.tables["tables"]
+    assert rows.published_spc.notna().any()
+    seeds = rows[(rows.table == "1") & (rows.backbone == "vgg16_untrained")]
+    assert (seeds.groupby(["pattern", "stimulus"]).size() == 1).all()  # one row of both seeds
+
+
+FIGURES = ("layers_and_kernels_figure", "padding_figure", "error_maps_figure")
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """What each figure was drawn of, by its function."""
+    shown = {}
+
+    def capture(name):
+        def draw(*arguments):
+            shown[name] = arguments
+            return Figure()
+
+        monkeypatch.setattr(module.ablation_figures, name, draw)
+
+    for name in FIGURES:
+        capture(name)
+    return shown
+
+
+def test_figures_show_the_cells_of_their_tables(drawn, ablated):
+    report_ablations(ABLATIONS, ablated, PUBLISHED)
+    truth, columns = drawn["layers_and_kernels_figure"]
+    assert list(truth) == PATTERNS
+    assert list(columns) == ["posenet\n", "posenet\nk1"]
+    _, mask, panels = drawn["padding_figure"]
+    assert [panel.title for panel in panels] == [
+        "posenet\npadding 0", "posenet\npadding 1", "vgg16_circular\ncircular",
+    ]  # fmt: skip
+    evaluated = ablated["evaluate"]["posenet"].tensors
+    assert torch.equal(mask, evaluated["truth.gaussian"])
+    assert torch.equal(panels[0].prediction, evaluated["map.gaussian"])
+    assert drawn["error_maps_figure"] == ({},)  # none of these cells reads all its patterns
+
+
+def test_error_maps_are_means_over_patterns(drawn, small):
+    heads = tuple((name, 4) for name in ("horizontal", "vertical", "gaussian"))
+    patterns = [name for name, _ in heads]
+    sections = changed(
+        base("photos", "posenet", "posenet_ablations"),
+        posenet_ablations__cells=[{"tables": ["1"], "backbone": "vgg16"}],
+        posenet_ablations__patterns=patterns, posenet_ablations__seeds=[4],
+    )  # fmt: skip
+    evaluated = small(heads).evaluate()
+    results = {"evaluate": {"vgg16": evaluated}}
+    report_ablations(AblationSettings.model_validate(sections), results, PUBLISHED)
+    (errors,) = drawn["error_maps_figure"]
+    mean = sum(evaluated.tensors[f"error.{pattern}"] for pattern in patterns) / 3
+    assert list(errors) == ["vgg16"]
+    torch.testing.assert_close(errors["vgg16"], mean)

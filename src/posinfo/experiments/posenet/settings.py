@@ -129,7 +129,7 @@ class PosenetSettings(Section):
             where,
             TableCell,
             first=lambda cell: check(f"{where}: backbone", cell.backbone, self.backbones),
-            groups=lambda cell: cell.tables,
+            groups=lambda cell: () if section is self.posenet else cell.tables,
             prefixes=PREFIXES,
         )
         return grid.cells(items, shared, section.only)
