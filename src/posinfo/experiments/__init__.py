@@ -4,6 +4,4 @@ from posinfo.experiments.augshift import AUGSHIFT
 from posinfo.experiments.permutenet import PERMUTENET
 from posinfo.experiments.posenet import POSENET, POSENET_ABLATIONS
 
-EXPERIMENTS = {
-    experiment.name: experiment for experiment in (POSENET, POSENET_ABLATIONS, PERMUTENET, AUGSHIFT)
-}
+EXPERIMENTS = {each.name: each for each in (POSENET, POSENET_ABLATIONS, PERMUTENET, AUGSHIFT)}

@@ -84,9 +84,8 @@ def run_step(cells: Sequence[Planned], store: Store, machine: Machine, on_result
                 log.error("%s: %s", cell.label, _said(outcome))
                 continue
             rest = (perf_counter() - start) / done * (len(missing) - done)
-            end = f"{datetime.now() + timedelta(seconds=rest):%H:%M}"
-            until = f"; {name} is done at about {end}" if rest > LONG else ""
-            counted = f"{name} {done}/{len(missing)}"
+            end = f"; {name} is done at about {datetime.now() + timedelta(seconds=rest):%H:%M}"
+            counted, until = f"{name} {done}/{len(missing)}", end if rest > LONG else ""
             log.info("%s: %s in %.1f s%s", counted, cell.label, outcome, until)
             for same in (other for other in cells if other.key == cell.key):
                 on_result(same, True)

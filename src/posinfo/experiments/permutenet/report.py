@@ -36,8 +36,7 @@ def report(settings: PermutenetSettings, results: Results, published: pd.DataFra
     counts = {n: torch.stack([r.tensors["counts"] for r in rs]).sum(0) for n, rs in cells.items()}
     shown: dict[str, np.ndarray] = {}
     for label, (first, *_) in cells.items():
-        of_cell = columns[label]
-        canvas = f"{of_cell['canvas']} {of_cell['grid']}x{of_cell['grid']}"
+        canvas = "{canvas} {grid}x{grid}".format(**columns[label])
         shown.setdefault(canvas, first.tensors["shown"].numpy())
     by_location = {label: accuracy_by_location(of_cell) for label, of_cell in counts.items()}
     by_target = {label: answers_by_target(of_cell) for label, of_cell in counts.items()}

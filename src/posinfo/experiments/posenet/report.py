@@ -119,8 +119,8 @@ def _figure6(settings: AblationSettings, results: Results) -> Figure:
     for label, cell in settings.cells.items():
         if "4" in cell.tables and FIGURE_6 in cell.patterns:
             backbone, tensors = settings.backbone_of(cell), results["evaluate"][label].tensors
-            alone = backbone.arch == "image"
-            padding = f"padding {cell.readout.padding}" if alone else backbone.padding
+            readout = f"padding {cell.readout.padding}"
+            padding = readout if backbone.arch == "image" else backbone.padding
             panels.append(
                 ablation_figures.Panel(f"{cell.backbone}\n{padding}", tensors[f"map.{FIGURE_6}"])
             )
