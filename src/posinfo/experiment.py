@@ -6,7 +6,7 @@ steps that the cell names. docs/adding-an-experiment.md has a complete one.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from posinfo.work import Work
+
+C = TypeVar("C", bound="Cell")
 
 STAGES = ("data_preparation", "modeling", "evaluation")
 
@@ -42,7 +44,7 @@ class Cell(Section):
     modules: tuple[str, ...] = Field(default=(), exclude=True)
     parameters: dict[str, Any] = Field(default={}, exclude=True)
 
-    def needing(self, **inputs: str) -> Self:
+    def needing(self: C, **inputs: str) -> C:
         """The same cell with more inputs."""
         return self.model_copy(update={"inputs": {**self.inputs, **inputs}})
 
