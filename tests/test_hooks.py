@@ -12,8 +12,9 @@ from posinfo import hooks
 from posinfo.experiment import Cell, Experiment, Report, Result, Step
 from posinfo.hooks import ReportHooks, RequestHooks, TrackingHooks
 from posinfo.pipelines import tracking
-from posinfo.pipelines.datasets import ResultsDataset
+from posinfo.pipelines.datasets import ResultsDataset, TableFile
 from posinfo.pipelines.factory import create_pipeline
+from posinfo.pipelines.reports import make_report
 from posinfo.pipelines.requests import Request, forget_plans
 
 
@@ -57,12 +58,20 @@ def run(cell, inputs, work):
     raise AssertionError("no node may run")
 
 
+def report(settings, results, published):
+    rows = pd.DataFrame({"networks": [len(results["train"])]})
+    return Report({"scores": rows}, {"summary": "a text"}, {})
+
+
+PUBLISHED = pd.DataFrame({"value": [0.5]})
+
+
 def made(name):
     steps = (
         Step("images", "data_preparation", images, run),
         Step("train", "modeling", networks, run),
     )
-    return Experiment(name, Settings, steps, lambda *_: Report({}, {}, {}), ("scores",), (), ())
+    return Experiment(name, Settings, steps, report, ("scores",), ("summary",))
 
 
 TINY, OTHER = made("tiny"), made("tiny_too")
@@ -95,11 +104,17 @@ class Session:
 
     def start(self, pipeline=None, more=None, **section):
         parameters = {**self.parameters(**section), **(more or {})}
-        entries = {"parameters": MemoryDataset(parameters)}
+        entries = {
+            "parameters": MemoryDataset(parameters),
+            "published_numbers": MemoryDataset(PUBLISHED),
+        }
         for each in (TINY, OTHER):
             for step, kind in (("images", "prepared"), ("train", "modeled")):
                 path = str(self.folder / each.name / step)
                 entries[f"{each.name}.{step}_{kind}"] = ResultsDataset(filepath=path)
+            path = str(self.folder / each.name / "scores.csv")
+            entries[f"{each.name}.scores_table"] = TableFile(filepath=path)
+            entries[f"{each.name}.summary_text"] = MemoryDataset()
         self.catalog = DataCatalog(entries)
         pipeline = self.pipelines["tiny"] if pipeline is None else pipeline
         RequestHooks().before_pipeline_run(pipeline=pipeline, catalog=self.catalog)
@@ -195,6 +210,22 @@ def test_catalog_learns_which_results_are_those_of_today(session):
     session.start(labels=("a",), size=9)
     assert not session.catalog.get("tiny.train_modeled").exists()
     assert session.catalog.get("tiny_too.train_modeled").expected is None
+
+
+def test_catalog_learns_which_tables_are_those_of_today(session):
+    def table():
+        session.start()
+        return session.catalog.get("tiny.scores_table")
+
+    assert not table().exists()
+    finish(session.request(), "images/all", "train/a", "train/b")
+    table().save(b"networks\n2\n")
+    assert not table().exists()  # it may be another's: there is no report
+    content, _ = make_report(session.request(), [PUBLISHED])
+    assert content == b"networks\n2\n" and table().exists()
+    table().save(b"networks\n3\n")
+    assert not table().exists()
+    assert session.catalog.get("tiny_too.scores_table").expected is None
 
 
 def test_plans_are_made_anew_for_each_run(session):

@@ -11,7 +11,7 @@ from posinfo.experiment import Cell, Experiment, Report, Result, Step
 from posinfo.pipelines import tracking
 from posinfo.pipelines.reports import make_report, report_files, report_identity
 from posinfo.pipelines.requests import Request, forget_plans
-from posinfo.pipelines.shared_parameters import Machine, Parallel
+from posinfo.pipelines.runner import Machine, Parallel
 from posinfo.store import Store
 
 PUBLISHED = pd.DataFrame({"paper": ["a"], "value": [0.5]})
@@ -94,7 +94,7 @@ def test_files_of_a_report_have_names_in_the_catalog():
 
 
 def test_report_is_made_of_results(request_of):
-    table, text, figure = make_report(evaluated(request_of()), PUBLISHED)
+    table, text, figure = make_report(evaluated(request_of()), [PUBLISHED])
     assert table == b"spc\n0.25\n0.25\n"
     assert text == "# scores: 0.25, 0.5 é"
     assert Image.open(io.BytesIO(figure)).size == (100, 50)
@@ -103,13 +103,13 @@ def test_report_is_made_of_results(request_of):
 
 def test_report_gets_the_steps_that_it_names(request_of):
     both = Experiment("both", Settings, STEPS, report, *NAMES, reported=("images", "evaluate"))
-    make_report(evaluated(request_of(both)), PUBLISHED)
+    make_report(evaluated(request_of(both)), [PUBLISHED, {}, {}])
     assert CALLS == [{"images": ["all"], "evaluate": ["a", "b"]}]
 
 
 def test_report_is_made_once(request_of):
-    first = make_report(evaluated(request_of()), PUBLISHED)
-    assert make_report(request_of(), PUBLISHED.copy()) == first
+    first = make_report(evaluated(request_of()), [PUBLISHED])
+    assert make_report(request_of(), [PUBLISHED.copy(), {}]) == first
     assert len(CALLS) == 1
     key, identity = report_identity(request_of(), PUBLISHED)
     assert key in request_of().store and key.startswith("test/report/")
@@ -117,8 +117,8 @@ def test_report_is_made_once(request_of):
 
 
 def test_report_is_made_again_with_other_published_numbers(request_of):
-    make_report(evaluated(request_of()), PUBLISHED)
-    _, text, _ = make_report(request_of(), PUBLISHED.assign(value=0.75))
+    make_report(evaluated(request_of()), [PUBLISHED])
+    _, text, _ = make_report(request_of(), [PUBLISHED.assign(value=0.75)])
     assert text == "# scores: 0.25, 0.75 é"
     assert len(CALLS) == 2
 
@@ -127,10 +127,10 @@ def test_report_is_made_again_with_other_published_numbers(request_of):
     "changes", [{"dtype": torch.bfloat16}, {"labels": ("a",)}, {"title": "maps"}]
 )
 def test_report_is_made_again_with_other_results_or_settings(request_of, changes):
-    make_report(evaluated(request_of()), PUBLISHED)
-    make_report(evaluated(request_of(**changes)), PUBLISHED)
+    make_report(evaluated(request_of()), [PUBLISHED])
+    make_report(evaluated(request_of(**changes)), [PUBLISHED])
     assert len(CALLS) == 2
-    make_report(request_of(), PUBLISHED)
+    make_report(request_of(), [PUBLISHED])
     assert len(CALLS) == 2
 
 
@@ -151,7 +151,7 @@ def test_report_of_missing_results_is_refused(request_of):
     for label in ("a", "b"):
         request.store.remove(request.plan["evaluate"][label].key)
     with pytest.raises(ValueError) as raised:
-        make_report(request, PUBLISHED)
+        make_report(request, [PUBLISHED])
     assert str(raised.value) == (
         "the results of evaluate of 'a', evaluate of 'b' were never made with these settings: run "
         "the stage `evaluation`, or the whole pipeline, again"
@@ -161,16 +161,19 @@ def test_report_of_missing_results_is_refused(request_of):
 
 def test_report_is_refused_once_a_result_was_removed(request_of):
     request = evaluated(request_of())
-    make_report(request, PUBLISHED)
+    make_report(request, [PUBLISHED])
     request.store.remove(request.plan["evaluate"]["b"].key)
     with pytest.raises(ValueError, match="^the results of evaluate of 'b' were never made"):
-        make_report(request, PUBLISHED)
+        make_report(request, [PUBLISHED])
 
 
 def test_report_is_tracked_whether_it_is_new_or_not(request_of, monkeypatch):
+    def names(folder):
+        return sorted(path.name for path in folder.iterdir())
+
     tracked = []
-    monkeypatch.setattr(tracking, "log_files", lambda files: tracked.append(sorted(files)))
+    monkeypatch.setattr(tracking, "log_files", lambda folder: tracked.append(names(folder)))
     for _ in range(2):
-        make_report(evaluated(request_of()), PUBLISHED)
+        make_report(evaluated(request_of()), [PUBLISHED])
     assert tracked == [["maps.png", "scores.csv", "table.md"]] * 2
     assert len(CALLS) == 1

@@ -3,8 +3,9 @@ import torch
 from pydantic import BaseModel, ValidationError
 
 from posinfo.experiment import Cell, Experiment, Report, Result, Step
+from posinfo.networks.devices import Device, Precision
 from posinfo.pipelines.requests import Request, forget_plans
-from posinfo.pipelines.shared_parameters import Device, Machine, Parallel, Precision
+from posinfo.pipelines.runner import Machine, Parallel
 from posinfo.store import Store
 
 
@@ -133,11 +134,17 @@ def test_request_takes_what_kedro_has_validated(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "value"),
-    [("section", {"size": "large"}), ("device", "gpu"), ("precision", "half"), ("parallel", {})],
+    ("name", "value", "message"),
+    [
+        ("section", {"size": "large"}, "section.size\n  Input should be a valid integer"),
+        ("device", "gpu", "device must be one of auto, cpu, cuda, mps; got 'gpu'"),
+        ("device", "cuda:99", "device 'cuda:99' is not on this machine; `auto` takes what there"),
+        ("precision", "half", "precision must be one of auto, bfloat16, float32; got 'half'"),
+        ("parallel", {}, "n_jobs\n  Field required"),
+    ],
 )
-def test_section_that_cannot_be_is_refused(tmp_path, name, value):
-    with pytest.raises(ValidationError):
+def test_section_that_cannot_be_is_refused(tmp_path, name, value, message):
+    with pytest.raises(ValidationError, match=message):
         Request.of(EXPERIMENT, {**PARAMETERS, "store": str(tmp_path), name: value})
 
 
