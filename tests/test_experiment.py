@@ -21,6 +21,14 @@ def test_cell_is_found_again_by_its_own_fields_alone():
     assert cell.model_dump(mode="json") == {"width": 3}
 
 
+def test_cell_with_more_inputs_is_otherwise_the_same():
+    cell = NetworkCell(width=3, comment="x", inputs={"images": "images/all"})
+    more = cell.needing(network="train/a", images="images/test")
+    assert type(more) is NetworkCell and (more.width, more.comment) == (3, "x")
+    assert more.inputs == {"images": "images/test", "network": "train/a"}
+    assert cell.inputs == {"images": "images/all"}
+
+
 def test_cell_refuses_settings_that_it_lacks():
     with pytest.raises(ValidationError, match="Extra inputs are not permitted"):
         NetworkCell(width=3, depth=2)

@@ -13,6 +13,7 @@ class Training(BaseModel):
     epochs: int
     lr: float = 0.1
     betas: tuple[float, float] | None = None
+    ridge: dict[str, float] = {}
 
 
 class Row(BaseModel):
@@ -57,6 +58,7 @@ def label(**item):
         ({"training": {"lr": 0.01}}, "net-lr0.01"),
         ({"training": {"lr": 1e-5, "epochs": 2}}, "net-lr1e-05-epochs-2"),
         ({"training": {"betas": [0.5, 0.999]}}, "net-betas-0.5+0.999"),
+        ({"training": {"ridge": {"lr": 2.0, "memory": 6}}}, "net-lr2-memory-6"),
         ({"seed": 2, "canvas": "white", "blocks": ["f1"]}, "net-f1-canvas-white-s2"),
     ],
 )

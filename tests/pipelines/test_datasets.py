@@ -137,6 +137,19 @@ def test_table_is_saved_as_it_is_and_loaded_as_a_table(tmp_path, folder):
     pd.testing.assert_frame_equal(table.load(), pd.DataFrame({"a": [1, 2], "b": [None, "x"]}))
 
 
+def test_table_exists_only_as_it_is_expected(tmp_path):
+    table = TableFile(filepath=str(tmp_path / "scores.csv"))
+    assert not table.exists()
+    table.expected = b""
+    assert not table.exists()
+    table.save(b"a\n1\n")
+    assert not table.exists()
+    table.expected = b"a\n1\n"
+    assert table.exists()
+    table.expected = None
+    assert table.exists()
+
+
 def test_picture_is_saved_as_it_is(tmp_path):
     path = tmp_path / "08_reporting" / "masks.png"
     PictureFile(filepath=str(path)).save(b"\x89PNG")

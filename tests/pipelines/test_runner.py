@@ -8,7 +8,8 @@ import torch
 from pydantic import BaseModel, ValidationError
 
 from posinfo.experiment import Cell, Experiment, Report, Result, Step
-from posinfo.pipelines import runner
+from posinfo.pipelines import progress, runner
+from posinfo.pipelines.progress import StepBar
 from posinfo.pipelines.runner import CellsFailedError, Machine, Parallel, run_step
 from posinfo.plan import plan
 from posinfo.store import Store
@@ -229,6 +230,45 @@ def threads():
     torch.set_num_threads(before)
 
 
+@pytest.fixture
+def bars(monkeypatch):
+    """What the bar of a step is told."""
+    told = []
+
+    class Noted(StepBar):
+        def start(self, label):
+            told.append(f"start {label}")
+            super().start(label)
+
+        def total(self, amount):
+            told.append(f"total {amount}")
+
+        def advance(self, amount):
+            told.append(f"advance {amount}")
+
+        def epoch(self, *values):
+            told.append(f"epoch {values}")
+
+        def finish(self):
+            told.append("finish")
+
+    monkeypatch.setattr(progress, "StepBar", Noted)
+    return told
+
+
+def test_bar_is_told_of_the_cell_in_work(store, bars):
+    with pytest.raises(CellsFailedError):
+        run_step(squares(a=1, b="error"), store, machine(), Told())
+    assert bars == [
+        "start a", "total 2", "advance 2", "epoch (1, 0.5, 0.25)", "finish", "start b", "finish",
+    ]  # fmt: skip
+
+
+def test_bar_names_no_cell_of_another_process(store, bars):
+    run_step(squares(a=1, b=2), store, machine(2), Told())
+    assert bars == ["finish", "finish"]
+
+
 @pytest.mark.parametrize("cells", [{"a": 1}, {"a": "error"}, {"a": "interrupt"}])
 def test_number_of_threads_is_restored(store, threads, cells):
     try:
@@ -238,6 +278,29 @@ def test_number_of_threads_is_restored(store, threads, cells):
     else:
         assert store.open(next(iter(store))).facts["threads"] == 2
     assert torch.get_num_threads() == 3
+
+
+@pytest.mark.parametrize(
+    ("n_jobs", "threads_per_job", "expected"),
+    [(1, None, 3), (2, None, 1), (9, None, 1), (1, 2, 2), (4, 7, 7)],
+)
+def test_threads_are_shared_by_the_processes(threads, n_jobs, threads_per_job, expected):
+    parallel = Parallel(n_jobs=n_jobs, threads_per_job=threads_per_job)
+    assert parallel.threads == expected
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"n_jobs": 0, "threads_per_job": None}, "n_jobs\n  Input should be greater than or equal"),
+        ({"n_jobs": 1, "threads_per_job": 0}, "threads_per_job\n  Input should be greater than"),
+        ({"n_jobs": 1}, "threads_per_job\n  Field required"),
+        ({"n_jobs": 1, "threads_per_job": 1, "backend": "x"}, "backend\n  Extra inputs are not"),
+    ],
+)
+def test_impossible_processes_are_refused(values, message):
+    with pytest.raises(ValidationError, match=message):
+        Parallel.model_validate(values)
 
 
 def test_threads_are_torchs_own_unless_said_otherwise(store, threads):
@@ -309,34 +372,3 @@ def test_only_what_is_long_is_foretold(store, messages, monkeypatch):
     seconds = iter([0, runner.LONG / 2, runner.LONG, runner.LONG * 2])
     monkeypatch.setattr(runner, "perf_counter", lambda: next(seconds))
     assert not any("is done at" in line for line in messages(squares(a=1, b=2, c=3), store))
-
-
-@pytest.mark.parametrize(
-    "values",
-    [
-        {"n_jobs": 0, "threads_per_job": None},
-        {"n_jobs": 1, "threads_per_job": 0},
-        {"n_jobs": 1},
-        {"n_jobs": 1, "threads_per_job": 1, "backend": "loky"},
-    ],
-)
-def test_impossible_processes_are_refused(values):
-    with pytest.raises(ValidationError):
-        Parallel.model_validate(values)
-
-
-@pytest.fixture
-def five_threads():
-    before = torch.get_num_threads()
-    torch.set_num_threads(5)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.mark.parametrize(
-    ("n_jobs", "threads_per_job", "expected"),
-    [(1, None, 5), (2, None, 2), (9, None, 1), (1, 3, 3), (4, 7, 7)],
-)
-def test_threads_are_shared_by_the_processes(five_threads, n_jobs, threads_per_job, expected):
-    parallel = Parallel(n_jobs=n_jobs, threads_per_job=threads_per_job)
-    assert parallel.threads == expected

@@ -138,25 +138,21 @@ def test_picture_of_a_cell_is_kept(logged):
     assert [file.path for file in client.list_artifacts(child.info.run_id)] == ["picture.png"]
 
 
-@pytest.fixture
-def files(tmp_path):
-    folder = tmp_path / "files"
-    folder.mkdir()
-    (folder / "table.md").write_bytes("é".encode())
-    (folder / "picture.png").write_bytes(bytes(range(256)))
-    return folder
-
-
-def test_nothing_is_tracked_where_no_run_is_open(experiment, files):
+def test_nothing_is_tracked_where_no_run_is_open(experiment, tmp_path):
     tracking.log_cell("cell", {"a": 1}, {"spc": 0.5}, {"loss": [1.0]}, Figure())
-    tracking.log_files(files)
+    (tmp_path / "table.md").write_text("| a |")
+    tracking.log_files(tmp_path)
     assert mlflow.active_run() is None
     assert mlflow.MlflowClient().search_runs([experiment]) == []
 
 
-def test_files_are_artifacts_of_the_current_run(experiment, files, tmp_path):
+def test_files_are_artifacts_of_the_current_run(experiment, tmp_path):
+    folder = tmp_path / "files"
+    folder.mkdir()
+    (folder / "table.md").write_text("é")
+    (folder / "picture.png").write_bytes(bytes(range(256)))
     with mlflow.start_run() as run:
-        tracking.log_files(files)
+        tracking.log_files(folder)
     client = mlflow.MlflowClient()
     assert {file.path for file in client.list_artifacts(run.info.run_id)} == {
         "table.md",

@@ -18,7 +18,7 @@ from posinfo.experiment import Result, Section
 from posinfo.pipelines.progress import StepBar, step_bar
 from posinfo.plan import Planned
 from posinfo.store import Store
-from posinfo.work import Work
+from posinfo.work import Work, silent
 
 LONG = 5  # seconds; the end of what takes longer is foretold
 
@@ -102,14 +102,14 @@ def _outcomes(
 ) -> Iterator[tuple[int, float | Exception]]:
     """The number of each cell and the seconds that it took, or why it failed, as they end."""
     device, dtype, parallel = machine
-    work = Work(device, dtype)
+    work, start = Work(device, dtype), silent
     if parallel.n_jobs == 1:  # a bar cannot be told of other processes
         callbacks = {"on_total": bar.total, "on_progress": bar.advance, "on_epoch": bar.epoch}
-        work = replace(work, **callbacks)
+        work, start = replace(work, **callbacks), bar.start
 
     def jobs() -> Iterator[Any]:
         for number, cell in enumerate(cells):
-            bar.start(cell.label)
+            start(cell.label)
             yield joblib.delayed(_attempt)(number, cell, store, parallel.threads, work)
 
     pool = joblib.Parallel(parallel.n_jobs, backend="loky", return_as="generator_unordered")
