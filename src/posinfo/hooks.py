@@ -15,8 +15,9 @@ from rich import get_console
 from posinfo.choices import check
 from posinfo.experiments import EXPERIMENTS
 from posinfo.pipelines import tracking
-from posinfo.pipelines.datasets import ResultsDataset
+from posinfo.pipelines.datasets import ResultsDataset, TableFile
 from posinfo.pipelines.factory import results_name
+from posinfo.pipelines.reports import report_files, report_identity
 from posinfo.pipelines.requests import Request, forget_plans
 
 REPORTING = "08_reporting"
@@ -69,8 +70,20 @@ def _prepare(request: Request, nodes: set[str], catalog: CatalogProtocol) -> Non
         assert isinstance(dataset, ResultsDataset)
         dataset.expected = {label: cell.key for label, cell in cells.items()}
         work.append(f"{step.name} {len(missing)} of {len(cells)}")
+    if f"{experiment.name}.report" in nodes:
+        _expect_report(request, catalog)
     if work:
         log.info("%s: to compute: %s", experiment.name, ", ".join(work))
+
+
+def _expect_report(request: Request, catalog: CatalogProtocol) -> None:
+    """Tell the catalog which tables are those of today's settings; none, if they are to be made."""
+    key, _ = report_identity(request, catalog.load("published_numbers"))
+    files = request.store.open(key).files if key in request.store else {}
+    for name, file in report_files(request.experiment).items():
+        dataset = catalog.get(name)
+        if isinstance(dataset, TableFile):
+            dataset.expected = files.get(file, b"")
 
 
 class TrackingHooks:

@@ -60,9 +60,16 @@ class ResultsDataset(AbstractDataset[dict[str, str], dict[str, str]]):
 class TableFile(CSVDataset):
     """A CSV file that is saved as it is and loaded as a DataFrame."""
 
+    expected: bytes | None = None
+    """What settings and code ask for: if something else lies there, it does not exist."""
+
     def save(self, data: bytes) -> None:
         """Write the file."""
         _write(self._filepath, data)
+
+    def _exists(self) -> bool:
+        file = Path(str(self._filepath))
+        return file.is_file() and self.expected in (None, file.read_bytes())
 
 
 class PictureFile(MatplotlibDataset):
