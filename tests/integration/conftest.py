@@ -16,6 +16,7 @@ from PIL import Image
 from tests.conftest import PROJECT
 
 CONFIG = "--config=run.yml"
+PARENT = "mlflow.parentRunId"
 
 
 class Copy:
@@ -92,8 +93,8 @@ class Copy:
     def children(self, name: str) -> dict[str, mlflow.entities.Run]:
         """MLflow runs of the cells of the one run of a pipeline, by name."""
         runs = self.mlflow_runs()
-        (parent,) = [run for run in runs if run.info.run_name == name]
-        below = [r for r in runs if r.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
+        (parent,) = [r for r in runs if PARENT not in r.data.tags and r.info.run_name == name]
+        below = [run for run in runs if run.data.tags.get(PARENT) == parent.info.run_id]
         names = [run.info.run_name for run in below]
         assert len(set(names)) == len(names)
         assert {run.info.status for run in runs} == {"FINISHED"}
