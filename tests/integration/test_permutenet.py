@@ -209,6 +209,7 @@ def test_diverging_training_says_where_and_the_other_cells_are_kept(project):
         r".* in step \d+: lower the learning rate"
     )
     assert re.search(message, said)
+    assert [run.info.status for run in project.mlflow_runs()] == ["FAILED"]
     kept = "gapnet-none-image-3x3-seed0"
     assert len(weights(project)) == 1
     project.configure(f"""permutenet:
