@@ -12,15 +12,15 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from posinfo.array_cache import ArrayCache
 from posinfo.measures.scores import predict, score_images
 from posinfo.networks.backbones import BackboneConfig, build_backbone
 from posinfo.networks.feature_array import FeatureArray
-from posinfo.networks.features import FeatureJob, extract_features
+from posinfo.networks.features import extract_features
 from posinfo.networks.readout_config import ReadoutConfig, RidgeConfig
 from posinfo.networks.readouts import initial_seed, train_readouts
 from posinfo.stimuli.patterns import make_pattern
 from posinfo.stimuli.photos import decode_images, embedded_crops
+from posinfo.work import Work
 
 PATTERNS = ["horizontal", "vertical", "gaussian", "horizontal_stripes", "vertical_stripes"]
 HEADS = [(pattern, seed) for pattern in PATTERNS for seed in range(3)]
@@ -31,27 +31,29 @@ PROTOCOL = ReadoutConfig(
     lr=0.1, momentum=0.9, weight_decay=1e-4, batch_size=32,
     ridge=RidgeConfig(penalties=(1.0,), held_out=0.2, positions=64, memory_gib=6),
 )  # fmt: skip
-CPU = torch.device("cpu")
 
 
-def spc(cache: ArrayCache, features: torch.dtype, readouts: torch.dtype) -> pd.Series:
-    """Mean SPC over test crops and seeds by pattern, in these precisions."""
+def features(dtype: torch.dtype, folder: Path) -> dict[str, FeatureArray]:
+    """Features of the train and the test crops in this precision, in files below a folder."""
     arrays = {}
     for split, count in (("train", 400), ("test", 120)):
-        images = decode_images(embedded_crops(split, count, 0), 224, cache)
-        job = FeatureJob(build_backbone(ROW, 224, 28, "imagenet"), images, 1472, CPU, features)
-        arrays[split] = FeatureArray(extract_features(job, cache))
+        work = Work(dtype=dtype, folder=folder / f"{split}-{dtype}")
+        work.folder.mkdir()
+        pixels = decode_images(embedded_crops(split, count, 0), 224, work)
+        backbone = build_backbone(ROW, 224, 28, "imagenet")
+        arrays[split] = FeatureArray(extract_features(backbone, pixels, 1472, work))
+    return arrays
+
+
+def spc(arrays: dict[str, FeatureArray], dtype: torch.dtype) -> pd.Series:
+    """Mean SPC over test crops and seeds by pattern, of readouts trained in this precision."""
     masks = {pattern: make_pattern(pattern, (224, 224)) for pattern in PATTERNS}
-    heads, _ = train_readouts(
-        arrays["train"],
-        torch.stack([masks[pattern] for pattern, _ in HEADS]),
-        [initial_seed(*head) for head in HEADS],
-        PROTOCOL,
-        device=CPU,
-        precision=readouts,
-    )
+    targets = torch.stack([masks[pattern] for pattern, _ in HEADS])
+    seeds = [initial_seed(*head) for head in HEADS]
+    work = Work(dtype=dtype)
+    heads, _ = train_readouts(arrays["train"], targets, seeds, PROTOCOL, work)
     names = [("photos", str(index)) for index in range(120)]
-    scores = score_images(predict(heads, arrays["test"], CPU), names, HEADS, masks)
+    scores = score_images(predict(heads, arrays["test"], work.device), names, HEADS, masks)
     return scores.groupby("pattern", sort=False).spc.mean()
 
 
@@ -59,12 +61,12 @@ def main() -> None:
     """Print SPC by pattern and precision, and the largest differences to float32."""
     exact, fast = torch.float32, torch.bfloat16
     with tempfile.TemporaryDirectory() as folder:
-        cache = ArrayCache(Path(folder))
+        arrays = {dtype: features(dtype, Path(folder)) for dtype in (exact, fast)}
         table = pd.DataFrame(
             {
-                "float32": spc(cache, exact, exact),
-                "bfloat16 features": spc(cache, fast, exact),
-                "bfloat16": spc(cache, fast, fast),
+                "float32": spc(arrays[exact], exact),
+                "bfloat16 features": spc(arrays[fast], exact),
+                "bfloat16": spc(arrays[fast], fast),
             }
         )
     print(table.round(4).to_string())

@@ -13,25 +13,26 @@ import argparse
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
+import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.functional import interpolate, mse_loss
 
-from posinfo.array_cache import ArrayCache
 from posinfo.networks.backbones import BackboneConfig, build_backbone
 from posinfo.networks.devices import pick_device, pick_precision
 from posinfo.networks.feature_array import FeatureArray
-from posinfo.networks.features import FeatureJob, batch_size, extract_features
+from posinfo.networks.features import batch_size, extract_features
 from posinfo.networks.normalisation import normalise
 from posinfo.networks.readout_config import ReadoutConfig, RidgeConfig
 from posinfo.networks.readouts import initial_seed, train_readouts
 from posinfo.networks.weights import load_network
-from posinfo.stimuli.image_set import ImageSet
 from posinfo.stimuli.patterns import make_pattern
 from posinfo.stimuli.photos import decode_images, embedded_crops
+from posinfo.work import Work
 
 PATTERNS = ["horizontal", "vertical", "gaussian", "horizontal_stripes", "vertical_stripes"]
 EPOCHS, BATCH, SIZE, CHANNELS = 15, 32, 224, 1472
@@ -54,7 +55,12 @@ def seconds(work: Callable[[], object]) -> float:
     return time.monotonic() - start
 
 
-def released(images: ImageSet, device: torch.device, batches: int) -> float:
+def batch(pixels: np.ndarray, start: int, size: int) -> Tensor:
+    """A copy of some images."""
+    return torch.from_numpy(np.array(pixels[start : start + size]))
+
+
+def released(pixels: np.ndarray, device: torch.device, batches: int) -> float:
     """Seconds per image, epoch and pattern of the released procedure."""
     backbone = build_backbone(ROW, 224, 28, "imagenet").to(device)
     head = nn.Sequential(nn.Conv2d(CHANNELS, 1, 3), nn.BatchNorm2d(1), nn.Sigmoid()).to(device)
@@ -62,7 +68,7 @@ def released(images: ImageSet, device: torch.device, batches: int) -> float:
     target = make_pattern("horizontal", (SIZE, SIZE)).to(device).expand(BATCH, 1, SIZE, SIZE)
 
     def step(index: int) -> None:
-        shown = normalise(images.batch(index * BATCH, BATCH).to(device), "imagenet")
+        shown = normalise(batch(pixels, index * BATCH, BATCH).to(device), "imagenet")
         with torch.no_grad():
             features = torch.cat(list(backbone.blocks(shown).values()), 1)
         loss = mse_loss(interpolate(head(features), (SIZE, SIZE), mode="bilinear"), target)
@@ -74,50 +80,44 @@ def released(images: ImageSet, device: torch.device, batches: int) -> float:
     return seconds(lambda: [step(index) for index in range(batches)]) / (batches * BATCH)
 
 
-def ours(images: ImageSet, device: torch.device, precision: torch.dtype) -> tuple[float, float]:
-    """Seconds of extracting every feature, and of training all patterns, with nothing cached."""
+def ours(pixels: np.ndarray, work: Work) -> tuple[float, float]:
+    """Seconds of extracting every feature, and of training all patterns."""
     with tempfile.TemporaryDirectory() as folder:
         backbone = build_backbone(ROW, 224, 28, "imagenet")
-        job = FeatureJob(backbone, images, CHANNELS, device, precision)
-        cache = ArrayCache(Path(folder))
-        extraction = seconds(lambda: extract_features(job, cache))
+        there = replace(work, folder=Path(folder))
+        extraction = seconds(lambda: extract_features(backbone, pixels, CHANNELS, there))
         targets = torch.stack([make_pattern(pattern, (SIZE, SIZE)) for pattern in PATTERNS])
         seeds = [initial_seed(pattern, 0) for pattern in PATTERNS]
-        features = FeatureArray(cache.open(job.key))
-        training = seconds(
-            lambda: train_readouts(
-                features, targets, seeds, PROTOCOL, device=device, precision=precision
-            )
-        )
+        features = FeatureArray(np.load(there.folder / "features.npy", mmap_mode="r"))
+        training = seconds(lambda: train_readouts(features, targets, seeds, PROTOCOL, work))
     return extraction, training
 
 
-def throughput(images: ImageSet, device: torch.device, precision: torch.dtype) -> float:
+def throughput(pixels: np.ndarray, work: Work) -> float:
     """Extraction against the backbone's forward alone: the median ratio over rounds.
 
     The forward sees the same images in the same batches, already normalised and in memory. Each
     round times it before and after the extraction, because a shared machine drifts.
     """
     backbone = build_backbone(ROW, 224, 28, "imagenet")
-    job = FeatureJob(backbone, images, CHANNELS, device, precision)
-    network = load_network("vgg16", "untrained").features[:-1].to(device, precision)
+    network = load_network("vgg16", "untrained").features[:-1].to(work.device, work.dtype)
     network.to(memory_format=torch.channels_last)
-    size = batch_size(device)
+    size = batch_size(work.device)
     batches = [
-        normalise(images.batch(start, size).to(device), "imagenet").to(
-            precision, memory_format=torch.channels_last
+        normalise(batch(pixels, start, size).to(work.device), "imagenet").to(
+            work.dtype, memory_format=torch.channels_last
         )
-        for start in range(0, len(images), size)
+        for start in range(0, len(pixels), size)
     ]
 
     def extract() -> None:
         with tempfile.TemporaryDirectory() as folder:
-            extract_features(job, ArrayCache(Path(folder)))
+            extract_features(backbone, pixels, CHANNELS, replace(work, folder=Path(folder)))
 
     def forward() -> None:
         with torch.inference_mode():
-            for batch in batches:
-                network(batch)
+            for shown in batches:
+                network(shown)
 
     forward()
     extract()
@@ -141,10 +141,11 @@ def main() -> None:
     precision = pick_precision("auto", device)
     with tempfile.TemporaryDirectory() as folder:
         manifest = embedded_crops("train", options.images, 0)
-        images = decode_images(manifest, SIZE, ArrayCache(Path(folder)))
-        share = throughput(images, device, precision)
-        extraction, training = ours(images, device, precision)
-        per_image = released(images, device, batches)
+        pixels = decode_images(manifest, SIZE, Work(folder=Path(folder)))
+        work = Work(device, precision)
+        share = throughput(pixels, work)
+        extraction, training = ours(pixels, work)
+        per_image = released(pixels, device, batches)
     theirs = per_image * options.images * EPOCHS * len(PATTERNS)
     print(
         f"{options.images} images, {EPOCHS} epochs, {len(PATTERNS)} patterns, {device}, {precision}"

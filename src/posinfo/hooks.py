@@ -70,13 +70,14 @@ def _prepare(request: Request, nodes: set[str], catalog: CatalogProtocol) -> Non
         assert isinstance(dataset, ResultsDataset)
         dataset.expected = {label: cell.key for label, cell in cells.items()}
         work.append(f"{step.name} {len(missing)} of {len(cells)}")
-    _expect_report(request, catalog)
+    if f"{experiment.name}.report" in nodes:
+        _expect_report(request, catalog)
     if work:
         log.info("%s: to compute: %s", experiment.name, ", ".join(work))
 
 
 def _expect_report(request: Request, catalog: CatalogProtocol) -> None:
-    """Tell the catalog which tables are those of today."""
+    """Tell the catalog which tables are those of today's settings; none, if they are to be made."""
     key, _ = report_identity(request, catalog.load("published_numbers"))
     files = request.store.open(key).files if key in request.store else {}
     for name, file in report_files(request.experiment).items():

@@ -1,20 +1,36 @@
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 
+import mlflow
+import numpy as np
 import pytest
+from PIL import Image
 
 from tests.conftest import PROJECT
 
+CONFIG = "--config=run.yml"
+PARENT = "mlflow.parentRunId"
+
 
 class Copy:
-    """A copy of the project in a folder of its own, driven as a user drives it."""
+    """A copy of the project in a folder of its own, driven as a user drives it.
 
-    def __init__(self, root: Path) -> None:
+    Args:
+        root: that folder.
+        data: a project whose results are copied, too.
+    """
+
+    def __init__(self, root: Path, data: "Copy | None" = None) -> None:
         self.root = root
+        if data is not None:
+            shutil.copytree(data.root / "data", root / "data", symlinks=True)
         for name in ("conf", "docs", "src"):
             ignored = shutil.ignore_patterns("__pycache__", "local")
             shutil.copytree(PROJECT / name, root / name, ignore=ignored)
@@ -41,12 +57,78 @@ class Copy:
     def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return self.kedro("run", "--env=test", *arguments, **environment)
 
+    def done(self, *arguments: str, **environment: str) -> str:
+        """What a run that must succeed has said."""
+        result = self.run(*arguments, **environment)
+        assert result.returncode == 0, result.stdout + result.stderr
+        return result.stdout
+
+    def failed(self, *arguments: str) -> str:
+        """What a run that must fail has said, in one line."""
+        result = self.run(*arguments)
+        assert result.returncode != 0, result.stdout
+        return " ".join((result.stdout + result.stderr).split())
+
+    def configure(self, parameters: str) -> None:
+        """Parameters of the following runs with ``CONFIG``."""
+        (self.root / "run.yml").write_text(f"run:\n  params:\n    {parameters.strip()}\n")
+
     def read(self, path: str) -> bytes:
         return (self.data / path).read_bytes()
+
+    def reports(self, experiment: str) -> Path:
+        return self.data / "08_reporting" / experiment
+
+    def stored(self, pattern: str) -> dict[str, bytes]:
+        """Files of the store by path."""
+        store = self.data / "store"
+        return {
+            path.relative_to(store).as_posix(): path.read_bytes() for path in store.glob(pattern)
+        }
+
+    def mlflow_runs(self) -> list[mlflow.entities.Run]:
+        client = self.mlflow()
+        return client.search_runs([client.get_experiment_by_name("posinfo").experiment_id])
+
+    def children(self, name: str) -> dict[str, mlflow.entities.Run]:
+        """MLflow runs of the cells of the one run of a pipeline, by name."""
+        runs = self.mlflow_runs()
+        (parent,) = [r for r in runs if PARENT not in r.data.tags and r.info.run_name == name]
+        below = [run for run in runs if run.data.tags.get(PARENT) == parent.info.run_id]
+        names = [run.info.run_name for run in below]
+        assert len(set(names)) == len(names)
+        assert {run.info.status for run in runs} == {"FINISHED"}
+        return dict(zip(names, below, strict=True))
+
+    def mlflow(self) -> mlflow.MlflowClient:
+        return mlflow.MlflowClient(f"sqlite:///{self.root}/mlflow.db")
 
     @property
     def data(self) -> Path:
         return self.root / "data" / "test"
+
+
+def to_compute(said: str, experiment: str) -> str:
+    """The part of a log that says how many cells of each step are computed."""
+    (line,) = re.findall(rf"{experiment}: to compute: (.*?)\s*(?:hooks\.py:\d+)?\n", said)
+    return line.strip()
+
+
+def computed(said: str) -> list[str]:
+    """Step and label of each cell that was computed, in order."""
+    return [
+        f"{step}/{label}" for step, label in re.findall(r"(\w+) \d+/\d+: (\S+) in [\d.]+ s", said)
+    ]
+
+
+def assert_pictures(folder: Path, names: Sequence[str]) -> None:
+    for name in names:
+        with Image.open(folder / f"{name}.png") as image:
+            assert np.asarray(image.convert("L")).std() > 10
+
+
+def assert_no_warning_is_ours(said: str) -> None:
+    assert [line for line in said.splitlines() if "Warning" in line and "posinfo" in line] == []
 
 
 @pytest.fixture
@@ -55,18 +137,14 @@ def project(tmp_path: Path) -> Copy:
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Copy:
-    """A project in which `kedro run --pipeline=posenet` has been run once; only read it."""
-    copy = Copy(tmp_path_factory.mktemp("finished"))
-    copy.result = copy.run("--pipeline=posenet")
-    assert copy.result.returncode == 0, copy.result.stdout + copy.result.stderr
-    return copy
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Copy]:
+    """A project in which a pipeline alone has been run once, by its name; only read it."""
 
+    @cache
+    def run(experiment: str) -> Copy:
+        copy = Copy(tmp_path_factory.mktemp(experiment))
+        copy.result = copy.run(f"--pipeline={experiment}")
+        assert copy.result.returncode == 0, copy.result.stdout + copy.result.stderr
+        return copy
 
-@pytest.fixture(scope="session")
-def ablated(tmp_path_factory: pytest.TempPathFactory) -> Copy:
-    """A project in which `kedro run --pipeline=posenet_ablations` alone has been run; read it."""
-    copy = Copy(tmp_path_factory.mktemp("ablated"))
-    copy.result = copy.run("--pipeline=posenet_ablations")
-    assert copy.result.returncode == 0, copy.result.stdout + copy.result.stderr
-    return copy
+    return run

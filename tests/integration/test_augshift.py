@@ -1,33 +1,33 @@
 """`kedro run --pipeline=augshift` from end to end, on tiny settings."""
 
-import mlflow
-import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
 from safetensors.torch import load_file
 
-from tests.integration.conftest import Copy
+from tests.integration.conftest import (
+    CONFIG,
+    Copy,
+    assert_no_warning_is_ours,
+    assert_pictures,
+    to_compute,
+)
 
+PIPELINE = "--pipeline=augshift"
 REPORTS = "08_reporting/augshift"
 FIGURES = ("learning_curves", "trade_off", "agreement")
 
 
 @pytest.fixture(scope="module")
-def shifted(tmp_path_factory) -> Copy:
-    """A project in which the pipeline has been run once; only read it."""
-    copy = Copy(tmp_path_factory.mktemp("shifted"))
-    copy.result = copy.run("--pipeline=augshift")
-    assert copy.result.returncode == 0, copy.result.stdout + copy.result.stderr
-    return copy
+def shifted(finished) -> Copy:
+    return finished("augshift")
 
 
 def test_scores_have_a_row_per_method_and_seed(shifted):
     scores = pd.read_csv(shifted.data / REPORTS / "scores.csv")
     assert list(scores.columns) == [
         "dataset", "method", "seed", "top1", "consistency_sampled", "consistency_exact",
-        "diagonal_accuracy", "worst_case_accuracy", "max_shift", "shift_padding", "n", "width",
-        "latent_weight", "loss", "cell",
+        "diagonal_accuracy", "worst_case_accuracy", "max_shift", "shift_padding", "n", "floor",
+        "width", "latent_weight", "loss", "cell",
     ]  # fmt: skip
     ranges = scores.groupby(["max_shift", "shift_padding"], sort=False)
     assert list(ranges.groups) == [(2, "zero"), (1, "crop")]
@@ -39,29 +39,33 @@ def test_scores_have_a_row_per_method_and_seed(shifted):
     for name in ("top1", "consistency_sampled", "consistency_exact", "diagonal_accuracy"):
         assert scores[name].between(0, 1).all()
     assert (scores.worst_case_accuracy <= scores.diagonal_accuracy).all()
-    assert set(scores.n) == {30} and set(scores.dataset) == {"textures", "digits"}
+    assert set(scores.n) == {30} and set(scores.floor) == {0.1}
+    assert set(scores.dataset) == {"textures", "digits"}
 
 
 def test_answers_are_those_that_scores_are_of(shifted):
-    scores = pd.read_csv(shifted.data / REPORTS / "scores.csv").set_index(["cell", "seed"])
-    folder = shifted.data / "07_model_output/augshift/answers"
-    for (cell, seed), row in scores.iterrows():
-        answers = load_file(folder / f"{cell}.safetensors")
-        labels, side = answers["labels"], row.max_shift + 1
-        unshifted = answers[f"seed{seed}.zero-0"].flatten()
-        assert row.top1 == (unshifted == labels).double().mean().item()
-        given = answers[f"seed{seed}.{row.shift_padding}-{row.max_shift}"]
-        assert given.shape == (30, side, side)
-        pairs = (given.flatten(1)[:, :, None] == given.flatten(1)[:, None]).double()
+    scores = pd.read_csv(shifted.data / REPORTS / "scores.csv")
+    for row in scores.itertuples():
+        images = load_file(
+            shifted.data / f"03_primary/augshift/images/{row.dataset}/tensors.safetensors"
+        )
+        label = f"{row.cell}-seed{row.seed}"
+        folder = shifted.data / "07_model_output/augshift/evaluate" / label
+        labels = images["test.labels"]
+        answers = load_file(folder / "tensors.safetensors")[
+            f"answers.{row.shift_padding}-{row.max_shift}"
+        ]
+        assert answers.shape == (30, row.max_shift + 1, row.max_shift + 1)
+        pairs = (answers.flatten(1)[:, :, None] == answers.flatten(1)[:, None]).double()
         assert row.consistency_exact == pytest.approx(pairs.mean().item())
-        right = given == labels[:, None, None]
-        assert row.diagonal_accuracy == pytest.approx(
-            right.diagonal(0, 1, 2).double().mean().item()
-        )
-        assert row.worst_case_accuracy == pytest.approx(
-            right.flatten(1).all(1).double().mean().item()
-        )
-    exact = scores.set_index("max_shift", append=True).consistency_exact.unstack()
+        right = answers == labels[:, None, None]
+        diagonal = right.diagonal(0, 1, 2).double().mean().item()
+        assert row.diagonal_accuracy == pytest.approx(diagonal)
+        worst = right.flatten(1).all(1).double().mean().item()
+        assert row.worst_case_accuracy == pytest.approx(worst)
+        if row.shift_padding == "zero":  # whose middle is the image itself
+            assert row.top1 == pytest.approx(right[:, 1, 1].double().mean().item())
+    exact = scores.set_index(["cell", "seed", "max_shift"]).consistency_exact.unstack()
     assert (exact[1] != exact[2]).any()
 
 
@@ -72,62 +76,44 @@ def test_run_ends_with_the_table_and_the_paths(shifted):
         assert f"data/test/{REPORTS}/{name}\n" in shifted.result.stdout
 
 
+def test_run_says_at_its_start_what_it_computes(shifted):
+    said = to_compute(shifted.result.stdout, "augshift")
+    assert said == "images 2 of 2, train 5 of 5, evaluate 5 of 5"
+
+
 def test_pictures_are_pictures(shifted):
-    for name in FIGURES:
-        with Image.open(shifted.data / REPORTS / f"{name}.png") as image:
-            assert np.asarray(image.convert("L")).std() > 10
+    assert_pictures(shifted.reports("augshift"), FIGURES)
 
 
 def test_no_warning_is_ours(shifted):
-    lines = (shifted.result.stdout + shifted.result.stderr).splitlines()
-    assert [line for line in lines if "Warning" in line and "posinfo" in line] == []
+    assert_no_warning_is_ours(shifted.result.stdout + shifted.result.stderr)
 
 
-def test_each_method_is_a_child_run(shifted):
-    client = mlflow.MlflowClient(f"sqlite:///{shifted.root}/mlflow.db")
-    runs = client.search_runs([client.get_experiment_by_name("posinfo").experiment_id])
-    parent = next(run for run in runs if run.info.run_name == "augshift")
-    children = [r for r in runs if r.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
-    assert {run.info.run_name for run in children} == {
-        "baseline",
-        "augshift+blurpool",
-        "fconv-digits",
-    }
-    assert {run.info.status for run in runs} == {"FINISHED"}
-    child = next(run for run in children if run.info.run_name == "baseline")
-    expected = {"method": "baseline", "training.lr": "0.05", "augmentation.max_shift": "8"}
+def test_each_network_is_a_child_run(shifted):
+    children = shifted.children("augshift")
+    assert set(children) == {
+        "baseline-seed0", "baseline-seed1", "augshift+blurpool-seed0", "augshift+blurpool-seed1",
+        "fconv-digits-seed0",
+    }  # fmt: skip
+    child = children["baseline-seed1"]
+    expected = {
+        "method": "baseline", "training.lr": "0.05", "augmentation.max_shift": "8", "seed": "1",
+    }  # fmt: skip
     assert expected.items() <= child.data.params.items()
-    assert {"top1", "consistency_exact_zero-2", "consistency_exact_crop-1_seed_1"} <= set(
-        child.data.metrics
-    )
+    scores = pd.read_csv(shifted.data / REPORTS / "scores.csv")
+    row = scores.query("cell == 'baseline' and seed == 1 and shift_padding == 'crop'").iloc[0]
+    metrics = child.data.metrics
+    assert metrics["consistency_exact_crop-1"] == pytest.approx(row.consistency_exact)
+    assert {"top1_zero-2", "train_loss", "validation_accuracy"} <= set(metrics)
 
 
-def test_evaluation_refuses_what_was_trained_otherwise(project):
-    config = project.root / "run.yml"
-    config.write_text("run:\n  params:\n    augshift: {only: [baseline], seeds: [0]}\n")
-    for stage in ("data_preparation", "modeling", "evaluation"):
-        result = project.run("--pipeline=augshift", f"--tags={stage}", "--config=run.yml")
-        assert result.returncode == 0, result.stdout + result.stderr
-    config.write_text("run:\n  params:\n    augshift: {only: [baseline], seeds: [0], width: 3}\n")
-    result = project.run("--pipeline=augshift", "--tags=evaluation", "--config=run.yml")
-    assert result.returncode != 0
-    assert "baseline-seed0 were made with other settings or inputs" in result.stderr
-    changed = "only: [baseline], seeds: [0], dataset: {train_limit: 70}"
-    config.write_text(f"run:\n  params:\n    augshift: {{{changed}}}\n")
-    result = project.run("--pipeline=augshift", "--tags=modeling", "--config=run.yml")
-    assert result.returncode != 0
-    assert "the images of 'textures' were made with other settings" in result.stderr
-
-
-@pytest.mark.parametrize(
-    ("parameters", "message"),
-    [
-        ("augshift.latent_weight=-1", "greater than or equal to 0"),
-        ("augshift.training.batch_size=99", "60 train images are fewer than a batch of 99"),
-    ],
-)
-def test_bad_parameter_stops_the_run(project, parameters, message):
-    result = project.run("--pipeline=augshift", f"--params={parameters}")
-    assert result.returncode != 0
-    assert message in " ".join((result.stdout + result.stderr).split())
-    assert not list(project.data.glob("06_models/augshift/networks/*"))
+def test_stages_refuse_images_and_networks_of_other_settings(shifted, tmp_path):
+    project = Copy(tmp_path, shifted)
+    project.configure("augshift: {dataset: {train_limit: 70}}")
+    why = "made with other settings or inputs than are asked for (dataset.train_limit): run the"
+    said = project.failed(PIPELINE, "--tags=modeling", CONFIG)
+    assert f"the results of images of 'textures' were {why} stage `data_preparation`" in said
+    assert project.stored("**/*.*") == shifted.stored("**/*.*")
+    project.done(PIPELINE, "--tags=data_preparation", CONFIG)
+    said = project.failed(PIPELINE, "--tags=evaluation", CONFIG)
+    assert f"the results of train of 'baseline-seed0' were {why} stage `modeling`" in said

@@ -1,108 +1,144 @@
 """The environments of conf/ are merged as Kedro merges them, and their values make sense."""
 
 import pytest
+import torch
 from kedro.config import OmegaConfigLoader
-from posinfo.pipelines.augshift.parameters import AugShiftParameters
-from posinfo.pipelines.permutenet.parameters import PermutenetParameters
-from posinfo.pipelines.posenet.parameters import PosenetParameters
 
-from posinfo.pipelines import permutenet, posenet_ablations
+from posinfo.experiments import AUGSHIFT, EXPERIMENTS, PERMUTENET, POSENET, POSENET_ABLATIONS
+from posinfo.experiments.permutenet.settings import train_cells
+from posinfo.experiments.posenet.settings import features_cells
+from posinfo.plan import plan
+from posinfo.settings import CONFIG_LOADER_ARGS
 from tests.conftest import PROJECT
+
+ENVIRONMENTS = [  # "trained" is one of posenet's
+    *((experiment, name) for experiment in EXPERIMENTS for name in ("base", "test", "paper")),
+    ("posenet", "trained"),
+]
+
+
+def merged(environment):
+    """All parameters of an environment."""
+    arguments = {**CONFIG_LOADER_ARGS, "default_run_env": environment}
+    return OmegaConfigLoader(str(PROJECT / "conf"), **arguments)["parameters"]
+
+
+def settings(experiment, environment):
+    return experiment.settings.model_validate(merged(environment))
 
 
 @pytest.fixture
-def parameters():
-    def load(environment):
-        loader = OmegaConfigLoader(
-            str(PROJECT / "conf"),
-            base_env="base",
-            default_run_env=environment,
-            merge_strategy={"parameters": "soft"},
-        )
-        return loader["parameters"]
-
-    return load
-
-
-def test_paper_is_the_papers_setting(parameters, monkeypatch):
-    asked = []
+def no_network_and_no_file(monkeypatch):
+    """Fails where weights are read or fetched, or a network is built."""
+    for name in (
+        "torch.load",
+        "torch.hub.load_state_dict_from_url",
+        "torchvision.models._api.load_state_dict_from_url",
+        "posinfo.networks.weights.load_file",
+        "posinfo.networks.weights.check_source",
+        "posinfo.networks.weights.load_hed_vgg16",
+        "posinfo.networks.architectures.get_model",
+        "posinfo.networks.weights.get_model",
+        "posinfo.networks.backbones.sketch_network",
+        "posinfo.networks.pooled_classifiers.sketch_network",
+        "posinfo.networks.architectures.canvas_resnet18",
+        "posinfo.networks.architectures.cifar_resnet18",
+    ):
+        monkeypatch.setattr(name, lambda *_, name=name, **__: pytest.fail(f"{name} was called"))
     monkeypatch.setattr(
-        "posinfo.networks.backbones.check_source",
-        lambda arch, weights, *_: asked.append((arch, weights)),
+        "torch.nn.Module.__init__", lambda *_, **__: pytest.fail("a network was built")
     )
-    loaded = parameters("paper")
-    posenet_ablations.check_parameters(loaded)
-    posenet = PosenetParameters.model_validate(loaded["posenet"])
-    assert (posenet.readout.epochs, posenet.readout.steps) == (15, None)
-    assert (posenet.readout.batch_size, posenet.readout.hidden_width) == (32, "same")
-    assert {("vgg16", "imagenet"), ("resnet152", "imagenet")} <= set(asked)
-    assert ("vgg16", "hed-bsds500") not in asked
-    assert loaded["photos"]["train_dir"].endswith("DUTS-TR-Image")
 
 
-def test_paper_is_the_released_setting_of_permutenet(parameters):
-    loaded = parameters("paper")
-    permutenet.check_parameters(loaded)
-    settings = PermutenetParameters.model_validate(loaded["permutenet"])
-    assert (settings.dataset.name, settings.dataset.download) == ("cifar10", True)
-    assert settings.seeds == (0, 1, 2)
-    cells = settings.resolve()
-    assert {cell.grid for cell in cells.values()} == {3, 5, 7}
-    assert {cell.permutation for cell in cells.values()} == {
-        "none",
-        "fixed",
-        "per_batch",
-        "per_sample",
+@pytest.mark.parametrize(("experiment", "environment"), ENVIRONMENTS)
+def test_validation_reads_no_weights_and_builds_no_network(
+    experiment, environment, no_network_and_no_file
+):
+    assert settings(EXPERIMENTS[experiment], environment).cells
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS.values(), ids=lambda experiment: experiment.name)
+def test_keys_of_networks_need_none(experiment, no_network_and_no_file):
+    resolved = settings(experiment, "paper")
+    if experiment in (POSENET, POSENET_ABLATIONS):  # its photographs are on no machine of ours
+        assert features_cells(resolved)
+    else:
+        assert plan(experiment, resolved, torch.device("cpu"), torch.float32)["evaluate"]
+
+
+def test_paper_is_the_papers_setting():
+    loaded = merged("paper")
+    readout = settings(POSENET, "paper").posenet.readout
+    assert (readout.epochs, readout.steps) == (15, None)
+    assert (readout.batch_size, readout.hidden_width) == (32, "same")
+    backbones = {
+        (cell.backbone.arch, cell.backbone.weights)
+        for experiment in (POSENET, POSENET_ABLATIONS)
+        for cell in features_cells(settings(experiment, "paper")).values()
     }
+    assert {("vgg16", "imagenet"), ("resnet152", "imagenet")} <= backbones
+    assert ("vgg16", "hed-bsds500") not in backbones
+    assert loaded["photos"]["train_dir"].endswith("DUTS-TR-Image")
+    assert all(
+        cell.readout.head == "ridge" or cell.seeds == (0, 1, 2)
+        for cell in settings(POSENET_ABLATIONS, "paper").cells.values()
+    )
+
+
+def test_paper_is_the_released_setting_of_permutenet():
+    resolved = settings(PERMUTENET, "paper")
+    section, cells = resolved.permutenet, resolved.cells
+    assert (section.dataset.name, section.dataset.download) == ("cifar10", True)
+    assert section.seeds == (0, 1, 2)
+    assert {cell.grid for cell in cells.values()} == {3, 5, 7}
+    permutations = {cell.permutation for cell in cells.values()}
+    assert permutations == {"none", "fixed", "per_batch", "per_sample"}
     cell = cells["permutenet-per_batch-image-7x7"]
     assert (cell.arch, cell.width, cell.padding, cell.canvas) == (
-        "canvas_resnet18",
-        64,
-        "zero",
-        "released",
-    )
+        "canvas_resnet18", 64, "zero", "released",
+    )  # fmt: skip
     training = cell.training
     assert (training.epochs, training.lr, training.betas) == (20, 1e-3, (0.5, 0.999))
     assert (training.batch_size, training.mirrored, training.schedule) == (48, True, "constant")
+    networks = train_cells(resolved).values()
+    for network in {(each.classifier, each.canvas): each for each in networks}.values():
+        network.check()
 
 
-def test_test_is_valid(parameters):
-    loaded = parameters("test")
-    posenet_ablations.check_parameters(loaded)
-    permutenet.check_parameters(loaded)
-
-
-def test_paper_is_the_recipe_of_augshift_on_both_data_sets(parameters):
-    settings = AugShiftParameters.model_validate(parameters("paper")["augshift"])
-    training = settings.training
+def test_paper_is_the_recipe_of_augshift_on_both_data_sets():
+    resolved = settings(AUGSHIFT, "paper")
+    section, training = resolved.augshift, resolved.augshift.training
     assert (training.epochs, training.batch_size, training.lr, training.momentum) == (
-        200,
-        128,
-        0.1,
-        0.9,
-    )
+        200, 128, 0.1, 0.9,
+    )  # fmt: skip
     assert (training.weight_decay, training.schedule, training.keep) == (5e-4, "cosine", "last")
-    assert settings.augmentation.name == "zero-8" and settings.seeds == (0, 1, 2)
-    assert [shift.name for shift in settings.shifts] == ["zero-8", "reflect-8", "crop-3"]
-    cells = settings.cells()
+    assert section.augmentation.name == "zero-8" and section.seeds == (0, 1, 2)
+    assert [shift.name for shift in section.shifts] == ["zero-8", "reflect-8", "crop-3"]
+    cells = resolved.cells
     methods = {
-        name: {cell.config.method for cell in cells.values() if cell.dataset.name == name}
+        name: {cell.method for cell in cells.values() if cell.dataset == name}
         for name in ("cifar10", "cifar100")
     }
     assert methods["cifar10"] == methods["cifar100"] and len(cells) == 16
-    assert cells["augshift"].config.latent_weight == 1 and cells["augshift"].config.width == 64
-    assert cells["augshift-cifar100"].dataset.class_count == 100
+    assert cells["augshift"].latent_weight == 1 and cells["augshift"].width == 64
+    assert resolved.dataset_of(cells["augshift-cifar100"]).class_count == 100
 
 
-def test_trained_reads_every_network_of_the_default_run(parameters):
-    loaded = parameters("trained")
-    augshift = AugShiftParameters.model_validate(loaded["augshift"])
+def test_trained_reads_every_network_of_the_default_run():
+    loaded = merged("trained")
+    augshift = settings(AUGSHIFT, "trained")
     networks = {
-        f"data/06_models/augshift/networks/{label}-seed{seed}.safetensors"
-        for label, cell in augshift.cells().items()
+        f"data/06_models/augshift/train/{label}-seed{seed}/tensors.safetensors"
+        for label, cell in augshift.cells.items()
         for seed in cell.seeds
     }
+    default = plan(AUGSHIFT, augshift, torch.device("cpu"), torch.float32)["train"]
+    assert networks == {
+        f"data/06_models/augshift/train/{label}/tensors.safetensors" for label in default
+    }
+    assert settings(AUGSHIFT, "base") == augshift
     rows = [loaded["posenet"]["backbones"][label] for label in loaded["posenet"]["only"]]
     assert {row["weights"] for row in rows} == networks | {"untrained"}
-    width = f"(width={augshift.width})"
+    width = f"(width={augshift.augshift.width})"
     assert all(row["arch"].endswith(width) for row in rows)
+    assert set(settings(POSENET, "trained").cells) == set(loaded["posenet"]["only"])

@@ -23,10 +23,10 @@ def test_notebook_is_stored_without_outputs(path):
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_notebook_runs_and_draws(path, project, finished, ablated, monkeypatch):
-    for source in (finished, ablated):
-        for layer in ("03_primary", "08_reporting"):
-            shutil.copytree(source.data / layer, project.data / layer, dirs_exist_ok=True)
+def test_notebook_runs_and_draws(path, project, finished, monkeypatch):
+    for experiment in ("posenet", "posenet_ablations"):
+        folder = finished(experiment).reports(experiment)
+        shutil.copytree(folder, project.reports(experiment))
     monkeypatch.setenv("KEDRO_ENV", "test")
     notebook = read(path)
     resources = {"metadata": {"path": project.root}}

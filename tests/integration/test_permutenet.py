@@ -1,173 +1,240 @@
 """`kedro run --pipeline=permutenet` from end to end, on tiny settings."""
 
+import re
+import shutil
 import signal
 import time
 
-import mlflow
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
+from safetensors.torch import load_file
 
-from tests.integration.conftest import Copy
+from tests.integration.conftest import (
+    CONFIG,
+    Copy,
+    assert_no_warning_is_ours,
+    assert_pictures,
+    computed,
+    to_compute,
+)
 
+PIPELINE = "--pipeline=permutenet"
 REPORTS = "08_reporting/permutenet"
 FIGURES = ("canvases", "learning_curves", "accuracy_maps", "confusions")
 CELLS = 6
-ONE_CELL = """
-run:
-  params:
-    permutenet:
+ONE_CELL = """permutenet:
       only: [permutenet-per_batch-image-3x3-canvas-released]
       seeds: [0]
       shared: {training: {epochs: 12}}
 """
+ONE = "permutenet-per_batch-image-3x3-canvas-released-seed0"
+TWO_CELLS = """
+      seeds: [0]
+      shared: {training: {epochs: 1}}
+      cells:
+        - {network: gapnet, permutation: none, task: location}
+        - {network: gapnet, permutation: none, task: image}
+"""
 
 
 @pytest.fixture(scope="module")
-def permuted(tmp_path_factory) -> Copy:
-    """A project in which the pipeline has been run once; only read it."""
-    copy = Copy(tmp_path_factory.mktemp("permuted"))
-    copy.result = copy.run("--pipeline=permutenet")
-    assert copy.result.returncode == 0, copy.result.stdout + copy.result.stderr
+def permuted(finished) -> Copy:
+    return finished("permutenet")
+
+
+@pytest.fixture(scope="module")
+def by_stages(tmp_path_factory) -> Copy:
+    """A project in which one cell has been computed stage by stage; only read it."""
+    copy = Copy(tmp_path_factory.mktemp("stages"))
+    copy.configure(ONE_CELL)
+    for stage in ("data_preparation", "modeling", "evaluation"):
+        copy.done(PIPELINE, f"--tags={stage}", CONFIG)
     return copy
 
 
 def weights(project):
-    folder = project.data / "06_models/permutenet/networks"
-    return {path.name: path.read_bytes() for path in folder.glob("*.safetensors")}
+    return list(project.stored("permutenet/train/*/tensors.safetensors").values())
 
 
 def test_scores_have_a_row_per_cell_and_seed(permuted):
     scores = pd.read_csv(permuted.data / REPORTS / "scores.csv")
     assert list(scores.columns) == [
         "dataset", "network", "permutation", "padding", "canvas", "task", "grid", "seed",
-        "accuracy", "chance", "n", "cell", "classes", "cell_size", "arch", "width",
+        "accuracy", "floor", "n", "cell", "classes", "location_size", "arch", "width",
         "permuted_before", "epochs", "batch_size", "optimiser", "lr", "betas", "momentum",
         "weight_decay", "schedule", "mirrored", "keep",
     ]  # fmt: skip
     assert len(scores) == CELLS * 2 and not scores.duplicated(["cell", "seed"]).any()
     assert scores.accuracy.between(0, 1).all()
     expected = (1 / scores.grid**2).where(scores.task == "location", 0.1)
-    np.testing.assert_allclose(scores.chance, expected)
+    np.testing.assert_allclose(scores.floor, expected)
     assert (scores.n == 20 * scores.grid**2).all()
 
 
-def test_answers_hold_every_test_image_in_every_cell(permuted):
+def test_results_hold_every_test_image_at_every_location(permuted):
     scores = pd.read_csv(permuted.data / REPORTS / "scores.csv")
-    for cell, rows in scores.groupby("cell"):
-        answers = pd.read_csv(permuted.data / f"07_model_output/permutenet/answers/{cell}.csv")
-        assert (answers.groupby(["seed", "location"])["count"].sum() == 20).all()
-        right = answers[answers.target == answers.answer].groupby("seed")["count"].sum()
-        told = rows.set_index("seed").accuracy * rows.set_index("seed").n
-        np.testing.assert_allclose(right.reindex(told.index, fill_value=0), told)
+    for row in scores.itertuples():
+        folder = permuted.data / f"07_model_output/permutenet/evaluate/{row.cell}-seed{row.seed}"
+        assert folder.is_symlink() and folder.resolve().parent == (
+            permuted.data / "store/permutenet/evaluate"
+        )
+        counts = load_file(folder / "tensors.safetensors")["counts"]
+        assert (counts.sum((1, 2)) == 20).all()
+        right = counts.diagonal(dim1=1, dim2=2).sum().item()
+        assert right == pytest.approx(row.accuracy * row.n)
 
 
 def test_run_ends_with_the_table_and_the_paths(permuted):
     text = permuted.read(f"{REPORTS}/table.md").decode()
     assert text in permuted.result.stdout
-    assert "Loc 3x3 chance" in text and "0.821 (slides) or 0.736 (poster)" in text
+    assert "Loc 3x3 floor" in text and "0.821 (slides) or 0.736 (poster)" in text
     for name in ("scores.csv", "table.csv", "table.md", *(f"{name}.png" for name in FIGURES)):
         assert f"data/test/{REPORTS}/{name}\n" in permuted.result.stdout
 
 
+def test_run_says_at_its_start_what_it_computes_and_then_each_cell(permuted):
+    said = permuted.result.stdout
+    assert to_compute(said, "permutenet") == "images 1 of 1, train 12 of 12, evaluate 12 of 12"
+    assert len(computed(said)) == len(set(computed(said))) == 25
+
+
 def test_pictures_are_pictures(permuted):
-    for name in FIGURES:
-        with Image.open(permuted.data / REPORTS / f"{name}.png") as image:
-            assert np.asarray(image.convert("L")).std() > 10
+    assert_pictures(permuted.reports("permutenet"), FIGURES)
 
 
 def test_no_warning_is_ours(permuted):
-    lines = (permuted.result.stdout + permuted.result.stderr).splitlines()
-    assert [line for line in lines if "Warning" in line and "posinfo" in line] == []
+    assert_no_warning_is_ours(permuted.result.stdout + permuted.result.stderr)
 
 
-def test_each_cell_is_a_child_run(permuted):
-    client = mlflow.MlflowClient(f"sqlite:///{permuted.root}/mlflow.db")
-    runs = client.search_runs([client.get_experiment_by_name("posinfo").experiment_id])
-    parent = next(run for run in runs if run.info.run_name == "permutenet")
-    children = [r for r in runs if r.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
-    assert len(children) == CELLS
-    assert {run.info.status for run in runs} == {"FINISHED"}
-    child = next(r for r in children if r.info.run_name == "gapnet-none-location-3x3")
-    expected = {"network": "gapnet", "grid": "3", "training.lr": "0.01", "dataset.name": "digits"}
+def test_each_network_is_a_child_run(permuted):
+    children = permuted.children("permutenet")
+    scores = pd.read_csv(permuted.data / REPORTS / "scores.csv")
+    assert set(children) == {f"{row.cell}-seed{row.seed}" for row in scores.itertuples()}
+    child = children["gapnet-none-location-3x3-seed1"]
+    expected = {
+        "network": "gapnet", "grid": "3", "training.lr": "0.01", "dataset.name": "digits",
+        "seed": "1", "cell": "gapnet-none-location-3x3", "device": "cpu", "dtype": "float32",
+    }  # fmt: skip
     assert expected.items() <= child.data.params.items()
-    assert {"accuracy", "accuracy_seed_1", "chance", "train_loss_seed_0"} <= set(child.data.metrics)
-    history = client.get_metric_history(child.info.run_id, "validation_accuracy_seed_1")
-    assert [metric.step for metric in history] == [1, 2]
-    assert [f.path for f in client.list_artifacts(child.info.run_id)] == ["accuracy_map.png"]
-    artifacts = {f.path for f in client.list_artifacts(parent.info.run_id)}
+    row = scores.query("cell == 'gapnet-none-location-3x3' and seed == 1").iloc[0]
+    assert child.data.metrics["accuracy"] == pytest.approx(row.accuracy)
+    client = permuted.mlflow()
+    for name in ("train_loss", "validation_accuracy"):
+        history = client.get_metric_history(child.info.run_id, name)
+        assert [metric.step for metric in history] == [1, 2]
+    assert [file.path for file in client.list_artifacts(child.info.run_id)] == ["picture.png"]
+    parent = child.data.tags["mlflow.parentRunId"]
+    artifacts = {file.path for file in client.list_artifacts(parent)}
     assert artifacts >= {"table.csv", "table.md", "accuracy_maps.png", "confusions.png"}
 
 
-def test_killed_training_goes_on_to_the_same_weights(project, tmp_path_factory):
-    whole = Copy(tmp_path_factory.mktemp("whole"))
-    for copy in (project, whole):
-        (copy.root / "run.yml").write_text(ONE_CELL)
-    arguments = ("--pipeline=permutenet", "--config=run.yml")
-    assert whole.run(*arguments).returncode == 0
-    process = project.start(*arguments)
-    checkpoints = project.data / "06_models/permutenet/checkpoints"
-    while not list(checkpoints.glob("*.pt")) and process.poll() is None:
+def test_second_run_computes_nothing(permuted, tmp_path):
+    again = Copy(tmp_path, permuted)
+    said = again.done(PIPELINE)
+    assert to_compute(said, "permutenet") == "images 0 of 1, train 0 of 12, evaluate 0 of 12"
+    assert computed(said) == [] and " in 0." not in said
+    assert again.stored("**/*.*") == permuted.stored("**/*.*")
+    for name in ("scores.csv", "table.csv", "table.md", "accuracy_maps.png"):
+        assert again.read(f"{REPORTS}/{name}") == permuted.read(f"{REPORTS}/{name}")
+    assert len(again.children("permutenet")) == 12
+
+
+def test_only_missing_outputs_computes_what_is_missing(permuted, tmp_path):
+    project = Copy(tmp_path, permuted)
+    label = "gapnet-none-location-3x3-seed1"
+    link = project.data / "07_model_output/permutenet/evaluate" / label
+    shutil.rmtree(link.resolve())
+    said = project.done(PIPELINE, "--only-missing-outputs")
+    assert computed(said) == [f"evaluate/{label}"]
+    assert "Running node: train" not in said
+    assert project.read(f"{REPORTS}/scores.csv") == permuted.read(f"{REPORTS}/scores.csv")
+    assert (link / "result.json").exists()
+    # outputs of other settings are missing; what one of the cells was stays as it is
+    project.configure("""permutenet:
+      seeds: [0]
+      cells:
+        - {network: gapnet, permutation: none, task: location}
+        - {network: gapnet, permutation: none, task: location, training: {lr: 0.02}}
+""")
+    said = project.done(PIPELINE, "--only-missing-outputs", CONFIG)
+    changed = "gapnet-none-location-3x3-lr-0.02-seed0"
+    assert computed(said) == [f"train/{changed}", f"evaluate/{changed}"]
+    assert set(pd.read_csv(project.data / REPORTS / "scores.csv").lr) == {0.01, 0.02}
+
+
+def test_killed_training_goes_on_to_the_same_weights(project, by_stages):
+    project.configure(ONE_CELL)
+    process = project.start(PIPELINE, CONFIG)
+    while not list(project.data.glob("store/checkpoints/*.pt")) and process.poll() is None:
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait(60)
     assert not weights(project), "it was killed too late to tell"
-    result = project.run(*arguments)
-    assert result.returncode == 0, result.stdout + result.stderr
-    assert weights(project) == weights(whole) and len(weights(whole)) == 1
+    said = project.done(PIPELINE, CONFIG)
+    assert computed(said) == [f"train/{ONE}", f"evaluate/{ONE}"]
+    assert weights(project) == weights(by_stages) and len(weights(project)) == 1
     name = f"{REPORTS}/scores.csv"
-    assert project.read(name) == whole.read(name)
+    assert project.read(name) == by_stages.read(name)
+    assert not list(project.data.glob("store/checkpoints/*"))
+    assert not list(project.data.glob("store/**/.*.partial"))
 
 
-def test_stages_run_alone_and_refuse_what_was_trained_otherwise(project):
-    (project.root / "run.yml").write_text(ONE_CELL)
-    for stage in ("data_preparation", "modeling", "evaluation"):
-        result = project.run("--pipeline=permutenet", f"--tags={stage}", "--config=run.yml")
-        assert result.returncode == 0, result.stdout + result.stderr
-    changed = ONE_CELL.replace("epochs: 12", "epochs: 11")
-    (project.root / "run.yml").write_text(changed)
-    result = project.run("--pipeline=permutenet", "--tags=evaluation", "--config=run.yml")
-    assert result.returncode != 0
-    assert "seed0 were made with other settings or inputs than the ones asked" in result.stderr
-    result = project.run(
-        "--pipeline=permutenet", "--from-nodes=permutenet_summarise", "--config=run.yml"
+def test_stages_refuse_what_was_trained_otherwise(by_stages, tmp_path):
+    project = Copy(tmp_path, by_stages)
+    project.configure(ONE_CELL.replace("epochs: 12", "epochs: 11"))
+    said = project.failed(PIPELINE, "--tags=evaluation", CONFIG)
+    assert (
+        f"the results of train of '{ONE}' were made with other settings or inputs than are asked "
+        "for (training.epochs): run the stage `modeling`, or the whole pipeline, again" in said
     )
-    assert result.returncode != 0
-    assert "there are no answers of 'permutenet-per_batch-image-3x3-canvas" in result.stderr
+    said = project.failed(PIPELINE, "--from-nodes=permutenet.report", CONFIG)
+    assert f"the results of evaluate of '{ONE}' were never made with these settings" in said
+    assert project.stored("**/*.*") == by_stages.stored("**/*.*")
 
 
-@pytest.mark.parametrize(
-    ("parameters", "message"),
-    [
-        ("permutenet.shared.cell_size=16", "tiles of 32 x 32 px do not fit a canvas cell of 16 px"),
-        ("permutenet.shared.padding=none", "the smallest canvas (grid x cell_size) is"),
-        ("permutenet.dataset.name=cifar10", "CIFAR-10 is not in"),
-    ],
-)
-def test_bad_parameter_stops_the_run(project, parameters, message):
-    result = project.run("--pipeline=permutenet", f"--params={parameters}")
-    assert result.returncode != 0
-    assert message in " ".join((result.stdout + result.stderr).split())
-    assert not list(project.data.glob("06_models/permutenet/**/*"))
-
-
-def test_diverging_training_says_where_and_keeps_finished_cells(project):
-    """The first cell in alphabetical order is finished and stored; the next one diverges."""
-    (project.root / "run.yml").write_text("""
-run:
-  params:
-    permutenet:
+def test_diverging_training_says_where_and_the_other_cells_are_kept(project):
+    """The first cell diverges, the next one is finished and kept."""
+    diverging = "- {network: gapnet, permutation: none, task: location, training: {lr: 1.0e+30}}"
+    project.configure(f"""permutenet:
       seeds: [0]
       cells:
-        - {network: gapnet, permutation: none, task: image}
-        - {network: gapnet, permutation: none, task: location, training: {lr: 1.0e+30}}
+        {diverging}
+        - {{network: gapnet, permutation: none, task: image}}
 """)
-    result = project.run("--pipeline=permutenet", "--config=run.yml")
-    assert result.returncode != 0
-    text = " ".join((result.stdout + result.stderr).split())
-    assert (
-        "gapnet-none-location-3x3-lr-1e+30-seed0: epoch 1: " in text
-        and "lower the learning rate" in text
+    said = project.failed(PIPELINE, CONFIG)
+    message = (
+        r"1 of 2 cells of train failed, the others are finished and kept: "
+        r"gapnet-none-location-3x3-lr-1e\+30-seed0: FloatingPointError: epoch 1: "
+        r".* in step \d+: lower the learning rate"
     )
-    assert list(weights(project)) == ["gapnet-none-image-3x3-seed0.safetensors"]
+    assert re.search(message, said)
+    assert [run.info.status for run in project.mlflow_runs()] == ["FAILED"]
+    kept = "gapnet-none-image-3x3-seed0"
+    assert len(weights(project)) == 1
+    project.configure(f"""permutenet:
+      seeds: [0]
+      only: [gapnet-none-image-3x3]
+      cells:
+        {diverging}
+        - {{network: gapnet, permutation: none, task: image}}
+""")
+    said = project.done(PIPELINE, CONFIG)
+    assert to_compute(said, "permutenet") == "images 0 of 1, train 0 of 1, evaluate 1 of 1"
+    assert computed(said) == [f"evaluate/{kept}"]
+    assert pd.read_csv(project.data / REPORTS / "scores.csv").cell.tolist() == [kept[:-6]]
+
+
+def test_two_processes_compute_the_same_bits_as_one(tmp_path):
+    copies = {}
+    for jobs in (1, 2):
+        copy = copies[jobs] = Copy(tmp_path / str(jobs))
+        parallel = f"parallel: {{n_jobs: {jobs}, threads_per_job: 1}}"
+        copy.configure(f"{parallel}\n    permutenet:{TWO_CELLS}")
+        said = copy.done(PIPELINE, CONFIG)
+        assert len(computed(said)) == 5
+    one, two = copies[1], copies[2]
+    assert one.read(f"{REPORTS}/scores.csv") == two.read(f"{REPORTS}/scores.csv")
+    tensors = "permutenet/*/*/tensors.safetensors"
+    assert one.stored(tensors) == two.stored(tensors) and len(one.stored(tensors)) == 5
+    assert len(two.children("permutenet")) == 2
