@@ -12,15 +12,7 @@ from posinfo.store import is_finished, key_of
 
 
 class ResultsDataset(AbstractDataset[dict[str, str], dict[str, str]]):
-    """The results of a step: a folder of links into the store, one per label of a cell.
-
-    Example:
-        .. code-block:: yaml
-
-            posenet.readouts_modeled:
-              type: posinfo.pipelines.datasets.ResultsDataset
-              filepath: data/06_models/posenet/readouts
-    """
+    """The results of a step: a folder of links into the store, one per label of a cell."""
 
     def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
         self._filepath = Path(filepath)
@@ -33,11 +25,7 @@ class ResultsDataset(AbstractDataset[dict[str, str], dict[str, str]]):
         return {link.name: key_of(link.resolve()) for link in self._links()}
 
     def save(self, data: dict[str, str]) -> None:
-        """Replace the links.
-
-        Args:
-            data: folders of results by label.
-        """
+        """Replace the links by those to folders of results by label."""
         self._filepath.mkdir(parents=True, exist_ok=True)
         for link in self._links():
             link.unlink()
@@ -63,13 +51,13 @@ class TableFile(CSVDataset):
     expected: bytes | None = None
     """What settings and code ask for: if something else lies there, it does not exist."""
 
-    def save(self, data: bytes) -> None:
-        """Write the file."""
-        _write(self._filepath, data)
-
     def _exists(self) -> bool:
         file = Path(str(self._filepath))
         return file.is_file() and self.expected in (None, file.read_bytes())
+
+    def save(self, data: bytes) -> None:
+        """Write the file."""
+        _write(self._filepath, data)
 
 
 class PictureFile(MatplotlibDataset):
