@@ -38,6 +38,13 @@ def test_answers_are_those_of_every_window_of_the_padded_image(trained, evaluate
             assert torch.equal(evaluated.tensors["answers.zero-2"][:, row, column], expected)
 
 
+def test_answers_vary_so_that_these_tests_can_fail(evaluated):
+    answers = evaluated.tensors["answers.zero-2"]
+    assert len(answers.unique()) > 1
+    assert not torch.equal(answers, answers.transpose(1, 2))
+    assert evaluated.tensors["agreement.zero-2"].min() < 1
+
+
 def test_rows_are_measures_of_the_answers(evaluated):
     rows, labels = evaluated.table, labelled_images().tensors["test.labels"]
     assert rows.range.tolist() == ["zero-2", "crop-1"]

@@ -42,6 +42,7 @@ def test_row_counts_right_answers(evaluated):
     assert list(evaluated.table.columns) == ["accuracy", "seed", "floor", "n"]
     assert (row.seed, row.floor, row.n) == (3, 0.2, 15 * 4)
     right = counts.diagonal(dim1=1, dim2=2).sum().item()
+    assert 10 < right < 60
     assert row.accuracy == pytest.approx(right / 60)
 
 

@@ -12,7 +12,7 @@ from posinfo.work import Work
 
 
 def network_cell(**changes):
-    """A small network that is trained for two epochs."""
+    """A small network that learns something in a second."""
     settings = {
         "classifier": ClassifierConfig(
             network="gapnet", arch="canvas_resnet18", width=2, padding="zero", permutation="none",
@@ -28,7 +28,7 @@ def network_cell(**changes):
 
 def training(**changes):
     protocol = {
-        "epochs": 2, "batch_size": 8, "optimiser": "adam", "lr": 1e-3, "betas": (0.5, 0.999),
+        "epochs": 10, "batch_size": 8, "optimiser": "adam", "lr": 0.01, "betas": (0.5, 0.999),
         "momentum": None, "weight_decay": 0.0, "schedule": "constant", "mirrored": False,
         "keep": "best", "compile": False,
     }  # fmt: skip
@@ -40,8 +40,9 @@ def labelled_images(side=16):
     tensors = {"mean": torch.tensor([0.4, 0.5, 0.6]), "std": torch.tensor([0.2, 0.25, 0.3])}
     for split, count in {"train": 20, "validation": 10, "test": 15}.items():
         shape = (count, 3, side, side)
-        pixels = torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8)
-        tensors |= {f"{split}.pixels": pixels, f"{split}.labels": torch.arange(count) % 5}
+        labels = torch.cat([torch.tensor([4]), torch.randint(5, (count - 1,), generator=generator)])
+        pixels = torch.randint(0, 64, shape, generator=generator) + 45 * labels[:, None, None, None]
+        tensors |= {f"{split}.pixels": pixels.byte(), f"{split}.labels": labels}
     return Result(tensors=tensors)
 
 
@@ -59,6 +60,7 @@ def test_network_is_trained_on_train_images_and_chosen_on_validation_images():
     assert result.history["train_loss"] == fitted.losses.tolist()
     assert result.history["validation_accuracy"] == fitted.scores.tolist()
     assert result.facts == {"epoch": fitted.epoch}
+    assert len(fitted.scores.unique()) > 2
     assert torch.equal(result.tensors["colours.mean"], images.tensors["mean"])
 
 
@@ -78,7 +80,7 @@ def test_work_hears_of_steps_and_epochs(tmp_path):
         on_epoch=lambda *told: epochs.append(told),
     )  # fmt: skip
     result = run(network_cell(), {"images": labelled_images()}, work)
-    assert totals == [2 * 3] and sum(steps) == 2 * 3
+    assert totals == [10 * 3] and sum(steps) == 10 * 3
     history = result.history["train_loss"], result.history["validation_accuracy"]
     expected = [(n, *values) for n, values in enumerate(zip(*history, strict=True), start=1)]
     np.testing.assert_allclose(epochs, expected, rtol=1e-6)
