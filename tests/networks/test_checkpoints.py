@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from posinfo.networks import checkpoints
 from posinfo.networks.checkpoints import read_checkpoint, restore, save_checkpoint
 
 
@@ -49,3 +50,19 @@ def test_damaged_file_says_what_to_do(tmp_path):
 def test_checkpoint_of_another_training_is_refused(tmp_path, state, reason):
     with pytest.raises(ValueError, match=f"(?s)is of another training .*{reason}.*: remove it to"):
         restore({"model": nn.Linear(2, 1)}, state, tmp_path)
+
+
+def test_processes_that_write_the_same_checkpoint_do_not_share_a_file(tmp_path, monkeypatch):
+    opened = []
+    save = torch.save
+    monkeypatch.setattr(
+        torch, "save", lambda state, file: (opened.append(file.name), save(state, file))
+    )
+    for process in (1, 2):
+        monkeypatch.setattr(checkpoints.os, "getpid", lambda process=process: process)
+        checkpoints.save_checkpoint(tmp_path / "a.pt", {}, {"process": process})
+    monkeypatch.setattr(checkpoints.socket, "gethostname", lambda: "elsewhere")
+    checkpoints.save_checkpoint(tmp_path / "a.pt", {}, {"process": 3})
+    assert len(set(opened)) == 3
+    assert [path.name for path in tmp_path.iterdir()] == ["a.pt"]
+    assert checkpoints.read_checkpoint(tmp_path / "a.pt") == {"process": 3}

@@ -1,6 +1,7 @@
 """Checkpoints of a training: written in one step, read without running code."""
 
 import os
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -32,12 +33,16 @@ def save_checkpoint(path: Path, parts: Mapping[str, Stateful], more: Mapping[str
         more: tensors, numbers, texts and lists or dicts of them, by name.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("wb") as file:
-        torch.save({**{name: part.state_dict() for name, part in parts.items()}, **more}, file)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    # another process, here or on another host, may be training the same
+    partial = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.partial")
+    try:
+        with partial.open("wb") as file:
+            torch.save({**{name: part.state_dict() for name, part in parts.items()}, **more}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
