@@ -7,14 +7,16 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 
+PACKAGE = "posinfo"
+
 Functions = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
 def code_key(modules: Iterable[str]) -> str:
     """Changes with the code of these modules and of what they import from their own packages.
 
-    What is hashed is the syntax tree without docstrings. A module belongs to the same package as
-    another if the first parts of their dotted names agree.
+    What is hashed is the syntax tree without docstrings. Followed are imports from the same
+    top-level package, from posinfo, and of modules beside it: a user's files in one folder.
 
     Args:
         modules: dotted names.
@@ -49,8 +51,7 @@ class _Module:
             raise ModuleNotFoundError(f"there is no Python module {name!r}")
         tree = ast.parse(path.read_bytes(), filename=str(path))
         package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-        root = name.partition(".")[0]
-        found = {imported for imported in _imports(tree, package) if _within(imported, root)}
+        found = {imported for imported in _imports(tree, package) if _is_own(imported, name)}
         self.imports = sorted(found)
         self.tree_hash = hashlib.sha256(ast.dump(_without_strings(tree)).encode()).hexdigest()
 
@@ -72,8 +73,15 @@ def _imports(tree: ast.Module, package: str) -> Iterator[str]:
             yield from (f"{module}.{alias.name}" for alias in node.names)
 
 
-def _within(name: str, root: str) -> bool:
-    return name.partition(".")[0] == root and _source(name) is not None
+def _is_own(name: str, importer: str) -> bool:
+    """Whether an import is of code that belongs to the importer, and not of a library."""
+    source, root = _source(name), importer.partition(".")[0]
+    if source is None or name.partition(".")[0] in (root, PACKAGE):
+        return source is not None
+    top = _source(root)
+    assert top is not None
+    beside = top.parents[1] if top.name == "__init__.py" else top.parent
+    return "site-packages" not in source.parts and source.is_relative_to(beside)
 
 
 @lru_cache(maxsize=4096)

@@ -8,17 +8,6 @@ from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 
 from posinfo.choices import check
 
-Label = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][\w.+-]*$")]
-"""Of a cell, which names files: letters, digits, ``. _ + -``."""
-
-Seed = Annotated[int, Field(ge=0, lt=2**32)]
-Item = Mapping[str, Any]
-C = TypeVar("C", bound=BaseModel)
-
-
-class _Labelled(BaseModel):
-    label: Label
-
 
 def no_repeats(values: tuple) -> tuple:
     """The values themselves.
@@ -34,6 +23,18 @@ def no_repeats(values: tuple) -> tuple:
 
 Once = AfterValidator(no_repeats)
 """The validator of a field whose values may stand once each."""
+
+Label = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][\w.+-]*$")]
+"""Of a cell, which names files: letters, digits, ``. _ + -``."""
+
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Seeds = Annotated[tuple[Seed, ...], Field(min_length=1), Once]
+Item = Mapping[str, Any]
+C = TypeVar("C", bound=BaseModel)
+
+
+class _Labelled(BaseModel):
+    label: Label
 
 
 @dataclass(frozen=True)

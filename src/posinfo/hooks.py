@@ -64,7 +64,7 @@ def _prepare(request: Request, nodes: set[str], catalog: CatalogProtocol) -> Non
         for cell in missing:
             try:
                 cell.cell.check()
-            except ValueError as error:
+            except (OSError, ValueError) as error:
                 raise ValueError(f"{experiment.name}: {cell.label}: {error}") from error
         dataset = catalog.get(results_name(experiment, step))
         assert isinstance(dataset, ResultsDataset)

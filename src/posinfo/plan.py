@@ -4,6 +4,8 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from importlib.metadata import version
 from typing import Any
 
 import torch
@@ -13,17 +15,21 @@ from posinfo.choices import pick
 from posinfo.code_key import code_key
 from posinfo.experiment import Cell, Experiment, Step
 
+# What draws, decodes, splits, builds and computes: a result is another with another version.
+PACKAGES = ("numpy", "pillow", "scikit-image", "scikit-learn", "timm", "torch", "torchvision")
+
 
 @dataclass(frozen=True)
 class Planned:
     """A cell that has a result, or will have one.
 
     Attributes:
-        step: that computes it.
-        label: of the cell among those of its step.
-        cell: its settings.
-        inputs: keys of the results it needs, by role.
+        step: the step whose ``run`` computes it.
+        label: the cell's name among those of its step.
+        cell: settings and names of inputs.
+        inputs: for each role, the store's key of the result that is needed.
         identity: all that its result depends on, as JSON values.
+        folder: the part of the key that comes before the hash: ``posenet/features``.
     """
 
     step: Step
@@ -49,30 +55,36 @@ def plan(
     """Every cell of every step.
 
     Args:
-        experiment: whose steps they are.
-        settings: of its own class.
-        device: that will compute.
-        dtype: of forward passes.
+        experiment: the steps.
+        settings: an instance of ``experiment.settings``.
+        device: the device on which numeric steps will compute.
+        dtype: float32 or bfloat16, the precision of their forward passes.
 
     Raises:
         FileNotFoundError, ValueError: settings that do not fit together, or a cell that names an
             input that there is not.
     """
     planned: Plan = {}
+    by_name: dict[str, Planned] = {}
     for step in experiment.steps:
         precision = numerics(device, dtype) if step.numeric else {}
         folder = f"{experiment.family or experiment.name}/{step.name}"
         cells = {}
         for label, cell in step.cells(settings).items():
-            inputs = {role: _input(planned, name).key for role, name in cell.inputs.items()}
+            inputs = {
+                role: pick("input (step/label)", name, by_name).key
+                for role, name in cell.inputs.items()
+            }
             identity = {
                 "settings": cell.model_dump(mode="json"),
                 "inputs": inputs,
                 "code": code_key([step.run.__module__, *cell.modules]),
+                "packages": _versions(),
                 **precision,
             }
             cells[label] = Planned(step, label, cell, inputs, identity, folder)
         planned[step.name] = cells
+        by_name |= {f"{step.name}/{label}": cell for label, cell in cells.items()}
     return planned
 
 
@@ -102,16 +114,10 @@ def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def numerics(device: torch.device, dtype: torch.dtype) -> dict[str, str]:
-    """What decides the last bits of a result, besides the number of threads."""
-    return {
-        "device": device.type,
-        "dtype": str(dtype).removeprefix("torch."),
-        "torch": torch.__version__,
-    }
+    """What decides the last bits of a result, besides packages and the number of threads."""
+    return {"device": device.type, "dtype": str(dtype).removeprefix("torch.")}
 
 
-def _input(planned: Plan, name: str) -> Planned:
-    there = {
-        f"{step}/{label}": cell for step, cells in planned.items() for label, cell in cells.items()
-    }
-    return pick("input (step/label)", name, there)
+@lru_cache(maxsize=1)
+def _versions() -> dict[str, str]:
+    return {name: version(name) for name in PACKAGES}

@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import pandas as pd
@@ -89,9 +90,10 @@ class Store:
         folder, record = self.path(key), self.record(key)
         try:
             return Result(
-                tensors=load_file(folder / TENSORS) if (folder / TENSORS).exists() else {},
+                tensors=load_file(folder / TENSORS) if record["tensors"] else {},
                 arrays={
-                    path.stem: np.load(path, mmap_mode="r") for path in sorted(folder.glob("*.npy"))
+                    name: np.load(folder / f"{name}.npy", mmap_mode="r")
+                    for name in record["arrays"]
                 },
                 rows=_read_rows(folder / ROWS, record["columns"]),
                 history=record["history"],
@@ -124,6 +126,9 @@ class Store:
                 "created": datetime.now(UTC).isoformat(timespec="seconds"),
                 "seconds": round(seconds, 3),
                 "host": socket.gethostname(),
+                "threads": torch.get_num_threads(),
+                "tensors": len(result.tensors),
+                "arrays": sorted(result.arrays),
                 "history": {name: list(values) for name, values in result.history.items()},
                 "facts": dict(result.facts),
                 "columns": _column_types(result.rows),
@@ -139,18 +144,23 @@ class Store:
         return sum(path.stat().st_size for path in self.path(key).rglob("*") if path.is_file())
 
     def remove(self, key: str) -> None:
-        """Delete a result."""
+        """Delete a result; if that is interrupted, what is left counts as absent."""
+        (self.path(key) / RECORD).unlink(missing_ok=True)
         shutil.rmtree(self.path(key))
+
+    def leftovers(self) -> list[Path]:
+        """Half-written folders and files of processes of this host that were killed."""
+        return sorted(filter(_is_left, self.folder.rglob(f"*{PARTIAL}")))
 
     @contextmanager
     def _partial(self, key: str) -> Iterator[Path]:
         """A folder beside the result's that no other process on any host writes into."""
         target = self.path(key)
         target.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(target)
-        host = socket.gethostname()
-        folder = target.with_name(f".{target.name}.{host}.{os.getpid()}{PARTIAL}")
-        shutil.rmtree(folder, ignore_errors=True)
+        for left in filter(_is_left, target.parent.glob(f".{target.name}.*{PARTIAL}")):
+            shutil.rmtree(left, ignore_errors=True)
+        writer = f"{socket.gethostname()}.{os.getpid()}-{uuid4().hex[:8]}"
+        folder = target.with_name(f".{target.name}.{writer}{PARTIAL}")
         folder.mkdir()
         try:
             yield folder
@@ -168,13 +178,12 @@ def key_of(folder: Path) -> str:
     return "/".join(folder.parts[-3:])
 
 
-def _sweep(target: Path) -> None:
-    """Remove what processes of this host that were killed have left of a result."""
-    host = socket.gethostname()
-    for folder in target.parent.glob(f".{target.name}.{host}.*{PARTIAL}"):
-        process = folder.name.removesuffix(PARTIAL).rpartition(".")[2]
-        if not psutil.pid_exists(int(process)):
-            shutil.rmtree(folder, ignore_errors=True)
+def _is_left(path: Path) -> bool:
+    """Whether a process of this host wrote it that is no more."""
+    writer, _, process = path.name.removesuffix(PARTIAL).rpartition(".")
+    number = process.partition("-")[0]
+    here = writer.endswith(f".{socket.gethostname()}") and number.isdigit()
+    return here and not psutil.pid_exists(int(number))
 
 
 def _write(folder: Path, result: Result) -> None:

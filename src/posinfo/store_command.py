@@ -1,8 +1,11 @@
 """`posinfo store`: what lies in the store, and what of it can still be reached."""
 
+import shutil
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from math import nan
 from pathlib import Path
+from typing import Any
 
 import click
 from kedro.framework.session import KedroSession
@@ -29,15 +32,18 @@ def store_command(env: str | None, prune: bool, yes: bool) -> None:
     or code have changed since, or it was made with --params or --config, or on another device or
     in another precision. --prune names those results, and removes them with --yes.
     """
+    if yes and not prune:
+        raise click.UsageError("--yes goes with --prune")
     bootstrap_project(Path.cwd())
     with KedroSession.create(env=env) as session:
         context = session.load_context()  # type: ignore[attr-defined]
         published = context.catalog.load("published_numbers")
-    console, store = get_console(), Store(Path(context.params["store"]))
+        parameters = _of_all_cells(context.config_loader["parameters"])
+    console, store = get_console(), Store(Path(parameters["store"]))
     reached, unknown = set[str](), set[str]()
     for experiment in EXPERIMENTS.values():
         try:
-            request = Request.of(experiment, context.params)
+            request = Request.of(experiment, parameters)
             reached |= {cell.key for step in request.plan.values() for cell in step.values()}
             reached.add(report_identity(request, published)[0])
         except (OSError, ValueError) as error:
@@ -47,20 +53,31 @@ def store_command(env: str | None, prune: bool, yes: bool) -> None:
     console.print(_table(store, set(lost)))
     if prune:
         begun = {path for path in store.checkpoints() if path.name.partition("-")[0] not in unknown}
-        _prune(store, lost, begun - {store.checkpoint(key) for key in reached}, yes=yes)
+        unfinished = begun - {store.checkpoint(key) for key in reached}
+        _prune(store, lost, [*sorted(unfinished), *store.leftovers()], yes=yes)
 
 
-def _prune(store: Store, lost: list[str], checkpoints: set[Path], *, yes: bool) -> None:
+def _of_all_cells(parameters: dict[str, Any]) -> dict[str, Any]:
+    """The parameters without any choice of cells: what `only` leaves out is still in reach."""
+    return {
+        name: {**section, "only": []}
+        if isinstance(section, dict) and "only" in section
+        else section
+        for name, section in parameters.items()
+    }
+
+
+def _prune(store: Store, lost: list[str], unfinished: list[Path], *, yes: bool) -> None:
     console = get_console()
-    for name in [*lost, *sorted(checkpoints)]:
+    for name in [*lost, *unfinished]:
         console.print(str(name), highlight=False, soft_wrap=True)
-    said = f"{len(lost)} results, {_megabytes(store, lost)} MB, {len(checkpoints)} checkpoints"
+    said = f"{len(lost)} results, {_megabytes(store, lost)} MB, {len(unfinished)} unfinished"
     console.print(f"{said} {'removed' if yes else 'out of reach: --yes removes them'}")
     if yes:
         for key in lost:
             store.remove(key)
-        for path in checkpoints:
-            path.unlink()
+        for path in unfinished:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _table(store: Store, lost: set[str]) -> Table:
@@ -84,5 +101,8 @@ def _megabytes(store: Store, keys: Iterable[str]) -> str:
 
 
 def _days(store: Store, key: str) -> float:
-    created = datetime.fromisoformat(store.record(key)["created"])
+    try:
+        created = datetime.fromisoformat(store.record(key)["created"])
+    except (KeyError, ValueError):  # damaged: a run that needs it says so
+        return nan
     return (datetime.now(UTC) - created).total_seconds() / 86_400

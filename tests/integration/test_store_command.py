@@ -43,8 +43,8 @@ def test_store_lists_and_prunes_what_no_default_run_reaches(project):
         "images": ("1", "0"), "train": ("1", "1"), "evaluate": ("1", "1"), "report": ("1", "1"),
     }  # fmt: skip
     dry = posinfo(project, "store", "--env=test", "--prune")
-    assert "3 results, " in dry.stdout and "1 checkpoints out of reach: --yes" in dry.stdout
+    assert "3 results, " in dry.stdout and "1 unfinished out of reach: --yes" in dry.stdout
     assert lying(project) == everything and checkpoint.exists()
     pruned = posinfo(project, "store", "--env=test", "--prune", "--yes")
-    assert "1 checkpoints removed" in pruned.stdout
+    assert "1 unfinished removed" in pruned.stdout
     assert lying(project) == {"permutenet/images"} and not checkpoint.exists()

@@ -33,8 +33,9 @@ def is_custom(arch: str) -> bool:
 
 
 def user_modules(arch: str) -> tuple[str, ...]:
-    """The module of a function of the user's own; none for the other networks."""
-    return (arch.partition(":")[0],) if is_custom(arch) else ()
+    """The module of a function of the user's own and its packages; none for other networks."""
+    parts = arch.partition(":")[0].split(".") if is_custom(arch) else []
+    return tuple(".".join(parts[:count]) for count in range(1, len(parts) + 1))
 
 
 def check_arch(arch: str) -> str:

@@ -1,9 +1,9 @@
 """Which processor computes, and in which precision."""
 
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import torch
-from pydantic import AfterValidator, RootModel
+from pydantic import AfterValidator, BaseModel, Field, RootModel
 
 from posinfo.choices import check, one_of
 
@@ -76,3 +76,29 @@ class Precision(RootModel[Annotated[str, one_of("precision", ["auto", *PRECISION
     def pick(self, device: torch.device) -> torch.dtype:
         """The dtype on this device."""
         return pick_precision(self.root, device)
+
+
+class Parallel(BaseModel, frozen=True, extra="forbid"):
+    """How many cells of a step are computed at the same time.
+
+    Attributes:
+        n_jobs: processes; 1: this one.
+        threads_per_job: of PyTorch in each; None: as many as it takes by itself, shared by the
+            processes. Results depend on it in their last bits.
+    """
+
+    n_jobs: int = Field(ge=1)
+    threads_per_job: int | None = Field(ge=1)
+
+    @property
+    def threads(self) -> int:
+        """Of PyTorch in each process."""
+        return self.threads_per_job or max(1, torch.get_num_threads() // self.n_jobs)
+
+
+class Machine(NamedTuple):
+    """Where a run computes: its device, the dtype of forward passes, and its processes."""
+
+    device: torch.device
+    dtype: torch.dtype
+    parallel: Parallel

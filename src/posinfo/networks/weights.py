@@ -63,12 +63,13 @@ def check_source(arch: str, weights: str, needed: frozenset[str] | None = None) 
         check("weights", weights, [*NAMED_SOURCES, "a path ending in " + ", ".join(SUFFIXES)])
 
 
-def weights_key(arch: str, weights: str) -> str:
+def weights_key(arch: str, weights: str, backbone: str) -> str:
     """Changes with what a source of weights holds; without building or downloading anything.
 
     Args:
         arch: see ``posinfo.networks.architectures``.
         weights: see ``check_source``.
+        backbone: the label of the network in the configuration, for the message.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -79,7 +80,7 @@ def weights_key(arch: str, weights: str) -> str:
         return _release(arch).url
     if not _is_path(weights):
         return weights
-    stat = _existing(Path(weights)).stat()
+    stat = _existing(Path(weights), f"backbones.{backbone}.weights").stat()
     return _sha256(Path(weights), stat.st_mtime_ns, stat.st_size)
 
 
@@ -171,9 +172,9 @@ def _sha256(path: Path, changed: int, size: int) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _existing(path: Path) -> Path:
+def _existing(path: Path, setting: str = "weights") -> Path:
     if not path.is_file():
-        raise FileNotFoundError(f"weights: there is no file {path}")
+        raise FileNotFoundError(f"{setting}: there is no file {path}")
     return path
 
 

@@ -28,10 +28,13 @@ class ResultsDataset(AbstractDataset[dict[str, str], dict[str, str]]):
         """Replace the links by those to folders of results by label."""
         self._filepath.mkdir(parents=True, exist_ok=True)
         for link in self._links():
-            link.unlink()
+            if link.name not in data:
+                link.unlink(missing_ok=True)
         for label, folder in data.items():
             target = os.path.relpath(Path(folder).resolve(), self._filepath.resolve())
-            (self._filepath / label).symlink_to(target)
+            new = self._filepath / f".{label}.{os.getpid()}"
+            new.symlink_to(target)
+            new.replace(self._filepath / label)  # another run may be doing the same
 
     def _links(self) -> list[Path]:
         return [path for path in sorted(self._filepath.glob("*")) if path.is_symlink()]

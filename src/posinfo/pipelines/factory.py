@@ -83,7 +83,7 @@ def _track(request: Request, cell: Planned, computed: bool) -> None:
     parameters = cell.cell.parameters or cell.identity["settings"]
     tracking.log_cell(
         cell.label,
-        {**parameters, **numerics(*request.machine[:2])},
+        {**parameters, **numerics(request.machine.device, request.machine.dtype)},
         tracking.metrics_of(result.rows),
         result.history,
         picture(result) if picture and computed else None,

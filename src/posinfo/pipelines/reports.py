@@ -58,6 +58,7 @@ def report_identity(request: Request, published: pd.DataFrame) -> tuple[str, dic
         "settings": request.settings.model_dump(mode="json"),
         "inputs": {f"{step}/{label}": cell.key for step, cells in steps for label, cell in cells},
         "code": code_key([experiment.report.__module__]),
+        "files": list(report_files(experiment).values()),
         "published": hashlib.sha256(published.to_csv().encode()).hexdigest(),
     }
     return f"{experiment.name}/report/{digest(identity)}", identity

@@ -8,8 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from posinfo.experiment import Experiment
-from posinfo.networks.devices import Device, Precision
-from posinfo.pipelines.runner import Machine, Parallel
+from posinfo.networks.devices import Device, Machine, Parallel, Precision
 from posinfo.plan import Plan, Planned, differences, plan
 from posinfo.store import Store
 

@@ -4,17 +4,18 @@ import logging
 import pickle
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any
 
 import joblib
 import torch
-from pydantic import Field
 
-from posinfo.experiment import Result, Section
+from posinfo.experiment import Result
+from posinfo.networks.devices import Machine
 from posinfo.pipelines.progress import StepBar, step_bar
 from posinfo.plan import Planned
 from posinfo.store import Store
@@ -27,32 +28,6 @@ OnResult = Callable[[Planned, bool], object]
 log = logging.getLogger(__name__)
 
 
-class Parallel(Section):
-    """How many cells of a step are computed at the same time.
-
-    Attributes:
-        n_jobs: processes; 1: this one.
-        threads_per_job: of PyTorch in each; None: as many as it takes by itself, shared by the
-            processes. Results depend on it in their last bits.
-    """
-
-    n_jobs: int = Field(ge=1)
-    threads_per_job: int | None = Field(ge=1)
-
-    @property
-    def threads(self) -> int:
-        """Of PyTorch in each process."""
-        return self.threads_per_job or max(1, torch.get_num_threads() // self.n_jobs)
-
-
-class Machine(NamedTuple):
-    """Where a run computes: its device, the dtype of forward passes, and its processes."""
-
-    device: torch.device
-    dtype: torch.dtype
-    parallel: Parallel
-
-
 class CellsFailedError(RuntimeError):
     """Some cells of a step could not be computed; all others were."""
 
@@ -63,38 +38,60 @@ def run_step(cells: Sequence[Planned], store: Store, machine: Machine, on_result
     ``on_result`` is called in this process when a cell's result is there, with whether it was
     computed now. A ``CellsFailedError`` names each cell that failed; the others are finished.
     """
+    failed: dict[str, Exception] = {}
+
+    def tell(cell: Planned, computed: bool) -> None:
+        try:
+            on_result(cell, computed)
+        except Exception as error:
+            _fail(cell, error, failed)
+
     lacking: dict[str, Planned] = {}
     for cell in cells:  # asked once each: another process may be making the same results
         if cell.key not in lacking and cell.key in store:
-            on_result(cell, False)
+            tell(cell, False)
         else:
             lacking.setdefault(cell.key, cell)
-    if not lacking:
-        return
     missing = list(lacking.values())
-    failed: dict[str, Exception] = {}
-    name, start = missing[0].step.name, perf_counter()
-    with step_bar(name, len(missing)) as bar:
-        outcomes = _outcomes(missing, store, machine, bar)
-        for done, (number, outcome) in enumerate(outcomes, start=1):
-            cell = missing[number]
-            bar.finish()
-            if isinstance(outcome, Exception):
-                failed[cell.label] = outcome
-                log.error("%s: %s", cell.label, _said(outcome))
-                continue
-            rest = (perf_counter() - start) / done * (len(missing) - done)
-            end = f"; {name} is done at about {datetime.now() + timedelta(seconds=rest):%H:%M}"
-            counted, until = f"{name} {done}/{len(missing)}", end if rest > LONG else ""
-            log.info("%s: %s in %.1f s%s", counted, cell.label, outcome, until)
+    if missing:
+        for cell in _computed(missing, store, machine, failed):
             for same in (other for other in cells if other.key == cell.key):
-                on_result(same, True)
+                tell(same, True)
     if failed:
         lines = "\n".join(f"  {label}: {_said(error)}" for label, error in failed.items())
         raise CellsFailedError(
-            f"{len(failed)} of {len(missing)} cells of {name} failed, the others are finished and "
-            f"kept:\n{lines}"
+            f"{len(failed)} of {len(cells)} cells of {cells[0].step.name} failed, the others are "
+            f"finished and kept:\n{lines}"
         ) from next(iter(failed.values()))
+
+
+def _fail(cell: Planned, error: Exception, failed: dict[str, Exception]) -> None:
+    failed[cell.label] = error
+    log.error("%s: %s", cell.label, _said(error), exc_info=error)
+
+
+def _computed(
+    missing: Sequence[Planned], store: Store, machine: Machine, failed: dict[str, Exception]
+) -> Iterator[Planned]:
+    """The cells that could be computed, as they end."""
+    name, start = missing[0].step.name, perf_counter()
+    with step_bar(name, len(missing)) as bar:
+        try:
+            outcomes = _outcomes(missing, store, machine, bar)
+            for done, (number, outcome) in enumerate(outcomes, start=1):
+                bar.finish()
+                if isinstance(outcome, Exception):
+                    _fail(missing[number], outcome, failed)
+                    continue
+                rest = (perf_counter() - start) / done * (len(missing) - done)
+                end = f"; {name} is done at about {datetime.now() + timedelta(seconds=rest):%H:%M}"
+                counted, until = f"{name} {done}/{len(missing)}", end if rest > LONG else ""
+                log.info("%s: %s in %.1f s%s", counted, missing[number].label, outcome, until)
+                yield missing[number]
+        except BrokenProcessPool as error:
+            for cell in missing:
+                if cell.key not in store and cell.label not in failed:
+                    _fail(cell, error, failed)
 
 
 def _outcomes(
@@ -124,6 +121,8 @@ def _attempt(
     torch.backends.cudnn.allow_tf32 = False  # float32 means float32
     torch.backends.cuda.matmul.allow_tf32 = False
     try:
+        if cell.key in store:  # another process has made it since
+            return number, 0.0
         inputs = {role: store.open(key) for role, key in cell.inputs.items()}
 
         def compute(folder: Path) -> Result:
@@ -143,7 +142,9 @@ def _picklable(error: Exception) -> Exception:
     try:
         pickle.loads(pickle.dumps(error))
     except Exception:
-        return RuntimeError(_said(error))
+        text = RuntimeError(_said(error))
+        text.__notes__ = error.__notes__
+        return text
     return error
 
 

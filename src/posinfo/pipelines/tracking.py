@@ -49,12 +49,16 @@ def log_cell(
         if isfinite(value)
     ]
     params = [Param(key, str(value)[:LONGEST]) for key, value in flatten(parameters).items()]
-    client.log_batch(run, params=params)
-    for start in range(0, len(values), AT_ONCE):
-        client.log_batch(run, metrics=values[start : start + AT_ONCE])
-    if picture is not None:
-        client.log_figure(run, picture, "picture.png")
-    client.set_terminated(run)
+    status = "FAILED"
+    try:
+        client.log_batch(run, params=params)
+        for start in range(0, len(values), AT_ONCE):
+            client.log_batch(run, metrics=values[start : start + AT_ONCE])
+        if picture is not None:
+            client.log_figure(run, picture, "picture.png")
+        status = "FINISHED"
+    finally:
+        client.set_terminated(run, status)
 
 
 def metrics_of(rows: pd.DataFrame | None) -> dict[str, float]:

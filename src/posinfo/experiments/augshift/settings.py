@@ -11,13 +11,11 @@ from posinfo.experiments.augshift.evaluate import EvaluateCell
 from posinfo.experiments.augshift.train import NetworkCell
 from posinfo.experiments.labelled_images import ImagesCell
 from posinfo.experiments.trained_network import network_label
-from posinfo.grid import Grid, Once, Seed
+from posinfo.grid import Grid, Once, Seeds
 from posinfo.networks.augshift import AugShiftConfig
 from posinfo.networks.training_config import TrainingConfig
 from posinfo.stimuli.crops import ShiftConfig
 from posinfo.stimuli.labelled_images import DATASETS, DatasetConfig
-
-Seeds = Annotated[tuple[Seed, ...], Field(min_length=1), Once]
 
 
 class TableCell(AugShiftConfig):
@@ -37,11 +35,6 @@ class TableCell(AugShiftConfig):
         unused = {} if self.uses_latents else {"latent_weight": 0.0}
         unused |= {} if self.crops > 1 else {"loss": "mean"}
         return self.model_copy(update=unused)
-
-    @property
-    def config(self) -> AugShiftConfig:
-        """The method."""
-        return AugShiftConfig(**self.model_dump(include=set(AugShiftConfig.model_fields)))
 
 
 class AugShiftParameters(Section):
@@ -116,13 +109,14 @@ def train_cells(settings: AugShiftSettings) -> dict[str, NetworkCell]:
     cells = {}
     for label, cell in settings.cells.items():
         dataset = settings.dataset_of(cell)
+        method = AugShiftConfig(**cell.model_dump(include=set(AugShiftConfig.model_fields)))
         shared = {n: getattr(settings.augshift, n) for n in ("augmentation", "training")}
-        parameters = {**dict(cell.config), "dataset": dataset, **shared}
+        parameters = {**dict(method), "dataset": dataset, **shared}
         for seed in cell.seeds:
             cells[network_label(label, seed)] = NetworkCell(
                 inputs={"images": f"images/{cell.dataset}"},
                 parameters={"cell": label, "seed": seed, **parameters},
-                method=cell.config,
+                method=method,
                 classes=dataset.class_count,
                 seed=seed,
                 **shared,

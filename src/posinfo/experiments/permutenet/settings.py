@@ -9,7 +9,7 @@ from posinfo.experiment import Section
 from posinfo.experiments.labelled_images import ImagesCell
 from posinfo.experiments.permutenet.train import NetworkCell
 from posinfo.experiments.trained_network import network_label
-from posinfo.grid import Grid, Once, Seed, one_value
+from posinfo.grid import Grid, Once, Seeds, one_value
 from posinfo.networks.architectures import user_modules
 from posinfo.networks.canvas_training import TaskName
 from posinfo.networks.pooled_classifiers import ClassifierConfig
@@ -77,7 +77,7 @@ class PermutenetParameters(Section):
     dataset: DatasetConfig
     shared: dict[str, Any]
     cells: tuple[dict[str, Any], ...] = Field(min_length=1)
-    seeds: Annotated[tuple[Seed, ...], Field(min_length=1), Once]
+    seeds: Seeds
     only: Annotated[tuple[str, ...], Once]
 
 

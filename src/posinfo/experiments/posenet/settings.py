@@ -12,7 +12,7 @@ from posinfo.experiment import Section
 from posinfo.experiments.posenet.features import FeaturesCell
 from posinfo.experiments.posenet.images import ImagesCell
 from posinfo.experiments.posenet.readouts import ReadoutsCell
-from posinfo.grid import Grid, Item, Label, Once
+from posinfo.grid import Grid, Item, Label, Once, Seeds
 from posinfo.networks.architectures import user_modules
 from posinfo.networks.backbones import BackboneConfig
 from posinfo.networks.normalisation import NormalisationName
@@ -22,7 +22,6 @@ from posinfo.stimuli.patterns import PatternName, StripesName
 from posinfo.stimuli.photos import PhotosConfig, manifest_key, photo_manifests
 
 Patterns = Annotated[tuple[PatternName, ...], Field(min_length=1), Once]
-Seeds = Annotated[tuple[int, ...], Field(min_length=1), Once]
 
 
 class TableCell(Section):
@@ -204,12 +203,13 @@ def features_cells(settings: PosenetSettings) -> dict[str, FeaturesCell]:
     cells = {}
     for cell in settings.cells.values():
         backbone = settings.backbone_of(cell)
+        weights = weights_key(backbone.arch, backbone.weights, cell.backbone)
         for images in ("train", "test", "synthetic"):
             cells[f"{settings.features_of(cell)}.{images}"] = FeaturesCell(
                 inputs={"images": f"images/{images}"},
                 modules=user_modules(backbone.arch),
                 backbone=backbone,
-                weights=weights_key(backbone.arch, backbone.weights),
+                weights=weights,
                 normalisation=cell.normalisation,
                 **settings.posenet.model_dump(include={"image_size", "feature_size"}),
             )
