@@ -33,9 +33,10 @@ class Cell(Section):
     A result is found again by the values of all fields, but for those with ``exclude=True``.
 
     Attributes:
-        inputs: by role, the results that are needed: ``step/label``.
-        modules: of the user's own, whose code the result depends on.
-        parameters: all settings behind the result, for the tracker; empty: the cell's fields.
+        inputs: for each role in ``Step.run``, the result that is needed, as ``step/label``.
+        modules: dotted names of modules outside posinfo whose code the result depends on.
+        parameters: settings, nested as in YAML, that the MLflow run of the cell shows; empty: the
+            cell's own fields.
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
@@ -61,12 +62,12 @@ class Result:
     """What a step returns for a cell, and what the store gives back.
 
     Attributes:
-        tensors: by name.
-        arrays: by name; those of ``Work.array`` stay on disk, memory-mapped.
-        rows: of a result table. Its float columns are metrics.
-        history: by name of the quantity, its value in each epoch.
-        facts: small values that JSON can write.
-        files: by name with its suffix, text or bytes.
+        tensors: name to tensor of any shape and dtype, on any device.
+        arrays: name to array; one that ``Work.array`` has made stays on disk, memory-mapped.
+        rows: lines of a result table; float columns become metrics of the MLflow run.
+        history: name of a quantity to its value in each epoch, the first epoch first.
+        facts: name to a small value that JSON can write.
+        files: file name with suffix to the file's content.
     """
 
     tensors: Mapping[str, Tensor] = field(default_factory=dict)
@@ -92,12 +93,12 @@ class Step:
     """One step of an experiment.
 
     Attributes:
-        name: of its node.
-        stage: one of ``STAGES``. What an ``evaluation`` step returns is tracked.
-        cells: from the experiment's settings, cells by label.
-        run: computes a cell's result from its inputs by role.
-        numeric: whether the result depends on the device and the precision.
-        picture: drawn of a result for the tracker.
+        name: what the step is called in commands, folders and keys.
+        stage: one of ``STAGES``; each result of an ``evaluation`` step becomes an MLflow run.
+        cells: function of the experiment's settings that returns label to cell.
+        run: function of a cell, its inputs by role and ``Work`` that returns the result.
+        numeric: whether results depend on the device and on the precision.
+        picture: function of a result that draws the figure of its MLflow run; None: no figure.
     """
 
     name: str
@@ -110,12 +111,12 @@ class Step:
 
 @dataclass(frozen=True)
 class Report:
-    """What an experiment reports, by name of the file without suffix.
+    """What an experiment reports.
 
     Attributes:
-        tables: written as CSV.
-        texts: written as Markdown and printed at the end of a run.
-        figures: written as PNG.
+        tables: file name without suffix to a table, which is written as CSV.
+        texts: the same for Markdown, which is also printed at the end of a run.
+        figures: the same for pictures, which are written as PNG.
     """
 
     tables: Mapping[str, pd.DataFrame]
@@ -132,17 +133,17 @@ class Experiment:
     """A pipeline's content.
 
     Attributes:
-        name: of the pipeline.
-        settings: a pydantic model whose fields are sections of the configuration.
-        steps: in order.
-        report: made from the settings, the results of the steps in ``reported`` by step and label,
-            and the published numbers.
-        tables: names of the report's tables.
-        texts: names of its texts.
-        figures: names of its figures.
-        reported: names of the steps whose results it gets; empty: the last step.
-        family: folder of its results in the store, which experiments of the same steps share;
-            empty: its name.
+        name: what the pipeline is called: ``kedro run --pipeline=NAME``.
+        settings: class of the settings; each of its fields is a section of the configuration.
+        steps: the steps in the order in which they run.
+        report: function of the settings, of results by step and label, and of the published
+            numbers (docs/papers/published.csv) that returns the report.
+        tables: names of all tables of the report.
+        texts: names of all its texts.
+        figures: names of all its figures.
+        reported: names of the steps whose results the report gets; empty: the last step alone.
+        family: the first part of the keys of its results, which experiments that share steps have
+            in common; empty: the experiment's name.
     """
 
     name: str

@@ -37,7 +37,7 @@ class Store:
     """Results by key.
 
     Args:
-        folder: that holds them; it appears with the first one.
+        folder: the folder of the store; it is made with the first result.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -109,12 +109,13 @@ class Store:
         """Compute a result and keep it; another process may do the same at the same time.
 
         Args:
-            key: that it is found by.
-            identity: all that it depends on, as JSON values.
-            compute: gets a folder on the same disk, in which it may write arrays.
+            key: the name under which ``open`` finds the result: ``experiment/step/hash``.
+            identity: all that the result depends on, as JSON values.
+            compute: function of a folder on the same disk, in which it may write arrays, that
+                returns the result.
 
         Returns:
-            The seconds that it took.
+            How long ``compute`` took, in seconds.
         """
         start = perf_counter()
         with self._partial(key) as folder:
