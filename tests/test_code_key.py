@@ -212,10 +212,10 @@ def test_code_that_moves_to_another_module_changes_the_key(package):
     assert package.key("mine.start") != package.key("mine.other")
 
 
-def test_other_packages_do_not_count(package):
-    package.write("start", "import posinfo.choices, json, torch\nfrom posinfo.work import Work\n")
+def test_libraries_do_not_count_and_posinfo_does(package):
+    package.write("start", "import posinfo.choices, json, torch\nfrom pydantic import Field\n")
     package.key()
-    assert imported_modules("mine.start") == {"mine.start"}
+    assert imported_modules("mine.start") == {"mine.start", "posinfo.choices"}
 
 
 def test_module_whose_import_fails_does_not_matter_where_it_is_caught(package):
@@ -393,3 +393,18 @@ def test_glue_and_settings_recompute_nothing(copy):
     copy.edit("pipelines/runner.py", *FUNCTION)
     copy.edit("grid.py", *FUNCTION)
     assert {step for _, step in copy.changed()} <= {"report"}
+
+
+def test_files_beside_a_users_module_count_and_libraries_do_not(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "my_network.py").write_text("import numpy\nfrom my_layers import Block\n")
+    layers = tmp_path / "my_layers.py"
+    layers.write_text("from posinfo.networks.padding import repad\nBlock = 1\n")
+    importlib.invalidate_caches()
+    module = fresh("posinfo.code_key")
+    reached = module.imported_modules("my_network")
+    assert {"my_network", "my_layers", "posinfo.networks.padding"} <= reached
+    assert not any(name.startswith("numpy") for name in reached)
+    before = module.code_key(["my_network"])
+    layers.write_text(layers.read_text().replace("Block = 1", "Block = 2"))
+    assert fresh("posinfo.code_key").code_key(["my_network"]) != before

@@ -1,6 +1,8 @@
 import multiprocessing
 import sys
+from importlib.metadata import version
 
+import numpy as np
 import pytest
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -118,8 +120,11 @@ def test_keys_change_with_device_and_precision_where_the_step_is_numeric():
     assert changed(dtype=torch.bfloat16) == {"train", "evaluate"}
     identities = {step: cells.popitem()[1].identity for step, cells in planned().items()}
     assert identities["train"]["dtype"] == "float32" and identities["train"]["device"] == "cpu"
-    assert identities["train"]["torch"] == torch.__version__
-    assert identities["images"].keys() == {"settings", "inputs", "code"}
+    assert identities["images"].keys() == {"settings", "inputs", "code", "packages"}
+    assert identities["images"]["packages"] == identities["train"]["packages"]
+    assert identities["images"]["packages"].items() >= {
+        "torch": version("torch"), "pillow": version("pillow"), "numpy": np.__version__,
+    }.items()  # fmt: skip
 
 
 def test_keys_change_with_the_kind_of_device_and_not_with_its_number():

@@ -274,8 +274,9 @@ def test_partial_folder_of_another_host_is_left_alone(store):
 
 def test_partial_folder_names_process_and_host(store):
     store.add(KEY, IDENTITY, lambda folder: Result(facts={"folder": folder.name}))
-    expected = f".{store.path(KEY).name}.{socket.gethostname()}.{os.getpid()}.partial"
-    assert store.open(KEY).facts["folder"] == expected
+    writer = re.escape(f"{socket.gethostname()}.{os.getpid()}")
+    name = rf"\.{store.path(KEY).name}\.{writer}-[0-9a-f]{{8}}\.partial"
+    assert re.fullmatch(name, store.open(KEY).facts["folder"])
 
 
 def _killed(store):
@@ -434,3 +435,36 @@ def test_every_file_reaches_the_disk_before_the_result_appears(store, monkeypatc
     monkeypatch.setattr(os, "fsync", note)
     store.add(KEY, IDENTITY, lambda folder: FULL)
     assert set(synced) == {"", "a.npy", "rows.csv", "tensors.safetensors", "result.json"}
+
+
+def test_interrupted_removal_counts_as_absent(store, monkeypatch):
+    store.add(KEY, IDENTITY, lambda folder: Result(tensors={"x": torch.ones(1)}))
+    monkeypatch.setattr("shutil.rmtree", lambda path: None)
+    store.remove(KEY)
+    assert KEY not in store and list(store) == []
+
+
+@pytest.mark.parametrize("file", ["tensors.safetensors", "pixels.npy", "rows.csv"])
+def test_absent_file_is_damage(store, file):
+    made = Result(
+        tensors={"x": torch.ones(1)}, arrays={"pixels": np.ones(2)}, rows=pd.DataFrame({"a": [1]})
+    )
+    store.add(KEY, IDENTITY, lambda folder: made)
+    (store.path(KEY) / file).unlink()
+    with pytest.raises(ValueError, match="a file in .* is damaged; remove that folder"):
+        store.open(KEY)
+
+
+def test_leftovers_are_those_of_killed_processes_of_this_host(store):
+    left = partial(store, f"{DEAD}-01234567")
+    for process, host in ((os.getppid(), None), (DEAD, "elsewhere")):
+        partial(store, process, host)
+    file = store.checkpoint(KEY).with_name(f".a.pt.{socket.gethostname()}.{DEAD}.partial")
+    file.parent.mkdir()
+    file.touch()
+    assert set(store.leftovers()) == {left, file}
+
+
+def test_record_has_the_number_of_threads(store):
+    store.add(KEY, IDENTITY, lambda folder: Result())
+    assert store.record(KEY)["threads"] == torch.get_num_threads()

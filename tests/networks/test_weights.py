@@ -155,21 +155,23 @@ def test_any_architecture_takes_its_state_dict_without_classifier_and_counters(t
 def test_key_of_a_file_follows_its_content_and_not_its_name(tmp_path):
     one, other = tmp_path / "one.pth", tmp_path / "other.safetensors"
     one.write_bytes(b"a" * 40), other.write_bytes(b"a" * 40)
-    key = weights_key("vgg16", str(one))
-    assert weights_key("resnet18", str(other)) == key
+    key = weights_key("vgg16", str(one), "a")
+    assert weights_key("resnet18", str(other), "b") == key
     one.write_bytes(b"b" * 40)
-    assert weights_key("vgg16", str(one)) != key
-    with pytest.raises(FileNotFoundError, match=r"^weights: there is no file nowhere\.pth$"):
-        weights_key("vgg16", "nowhere.pth")
+    assert weights_key("vgg16", str(one), "a") != key
+    with pytest.raises(FileNotFoundError, match=r"^backbones\.mine\.weights: there is no file"):
+        weights_key("vgg16", "nowhere.pth", "mine")
 
 
 def test_keys_tell_sources_apart_and_fetch_nothing(monkeypatch):
     for name in ("torchvision.models._api.load_state_dict_from_url", "torch.load"):
         monkeypatch.setattr(name, lambda *_, **__: pytest.fail("weights were read"))
-    keys = {weights_key("vgg16", source) for source in ("untrained", "imagenet", "hed-bsds500")}
-    keys |= {weights_key("resnet18", "imagenet"), weights_key("a.b:c", "as-built")}
+    keys = {
+        weights_key("vgg16", source, "a") for source in ("untrained", "imagenet", "hed-bsds500")
+    }
+    keys |= {weights_key("resnet18", "imagenet", "a"), weights_key("a.b:c", "as-built", "a")}
     assert len(keys) == 5
-    assert weights_key("vgg16", "imagenet").startswith("https://")
+    assert weights_key("vgg16", "imagenet", "a").startswith("https://")
 
 
 def test_as_built_is_for_own_functions():

@@ -1,5 +1,7 @@
 import logging
+import os
 import re
+import signal
 from datetime import datetime
 
 import pandas as pd
@@ -8,9 +10,10 @@ import torch
 from pydantic import BaseModel, ValidationError
 
 from posinfo.experiment import Cell, Experiment, Report, Result, Step
+from posinfo.networks.devices import Machine, Parallel
 from posinfo.pipelines import progress, runner
 from posinfo.pipelines.progress import StepBar
-from posinfo.pipelines.runner import CellsFailedError, Machine, Parallel, run_step
+from posinfo.pipelines.runner import CellsFailedError, run_step
 from posinfo.plan import plan
 from posinfo.store import Store
 
@@ -39,6 +42,8 @@ def run(cell, inputs, work):
     if cell.error == "interrupt":
         (work.folder / "half.npy").write_bytes(b"")
         raise KeyboardInterrupt
+    if cell.error == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
     if cell.error:
         raise FloatingPointError(cell.error)
     work.on_total(2)
@@ -196,7 +201,7 @@ def test_finished_cells_are_not_computed_again_after_a_failure(store):
     with pytest.raises(CellsFailedError):
         run_step(squares(a=1, b="x"), store, machine(), Told())
     told = Told()
-    with pytest.raises(CellsFailedError, match="^1 of 1 cells of squares failed"):
+    with pytest.raises(CellsFailedError, match="^1 of 2 cells of squares failed"):
         run_step(squares(a=1, b="x"), store, machine(), told)
     assert told.results == [("a", False)]
 
@@ -372,3 +377,37 @@ def test_only_what_is_long_is_foretold(store, messages, monkeypatch):
     seconds = iter([0, runner.LONG / 2, runner.LONG, runner.LONG * 2])
     monkeypatch.setattr(runner, "perf_counter", lambda: next(seconds))
     assert not any("is done at" in line for line in messages(squares(a=1, b=2, c=3), store))
+
+
+def test_cells_of_a_process_that_dies_are_named(store):
+    with pytest.raises(CellsFailedError) as raised:
+        killed = {label: NumberCell(number=i, error="killed") for i, label in enumerate("ab")}
+        run_step(squares(**killed), store, machine(n_jobs=2), Told())
+    text = str(raised.value)
+    assert text.startswith("2 of 2 cells of squares failed")
+    assert re.findall(r"^  (\w): TerminatedWorkerError", text, flags=re.MULTILINE) == ["a", "b"]
+
+
+def test_failing_tracker_fails_its_cell_and_not_the_others(store):
+    cells = squares(a=1, b=2)
+
+    def tell(cell, computed):
+        if cell.label == "a":
+            raise OSError("the server is gone")
+
+    with pytest.raises(CellsFailedError, match="  a: OSError: the server is gone$"):
+        run_step(cells, store, machine(), tell)
+    assert all(cell.key in store for cell in cells)
+
+
+def test_result_that_another_process_has_made_since_is_not_computed(store, monkeypatch):
+    cells, told = squares(a=1, b=2), Told()
+
+    def tell(cell, computed):
+        told(cell, computed)
+        if cell.label == "a":  # as another run of the same step would
+            store.add(cells[1].key, {}, lambda folder: Result(facts={"made": "elsewhere"}))
+
+    run_step(cells, store, machine(), tell)
+    assert store.open(cells[1].key).facts == {"made": "elsewhere"}
+    assert told.results == [("a", True), ("b", True)]

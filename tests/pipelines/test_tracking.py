@@ -217,3 +217,15 @@ def test_page_of_a_server(monkeypatch):
     monkeypatch.setattr(mlflow, "get_tracking_uri", lambda: "https://runs.example.org/")
     monkeypatch.setattr(mlflow, "last_active_run", lambda: None)
     assert tracking.page() == "https://runs.example.org"
+
+
+def test_run_of_a_cell_that_cannot_be_logged_is_failed(experiment, monkeypatch):
+    def broken(*_, **__):
+        raise OSError("no room")
+
+    monkeypatch.setattr(mlflow.MlflowClient, "log_figure", broken)
+    with mlflow.start_run() as parent, pytest.raises(OSError, match="no room"):
+        tracking.log_cell("cell", {}, {}, {}, Figure())
+    runs = mlflow.MlflowClient().search_runs([experiment])
+    (child,) = [run for run in runs if run.info.run_id != parent.info.run_id]
+    assert child.info.status == "FAILED"

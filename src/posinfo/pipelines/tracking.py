@@ -13,7 +13,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from mlflow.entities import Metric, Param
 from mlflow.tracking import MlflowClient
-from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFLOW_SOURCE_NAME
 from mlflow.utils.time import get_current_time_millis
 
 from posinfo.plan import flatten
@@ -104,4 +104,5 @@ def _origin() -> dict[str, str]:
     """The commit of the code, where it is a clone."""
     git = ["git", "rev-parse", "HEAD"]
     found = subprocess.run(git, capture_output=True, text=True, check=False)
-    return {"commit": found.stdout.strip()} if found.returncode == 0 else {}
+    commit = {"commit": found.stdout.strip()} if found.returncode == 0 else {}
+    return {MLFLOW_SOURCE_NAME: "posinfo", **commit}
