@@ -69,6 +69,7 @@ def _rendered(report: Report) -> Mapping[str, bytes]:
     files |= {f"{name}.md": text.encode() for name, text in report.texts.items()}
     for name, figure in report.figures.items():
         picture = io.BytesIO()
+        figure.draw_without_rendering()  # a constrained layout settles when it is drawn again
         figure.savefig(picture, format="png")
         files[f"{name}.png"] = picture.getvalue()
     return files

@@ -18,8 +18,7 @@ from mlflow.utils.time import get_current_time_millis
 
 from posinfo.plan import flatten
 
-LONGEST = 6000  # letters of a parameter
-AT_ONCE = 900  # metrics in one write; a server takes 1,000
+LONGEST, AT_ONCE = 6000, 900  # letters of a parameter; metrics in one write, at most 1,000
 
 
 def log_cell(
