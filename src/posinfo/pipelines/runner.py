@@ -53,10 +53,9 @@ def run_step(cells: Sequence[Planned], store: Store, machine: Machine, on_result
         else:
             lacking.setdefault(cell.key, cell)
     missing = list(lacking.values())
-    if missing:
-        for cell in _computed(missing, store, machine, failed):
-            for same in (other for other in cells if other.key == cell.key):
-                tell(same, True)
+    for cell in _computed(missing, store, machine, failed) if missing else ():
+        for same in (other for other in cells if other.key == cell.key):
+            tell(same, True)
     if failed:
         lines = "\n".join(f"  {label}: {_said(error)}" for label, error in failed.items())
         raise CellsFailedError(
