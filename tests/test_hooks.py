@@ -160,7 +160,7 @@ def test_cell_that_cannot_be_run_is_refused_before_any_node(session):
 
 
 def test_cell_that_lacks_a_file_is_refused(session):
-    with pytest.raises(FileNotFoundError, match="^folder of photographs is missing$"):
+    with pytest.raises(ValueError, match="^tiny: all: folder of photographs is missing$"):
         session.start(size=0)
 
 

@@ -1,6 +1,5 @@
 import pandas as pd
 import pytest
-import torch
 from kedro.io import DataCatalog, DatasetError, MemoryDataset
 from kedro.runner import SequentialRunner
 from kedro.validation import TypeExtractor
@@ -216,7 +215,7 @@ def test_other_settings_recompute_what_has_them(run):
 
 def test_evaluated_cells_are_tracked(run, tracked):
     run()
-    machine = {"device": "cpu", "dtype": "float32", "torch": torch.__version__}
+    machine = {"device": "cpu", "dtype": "float32"}
     *one, picture = tracked[0]
     assert one == ["one", {"factor": 2.0, **machine}, {"score": 2.0}, {"loss": [2.0, 1.0]}]
     assert isinstance(picture, Figure)

@@ -3,9 +3,8 @@ import torch
 from pydantic import BaseModel, ValidationError
 
 from posinfo.experiment import Cell, Experiment, Report, Result, Step
-from posinfo.networks.devices import Device, Precision
+from posinfo.networks.devices import Device, Machine, Parallel, Precision
 from posinfo.pipelines.requests import Request, forget_plans
-from posinfo.pipelines.runner import Machine, Parallel
 from posinfo.store import Store
 
 
