@@ -24,7 +24,9 @@ def merged(environment):
 
 
 def settings(experiment, environment):
-    return experiment.settings.model_validate(merged(environment))
+    parameters = merged(environment)
+    sections = {name: parameters[name] for name in experiment.settings.model_fields}
+    return experiment.settings.model_validate(sections)
 
 
 @pytest.fixture

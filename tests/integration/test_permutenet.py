@@ -133,7 +133,7 @@ def test_second_run_computes_nothing(permuted, tmp_path):
     again = Copy(tmp_path, permuted)
     said = again.done(PIPELINE)
     assert to_compute(said, "permutenet") == "images 0 of 1, train 0 of 12, evaluate 0 of 12"
-    assert computed(said) == [] and " in 0." not in said
+    assert computed(said) == []
     assert again.stored("**/*.*") == permuted.stored("**/*.*")
     for name in ("scores.csv", "table.csv", "table.md", "accuracy_maps.png"):
         assert again.read(f"{REPORTS}/{name}") == permuted.read(f"{REPORTS}/{name}")

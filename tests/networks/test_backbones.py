@@ -82,7 +82,7 @@ def test_own_network_takes_a_checkpoint(tmp_path, generator):
     trained = own_network()
     torch.save(trained.state_dict(), tmp_path / "w.pth")
     config = row(arch=f"{__name__}:own_network", weights=str(tmp_path / "w.pth"))
-    config.check_weights(16)
+    config.check(16, 2)
     shown = images(generator, side=16)
     features = build_backbone(config, 16, 16, "none")(shown)
     torch.testing.assert_close(features, trained(shown / 255).detach())

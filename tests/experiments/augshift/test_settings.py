@@ -21,7 +21,7 @@ def test_default_cells():
     cells = settings().cells
     assert list(cells) == ["baseline", "two_crops", "augshift", "blurpool", "fconv"]
     assert cells["augshift"].seeds == (0, 1, 2) and cells["fconv"].seeds == (0,)
-    assert cells["augshift"].config.latent_weight == BASE["augshift"]["latent_weight"]
+    assert cells["augshift"].latent_weight == BASE["augshift"]["latent_weight"]
     check(AUGSHIFT, BASE)
 
 
@@ -33,7 +33,7 @@ def test_cells_of_one_method_with_other_weights_and_images():
     resolved = settings(methods=methods, only=["augshift"])
     cells = resolved.cells
     assert list(cells) == ["augshift", "augshift-0.5", "augshift-digits"]
-    assert [cell.config.latent_weight for cell in cells.values()] == [10, 0.5, 10]
+    assert [cell.latent_weight for cell in cells.values()] == [10, 0.5, 10]
     assert [cell.dataset for cell in cells.values()] == ["textures", "textures", "digits"]
     assert resolved.dataset_of(cells["augshift-digits"]).model_dump() == {
         name: value

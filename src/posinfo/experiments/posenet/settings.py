@@ -191,11 +191,11 @@ PREFIXES = {
 def images_cells(settings: PosenetSettings) -> dict[str, ImagesCell]:
     """``train`` and ``test`` photographs, and ``synthetic`` images."""
     size = settings.posenet.image_size
-    cells = {"synthetic": ImagesCell(image_size=size)}
+    cells = {}
     for name, manifest in zip(("train", "test"), settings.manifests, strict=True):
         content = manifest_key(manifest)
         cells[name] = ImagesCell(image_size=size, content=content, manifest=manifest)
-    return cells
+    return {**cells, "synthetic": ImagesCell(image_size=size)}
 
 
 def features_cells(settings: PosenetSettings) -> dict[str, FeaturesCell]:
