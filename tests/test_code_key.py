@@ -11,6 +11,7 @@ import pytest
 from kedro.config import OmegaConfigLoader
 
 from posinfo.code_key import code_key, imported_modules
+from posinfo.networks.architectures import user_modules
 from tests.conftest import PROJECT
 
 SOURCE = '''
@@ -408,3 +409,14 @@ def test_files_beside_a_users_module_count_and_libraries_do_not(tmp_path, monkey
     before = module.code_key(["my_network"])
     layers.write_text(layers.read_text().replace("Block = 1", "Block = 2"))
     assert fresh("posinfo.code_key").code_key(["my_network"]) != before
+
+
+def test_package_without_init_has_the_code_of_its_modules(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "bare").mkdir()
+    (tmp_path / "bare/nets.py").write_text("import torch\nfrom beside_bare import Block\n")
+    (tmp_path / "beside_bare.py").write_text("Block = 1\n")
+    importlib.invalidate_caches()
+    assert user_modules("bare.nets:build") == ("bare.nets",)
+    reached = fresh("posinfo.code_key").imported_modules("bare.nets")
+    assert reached == {"bare.nets", "beside_bare"}

@@ -75,12 +75,14 @@ def _imports(tree: ast.Module, package: str) -> Iterator[str]:
 
 def _is_own(name: str, importer: str) -> bool:
     """Whether an import is of code that belongs to the importer, and not of a library."""
-    source, root = _source(name), importer.partition(".")[0]
-    if source is None or name.partition(".")[0] in (root, PACKAGE):
+    source, own = _source(name), _source(importer)
+    if (
+        source is None
+        or own is None
+        or name.partition(".")[0] in (importer.partition(".")[0], PACKAGE)
+    ):
         return source is not None
-    top = _source(root)
-    assert top is not None
-    beside = top.parents[1] if top.name == "__init__.py" else top.parent
+    beside = own.parents[importer.count(".") + (own.name == "__init__.py")]
     return "site-packages" not in source.parts and source.is_relative_to(beside)
 
 

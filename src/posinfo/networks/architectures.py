@@ -1,6 +1,7 @@
 """Networks by name: torchvision's classification networks, ours, or a function of the user's."""
 
 import importlib
+import importlib.util
 import re
 from collections.abc import Callable
 from typing import Annotated
@@ -35,7 +36,10 @@ def is_custom(arch: str) -> bool:
 def user_modules(arch: str) -> tuple[str, ...]:
     """The module of a function of the user's own and its packages; none for other networks."""
     parts = arch.partition(":")[0].split(".") if is_custom(arch) else []
-    return tuple(".".join(parts[:count]) for count in range(1, len(parts) + 1))
+    names = [".".join(parts[:count]) for count in range(1, len(parts) + 1)]
+    specs = {name: importlib.util.find_spec(name) for name in names}
+    # a package without __init__.py has no code of its own
+    return tuple(name for name, spec in specs.items() if spec is None or spec.origin)
 
 
 def check_arch(arch: str) -> str:
