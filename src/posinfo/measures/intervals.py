@@ -1,0 +1,31 @@
+"""Intervals whose coverage is known, over units that are independent: photographs or seeds."""
+
+import numpy as np
+from jaxtyping import Float
+from scipy.stats import ttest_1samp
+
+CONFIDENCE = 0.95
+
+
+def mean_interval(
+    values: Float[np.ndarray, " n"], confidence: float = CONFIDENCE
+) -> tuple[float, float]:
+    """Student's t interval of the mean of independent values.
+
+    Two samples are compared by the interval of their paired differences: the same seeds, or the
+    same photographs, in the same order. The tests simulate its coverage: it holds for 3 to 12
+    values that are normal, skewed to one side or heavy-tailed, where a percentile bootstrap of four
+    values covers 81 % instead of 95 %.
+
+    Args:
+        values: one per independent unit. Crops of one photograph are not independent, the mean over
+            them is one value.
+        confidence: the share of samples whose interval holds the mean.
+
+    Returns:
+        Its lower and its upper end, in the unit of the values; NaN for fewer than two of them.
+    """
+    if len(values) < 2:
+        return np.nan, np.nan
+    interval = ttest_1samp(values, 0).confidence_interval(confidence)
+    return float(interval.low), float(interval.high)
