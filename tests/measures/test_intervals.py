@@ -11,16 +11,16 @@ DISTRIBUTIONS = {
 }
 
 
-def coverage(distribution, n, repeats=4000):
+def coverage(distribution, n, repeats=2000):
     samples = distribution.rvs((repeats, n), random_state=np.random.default_rng(n))
     ends = np.array([mean_interval(sample) for sample in samples])
     return ((ends[:, 0] <= distribution.mean()) & (distribution.mean() <= ends[:, 1])).mean()
 
 
-@pytest.mark.parametrize("n", [3, 4, 8, 10, 12])
+@pytest.mark.parametrize("n", [3, 4, 10])
 @pytest.mark.parametrize("name", DISTRIBUTIONS)
 def test_interval_holds_the_mean_as_often_as_it_says(name, n):
-    # two standard errors of a simulated share are .007
+    # two standard errors of a simulated share are .01
     assert 0.93 <= coverage(DISTRIBUTIONS[name], n) <= 0.97
 
 

@@ -13,7 +13,7 @@ def mean_interval(
     """Student's t interval of the mean of independent values.
 
     Two samples are compared by the interval of their paired differences: the same seeds, or the
-    same photographs, in the same order. The tests simulate its coverage: it holds for 3 to 12
+    same photographs, in the same order. The tests simulate its coverage: it holds for 3 to 10
     values that are normal, skewed to one side or heavy-tailed, where a percentile bootstrap of four
     values covers 81 % instead of 95 %.
 
