@@ -13,9 +13,9 @@ def mean_interval(
     """Student's t interval of the mean of independent values.
 
     Two samples are compared by the interval of their paired differences: the same seeds, or the
-    same photographs, in the same order. The tests simulate its coverage for 3 to 10 values: 95 % of
-    normal and heavy-tailed ones, 92 to 94 % of values as skewed as correlations below 1. A percentile
-    bootstrap of four values covers 81 %.
+    same photographs, in the same order. The tests simulate its coverage for 3 to 10 values: 95 %
+    of normal and heavy-tailed ones, 92 to 94 % of values as skewed as correlations near 1. A
+    percentile bootstrap of four values covers 81 %.
 
     Args:
         values: one per independent unit. Crops of one photograph are not independent, the mean over
