@@ -8,7 +8,8 @@ from torch.nn.functional import interpolate
 from posinfo.networks.architectures import sketch_network
 from posinfo.networks.augshift import AugShiftConfig, build_latent_classifier
 from posinfo.networks.backbones import BackboneConfig, build_backbone
-from posinfo.networks.blocks import block_layers, trace_blocks
+from posinfo.networks.block_reader import BlockReader
+from posinfo.networks.dry_run import find_layers
 from posinfo.networks.normalisation import normalise
 from posinfo.networks.padding import repad
 from posinfo.networks.trained_file import with_colours
@@ -51,9 +52,9 @@ def test_dry_run_gives_the_true_number_of_channels(arch, generator):
 
 
 def test_released_block_sizes_without_padding():
-    network = sketch_network("vgg16")
-    blocks = repad(trace_blocks(network, block_layers(network, "vgg16", "default", 224)), "none")
-    maps = blocks(torch.empty(1, 3, 224, 224, device="meta"))
+    network = repad(sketch_network("vgg16"), "none")
+    reader = BlockReader(network, find_layers("vgg16", "default", 224), lambda block, index: block)
+    maps = reader(torch.empty(1, 3, 224, 224, device="meta"))
     assert [tuple(m.shape[-2:]) for m in maps.values()] == [(s, s) for s in (220, 106, 47, 17, 2)]
 
 
@@ -106,7 +107,7 @@ def test_too_small_images_are_refused():
         ),
         (
             {"padding": "circle"},
-            "padding must be one of zero, none, reflect, replicate, circular, partial; "
+            "padding must be one of as_built, zero, none, reflect, replicate, circular, partial; "
             "got 'circle'",
         ),
         (
@@ -138,7 +139,7 @@ def test_trained_network_sees_the_colours_of_its_training(generator, tmp_path, m
     for name, subtracted in (("own", mean), ("other", mean / 2)):
         path = tmp_path / f"{name}.safetensors"
         save_file(with_colours(network.state_dict(), subtracted, std), path)
-        backbone = build_backbone(row(arch, str(path)), 32, 4, "imagenet")
+        backbone = build_backbone(row(arch, str(path), "as_built"), 32, 4, "imagenet")
         shown = images(generator, 32)
         colours = (shown / 255 - subtracted[:, None, None]) / std[:, None, None]
         last = interpolate(

@@ -22,12 +22,26 @@ def flat_network():
     return nn.Sequential(nn.Flatten(), nn.Linear(3 * 16 * 16, 10))
 
 
-def undecided_network():
-    class Undecided(nn.Module):
-        def forward(self, images):
-            return images if images.mean() > 0 else -images
+class Undecided(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.other = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(3, 5, 3, padding=1)
 
+    def forward(self, images):
+        return self.conv(images) if images.mean() <= 0 else self.other(images)
+
+
+def undecided_network():
     return Undecided()
+
+
+class TwiceNetwork(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.relu = nn.Conv2d(3, 5, 3, padding=1), nn.ReLU()
+
+    def forward(self, images):
+        return self.relu(self.conv(self.relu(images))).mean((2, 3))
 
 
 def channels(arch, padding="zero", size=224, **more):
@@ -75,7 +89,7 @@ def test_layers_may_be_named():
 def test_unknown_layer_lists_candidates():
     network = sketch_network("resnet18")
     with pytest.raises(ValueError) as raised:
-        block_layers(network, "resnet18", ("layer2.0.conv7",), 224)
+        block_layers(network, torch.empty(1, 3, 8, 8), "resnet18", ("layer2.0.conv7",))
     assert str(raised.value).startswith(
         "arch 'resnet18' has no layer 'layer2.0.conv7'; near or among its layers are "
         "layer2.0.conv2, layer2.0.conv1"
@@ -84,7 +98,7 @@ def test_unknown_layer_lists_candidates():
 
 @pytest.mark.parametrize(
     ("arch", "smallest"),
-    [("resnet18", 435), ("resnet152", 1451), ("densenet121", 2071), ("vgg16", 196)],
+    [("resnet18", 467), ("resnet152", 1483), ("densenet121", 2103), ("vgg16", 196)],
 )
 def test_without_padding_too_small_images_are_refused_with_the_smallest(arch, smallest):
     with pytest.raises(ValueError) as raised:
@@ -104,17 +118,34 @@ def test_vit_has_positions_instead_of_padding():
         channels("resnet18", positions="none")
 
 
+def test_network_without_maps_is_refused():
+    with pytest.raises(ValueError) as raised:
+        channels(f"{__name__}:flat_network", size=16)
+    assert str(raised.value) == (
+        "the network has no spatial feature map: name its layers in `blocks`"
+    )
+
+
+def test_network_that_looks_at_values_is_read():
+    assert channels(f"{__name__}:undecided_network", size=16) == {"f1": 4}
+
+
 @pytest.mark.parametrize(
-    ("function", "message"),
+    ("arch", "expected"),
     [
-        ("flat_network", "the network has no spatial feature map: name its layers in `blocks`"),
-        ("undecided_network", "the network cannot be traced by torch.fx"),
+        ("timm/tf_efficientnet_lite0", [16, 24, 40, 112, 320]),
+        ("timm/resnet18", [64, 64, 128, 256, 512]),
+        ("timm/swin_tiny_patch4_window7_224", [96, 192, 384, 768]),
+        ("timm/vit_tiny_patch16_224", [192] * 4),
     ],
 )
-def test_networks_without_maps_or_graph_are_refused(function, message):
-    with pytest.raises(ValueError) as raised:
-        channels(f"{__name__}:{function}", size=16)
-    assert message in str(raised.value)
+def test_blocks_of_timm_are_what_timm_calls_features(arch, expected):
+    assert list(channels(arch, padding="as_built").values()) == expected
+
+
+def test_first_output_of_a_layer_that_runs_twice_is_no_default_block():
+    """The reader reads its first output, which another layer has overtaken."""
+    assert channels(f"{__name__}:TwiceNetwork", size=16) == {"f1": 5}
 
 
 def test_own_network_is_read_at_its_resolutions():

@@ -5,9 +5,10 @@ from torch import nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from posinfo.networks.architectures import build_network, sketch_network
-from posinfo.networks.blocks import block_layers, trace_blocks
-from posinfo.networks.padding import PADDINGS, PartialConv2d, repad
+from posinfo.networks.architectures import build_network
+from posinfo.networks.block_reader import BlockReader
+from posinfo.networks.dry_run import find_layers
+from posinfo.networks.padding import PADDINGS, repad
 
 FAMILIES = [
     "alexnet", "convnext_tiny", "densenet121", "efficientnet_b0", "googlenet", "inception_v3",
@@ -91,12 +92,17 @@ class Reference(TorchFunctionMode):
 
 def trunk(arch, size, depth=None):
     torch.manual_seed(0)
-    layers = block_layers(sketch_network(arch), arch, "default", size)
+    layers = find_layers(arch, "default", size)
     network = build_network(arch)
     for name, parameter in network.named_parameters():
         if name.endswith("layer_scale"):  # at its initial 1e-6, no block of a ConvNeXt matters
             nn.init.ones_(parameter)
-    return trace_blocks(network, layers[:depth])
+    return network, layers[:depth]
+
+
+def blocks_of(network, layers, images):
+    with torch.no_grad():
+        return BlockReader(network, layers, lambda block, index: block)(images)
 
 
 @pytest.fixture
@@ -107,16 +113,15 @@ def network(generator):
     ).eval()
 
 
-@pytest.mark.parametrize("kind", [kind for kind in PADDINGS if kind not in ("zero", "none")])
+@pytest.mark.parametrize("kind", ["reflect", "replicate", "circular", "partial"])
 @pytest.mark.parametrize("arch", FAMILIES)
 def test_repadded_network_equals_a_direct_computation(arch, kind, generator):
-    network = trunk(arch, 128)
+    network, layers = trunk(arch, 128)
     images = torch.randn(1, 3, 128, 128, generator=generator)
-    with torch.no_grad():
-        ours = repad(network, kind)(images)
-        with Reference(kind):
-            expected = network(images)
-        built = network(images)
+    ours = blocks_of(repad(network, kind), layers, images)
+    with Reference(kind):
+        expected = blocks_of(network, layers, images)
+    built = blocks_of(network, layers, images)
     for name, block in expected.items():
         scale = block.abs().max().item()
         torch.testing.assert_close(ours[name], block, rtol=1e-4, atol=1e-5 * scale)
@@ -126,26 +131,26 @@ def test_repadded_network_equals_a_direct_computation(arch, kind, generator):
 
 @pytest.mark.parametrize("arch", FAMILIES)
 def test_network_without_padding_equals_a_direct_computation(arch, generator):
-    network = trunk(arch, 299, depth=2)
+    network, layers = trunk(arch, 299, depth=2)
     images = torch.randn(1, 3, 299, 299, generator=generator)
-    with torch.no_grad():
-        ours = repad(network, "none")(images)
-        with Reference("none"):
-            expected = network(images)
+    ours = blocks_of(repad(network, "none"), layers, images)
+    with Reference("none"):
+        expected = blocks_of(network, layers, images)
     for name, block in expected.items():
         scale = block.abs().max().item()
         torch.testing.assert_close(ours[name], block, rtol=1e-4, atol=1e-5 * scale)
 
 
 @pytest.mark.parametrize(
-    ("arch", "size"), [("alexnet", 288), ("vgg11", 224), ("resnet18", 480), ("googlenet", 416)]
+    ("arch", "size"), [("alexnet", 288), ("vgg11", 224), ("resnet18", 512), ("googlenet", 448)]
 )
 def test_network_without_padding_follows_every_shift(arch, size, generator):
     """No border, no position: shifted by the total stride, only the view changes."""
     images = torch.randn(1, 3, size, size, generator=generator)
-    network = repad(trunk(arch, size), "none")
-    with torch.no_grad():
-        whole, shifted = network(images), network(images[:, :, 32:, 32:])
+    network, layers = trunk(arch, size)
+    network = repad(network, "none")
+    whole = blocks_of(network, layers, images)
+    shifted = blocks_of(network, layers, images[:, :, 32:, 32:])
     last = list(whole)[-1]
     side, scale = shifted[last].shape[-1], whole[last].abs().max().item()
     torch.testing.assert_close(
@@ -160,9 +165,9 @@ def test_circular_networks_commute_with_circular_shifts_and_zero_padded_ones_do_
     images = torch.randn(1, 3, 128, 128, generator=generator)
     moved = images.roll((32, 64), (2, 3))
     for kind, commutes in (("circular", True), ("zero", False)):
-        network = repad(trunk(arch, 128), kind)
-        with torch.no_grad():
-            still, shifted = network(images), network(moved)
+        network, layers = trunk(arch, 128)
+        network = repad(network, kind)
+        still, shifted = (blocks_of(network, layers, seen) for seen in (images, moved))
         for name, block in still.items():
             step = 128 // block.shape[-1]
             expected = block.roll((32 // step, 64 // step), (2, 3))
@@ -185,9 +190,24 @@ def test_repad_keeps_weights_and_leaves_the_original_alone(network, kind):
     assert not any(module.training for module in repadded.modules())
 
 
-def test_zero_is_the_network_as_built(network, generator):
+@pytest.mark.parametrize("kind", ["as_built", "zero"])
+def test_zero_is_how_a_zero_padded_network_was_built(network, kind, generator):
     images = torch.randn(2, 3, 9, 9, generator=generator)
-    assert torch.equal(repad(network, "zero")(images), network(images))
+    assert torch.equal(repad(network, kind)(images), network(images))
+
+
+@pytest.mark.parametrize("pads", ["layer", "pad"])
+def test_zero_is_zero_also_where_a_network_was_built_with_reflection(pads, generator):
+    reflecting = {
+        "layer": lambda: nn.Conv2d(3, 4, 3, padding=1, padding_mode="reflect"),
+        "pad": lambda: nn.Sequential(nn.ReflectionPad2d(1), nn.Conv2d(3, 4, 3)),
+    }[pads]()
+    plain = nn.Conv2d(3, 4, 3, padding=1)
+    plain.load_state_dict({n.removeprefix("1."): t for n, t in reflecting.state_dict().items()})
+    images = torch.randn(2, 3, 9, 9, generator=generator)
+    torch.testing.assert_close(repad(reflecting, "zero")(images), plain(images))
+    assert torch.equal(repad(reflecting, "as_built")(images), reflecting(images))
+    assert not torch.allclose(reflecting(images), plain(images), atol=1e-3)
 
 
 def test_none_equals_a_network_built_without_padding(network, generator):
@@ -211,11 +231,30 @@ def test_reflect_equals_a_network_built_that_way(network, generator):
     torch.testing.assert_close(repad(network, "reflect")(images), built(images))
 
 
-def test_partial_convolution_of_ones_by_hand():
-    layer = PartialConv2d(1, 1, 3, padding=1)
+def ones_layer(**settings):
+    layer = nn.Conv2d(1, 1, 3, **settings)
     nn.init.ones_(layer.weight)
     nn.init.constant_(layer.bias, 0.5)
+    return layer
+
+
+def test_partial_convolution_of_ones_by_hand():
+    layer = repad(ones_layer(padding=1), "partial")
     torch.testing.assert_close(layer(torch.ones(1, 1, 4, 4)), torch.full((1, 1, 4, 4), 9.5))
+
+
+def test_partial_convolution_is_zero_where_a_window_holds_no_pixel():
+    """As in the published code, without the bias."""
+    outputs = repad(ones_layer(padding=3), "partial")(torch.ones(1, 1, 4, 4))
+    expected = torch.zeros(8, 8)
+    expected[1:7, 1:7] = 9.5
+    torch.testing.assert_close(outputs[0, 0], expected)
+
+
+def test_partial_convolution_knows_what_was_padded_beforehand():
+    padded = nn.Sequential(nn.ZeroPad2d((0, 1, 0, 1)), ones_layer(stride=2))
+    outputs = repad(padded, "partial")(torch.ones(1, 1, 4, 4))
+    torch.testing.assert_close(outputs, torch.full((1, 1, 2, 2), 9.5))
 
 
 def test_without_padding_a_constant_image_gives_constant_features(network):
@@ -227,19 +266,15 @@ def test_without_padding_a_constant_image_gives_constant_features(network):
 
 def test_network_without_padded_layers_says_so():
     with pytest.raises(ValueError) as raised:
-        repad(nn.Sequential(nn.Conv2d(3, 4, 3)), "circular")
+        repad(nn.Sequential(nn.Conv2d(3, 4, 3)), "circular")(torch.zeros(1, 3, 8, 8))
     assert str(raised.value) == (
         "padding 'circular': this network has no padded layer, there is nothing to pad; "
         "a ViT gets its positions from an embedding, which `positions: none` removes"
     )
 
 
-def test_padding_outside_of_layers_is_refused():
-    network = nn.Sequential(nn.ZeroPad2d(1), nn.Conv2d(3, 4, 3, padding=1))
-    with pytest.raises(ValueError, match=r"^the network pads in 0 \(node _0\), which cannot be "):
-        repad(network, "none")
-
-
 def test_unknown_padding_is_refused(network):
-    with pytest.raises(ValueError, match="^padding must be one of zero, none, .*; got 'zeros' "):
+    with pytest.raises(
+        ValueError, match="^padding must be one of as_built, zero, none, .*; got 'zeros' "
+    ):
         repad(network, "zeros")

@@ -1,23 +1,19 @@
 """Frozen networks whose feature maps are read (Islam et al., ICLR 2020, section 3.1)."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Annotated
 
 import torch
 from jaxtyping import Float, UInt8
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 
 from posinfo.choices import one_of
-from posinfo.networks.architectures import IMAGE, ArchName, sketch_network
-from posinfo.networks.blocks import (
-    Blocks,
-    align,
-    align_blocks,
-    block_layers,
-    is_channels_last,
-    trace_blocks,
-)
+from posinfo.networks.architectures import IMAGE, ArchName
+from posinfo.networks.block_reader import BlockReader
+from posinfo.networks.blocks import Blocks, align, is_channels_last
+from posinfo.networks.dry_run import dry_run, find_layers, needed_tensors
 from posinfo.networks.legal_size import require_legal
 from posinfo.networks.normalisation import Colours, normalise
 from posinfo.networks.padding import PaddingName, repad
@@ -35,7 +31,8 @@ class BackboneConfig(BaseModel):
         weights: ``untrained``, ``imagenet``, ``hed-bsds500``, ``as-built`` (what the user's own
             function returns), or the path of a ``.safetensors`` or ``.pth`` state dict; ``none``
             for ``image``.
-        padding: a key of ``PADDINGS``; ``none`` for ``image``.
+        padding: one of ``PADDINGS``; ``none`` for ``image``.
+        padding_layers: names of the layers whose padding is changed; empty: all.
         blocks: ``default``, ``paper`` or names of layers, see ``block_layers``.
         positions: ``kept``, or ``none`` to zero the position embedding of a ViT.
         seed: seed of untrained weights.
@@ -46,6 +43,7 @@ class BackboneConfig(BaseModel):
     arch: ArchName
     weights: str
     padding: PaddingName
+    padding_layers: tuple[str, ...] = ()
     blocks: Blocks = "default"
     positions: Annotated[str, one_of("positions", POSITIONS)] = "kept"
     seed: int = Field(0, ge=0)
@@ -87,9 +85,8 @@ class BackboneConfig(BaseModel):
             ValueError: the images are too small for the network, the padding or the blocks do not
                 suit it, or it has no spatial feature map.
         """
-        return dict(
-            _block_channels(self.arch, self.blocks, self.padding, self.positions, image_size)
-        )
+        shape = self.model_copy(update={"weights": "", "seed": 0})
+        return dict(_block_channels(shape, image_size))  # type: ignore[arg-type]
 
 
 class Backbone(nn.Module):
@@ -135,62 +132,47 @@ def build_backbone(
     """
     if config.arch == IMAGE:
         return Backbone(_ImageAlone(feature_size), feature_size, normalisation)
-    layers = block_layers(sketch_network(config.arch), config.arch, config.blocks, image_size)
+    layers = find_layers(config.arch, config.blocks, image_size)
     needed = needed_tensors(config.arch, config.blocks, image_size)
     network = load_network(config.arch, config.weights, config.seed, needed)
-    blocks = _aligned(network, layers, config.arch, config.padding, config.positions, feature_size)
+    blocks = _aligned(network, layers, config, feature_size)
     own = own_colours(config.arch, config.weights)
     return Backbone(blocks, feature_size, normalisation, own)
 
 
 @lru_cache(maxsize=256)
-def needed_tensors(arch: str, blocks: Blocks, image_size: int) -> frozenset[str]:
-    """Names of the parameters and buffers that the blocks of a network depend on."""
-    sketch = sketch_network(arch)
-    layers = block_layers(sketch, arch, blocks, image_size)
-    return frozenset(trace_blocks(sketch, layers).state_dict()) & frozenset(sketch.state_dict())
-
-
-@lru_cache(maxsize=256)
-def _block_channels(
-    arch: str, blocks: Blocks, padding: str, positions: str, image_size: int
-) -> tuple[tuple[str, int], ...]:
-    if arch == IMAGE:
+def _block_channels(config: BackboneConfig, image_size: int) -> tuple[tuple[str, int], ...]:
+    if config.arch == IMAGE:
         return ((IMAGE, 3),)
-    network = sketch_network(arch)
-    layers = block_layers(network, arch, blocks, image_size)
-    trunk = fx.Interpreter(_aligned(network, layers, arch, padding, positions, feature_size=2))
-    trunk.extra_traceback = False
+    layers = find_layers(config.arch, config.blocks, image_size)
 
-    def channels(size: int) -> tuple[tuple[str, int], ...]:
-        maps = trunk.run(torch.empty(1, 3, size, size, device="meta"))
+    def channels(network: nn.Module, images: Tensor) -> tuple[tuple[str, int], ...]:
+        maps = _aligned(network, layers, config, feature_size=2)(images)
         return tuple((name, block.shape[1]) for name, block in maps.items())
 
     return require_legal(
-        channels, image_size, f"arch {arch!r} with padding {padding!r}", "image_size"
+        lambda size: dry_run(config.arch, size, channels),
+        image_size,
+        f"arch {config.arch!r} with padding {config.padding!r}",
+        "image_size",
     )
 
 
 def _aligned(
-    network: nn.Module,
-    layers: list[str],
-    arch: str,
-    padding: str,
-    positions: str,
-    feature_size: int,
-) -> fx.GraphModule:
-    if positions == "none":
+    network: nn.Module, layers: Sequence[str], config: BackboneConfig, feature_size: int
+) -> BlockReader:
+    if config.positions == "none":
         _zero_positions(network)
-    blocks = repad(trace_blocks(network, layers), padding)
-    assert isinstance(blocks, fx.GraphModule)
-    return align_blocks(blocks, feature_size, channels_last=is_channels_last(arch))
+    last = is_channels_last(network, config.arch)
+    repadded = repad(network, config.padding, config.padding_layers)
+    return BlockReader(repadded, layers, lambda block, index: align(block, feature_size, last))
 
 
 def _zero_positions(network: nn.Module) -> None:
     embeddings = [
         parameter
         for name, parameter in network.named_parameters()
-        if name.endswith("pos_embedding")
+        if name.endswith(("pos_embedding", "pos_embed"))  # torchvision's, timm's
     ]
     if not embeddings:
         raise ValueError("positions: none - this network has no position embedding to remove")

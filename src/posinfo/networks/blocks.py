@@ -1,39 +1,39 @@
 """Which layers of a network are read, and how their outputs become maps of one size."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from difflib import get_close_matches
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, fx, nn
-from torch.fx.proxy import TraceError
+from torch import Tensor, nn
 from torch.nn.functional import interpolate
-from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
 
 from posinfo.networks.architectures import is_custom
+from posinfo.networks.layer_names import require_layer
 
-CLASSIFIERS = ("classifier.", "fc", "head")  # where no block is looked for
-VIT_DEPTHS = 4
-LISTED = 30
+CLASSIFIERS = ("classifier", "fc", "head")  # where no block is looked for
+DEPTHS = 4  # of a Transformer
 
 Blocks = str | tuple[str, ...]
 """``default``, ``paper``, or names of layers."""
 
 
-def block_layers(network: nn.Module, arch: str, blocks: Blocks, image_size: int) -> list[str]:
+def block_layers(
+    network: nn.Module, images: Float[Tensor, "1 3 h w"], arch: str, blocks: Blocks
+) -> list[str]:
     """The layers behind the blocks f1, f2, ... of a network, low to high.
 
     Args:
-        network: the network on the meta device, so that nothing but shapes is computed.
+        network: the network; see ``dry_run`` for one that computes nothing but shapes.
+        images: an image for it.
         arch: name of its architecture.
         blocks: ``default`` takes, as the released code, the ReLU outputs before the pooling
             layers of a VGG and the four stages of a ResNet; the four stages of a Swin or MaxViT;
-            the tokens at four depths of a ViT; of any other network the last layer at each
-            resolution. ``paper`` adds the stem of a ResNet (Islam et al., section 3.1). Or names
-            of layers.
-        image_size: side in pixels of the images.
+            the tokens at four depths of a ViT; the layers that timm calls features of its
+            networks; of any other network the last layer at each resolution. ``paper`` adds the
+            stem of a ResNet (Islam et al., section 3.1). Or names of layers.
 
     Raises:
         ValueError: an unknown layer (candidates are listed), no such blocks for this network, or
@@ -48,58 +48,12 @@ def block_layers(network: nn.Module, arch: str, blocks: Blocks, image_size: int)
             )
         return [*(["relu"] if family is _resnet else []), *family(network)]
     if blocks == "default":
-        return family(network) if family else _last_at_each_resolution(network, image_size)
+        return family(network) if family else _last_at_each_resolution(network, images)
     if isinstance(blocks, str):
         raise ValueError(f"blocks must be default, paper or a list of layers; got {blocks!r}")
-    names = _node_names(network)
     for layer in blocks:
-        if layer not in names and not any(name.startswith(f"{layer}.") for name in names):
-            near = get_close_matches(layer, names, n=3)
-            candidates = near or [name for name in names if "." in name][:LISTED]
-            raise ValueError(
-                f"arch {arch!r} has no layer {layer!r}; near or among its layers are "
-                + ", ".join(candidates)
-            )
+        require_layer(network, layer.partition("[")[0], f"arch {arch!r}")
     return list(blocks)
-
-
-def trace_blocks(network: nn.Module, layers: Sequence[str]) -> fx.GraphModule:
-    """The part of a network that ends in these layers; it returns a dict of maps f1, f2, ...
-
-    Args:
-        network: any network that torch.fx can trace.
-        layers: names of the layers behind f1, f2, ...
-
-    Raises:
-        ValueError: the network cannot be traced.
-    """
-    names = {layer: f"f{index}" for index, layer in enumerate(layers, start=1)}
-    with _traceable():
-        extractor = create_feature_extractor(network, names, suppress_diff_warning=True).eval()
-    # torchvision's own kind of GraphModule goes back to its first graph with every train or eval
-    return fx.GraphModule(extractor, extractor.graph).eval()
-
-
-def align_blocks(extractor: fx.GraphModule, size: int, *, channels_last: bool) -> fx.GraphModule:
-    """Resize each block as soon as it is computed, so that no full-size map is kept waiting.
-
-    Args:
-        extractor: as ``trace_blocks`` returns it; changed in place.
-        size: side in pixels to which each map is resized, bilinearly with corners aligned.
-        channels_last: whether 4-D outputs are (n, h, w, c), as those of a Swin.
-    """
-    graph = extractor.graph
-    output = graph.output_node()
-    blocks = output.args[0]
-    assert isinstance(blocks, dict)
-    aligned = {}
-    for name, node in blocks.items():
-        assert isinstance(node, fx.Node)
-        with graph.inserting_after(node):
-            aligned[name] = graph.call_function(align, (node, size, channels_last))
-    output.args = (aligned,)
-    extractor.recompile()
-    return extractor
 
 
 def is_resnet(arch: str) -> bool:
@@ -107,9 +61,9 @@ def is_resnet(arch: str) -> bool:
     return _family(arch) is _resnet
 
 
-def is_channels_last(arch: str) -> bool:
+def is_channels_last(network: nn.Module, arch: str) -> bool:
     """Whether the blocks of a network are (n, h, w, c)."""
-    return _family(arch) is _swin
+    return _family(arch) is _swin or getattr(network, "output_fmt", "") == "NHWC"
 
 
 def align(
@@ -158,50 +112,30 @@ def _grid_of_tokens(tokens: Float[Tensor, "n t c"]) -> Float[Tensor, "n c g g"]:
     return patches.transpose(1, 2).unflatten(2, (side, side))
 
 
-@contextmanager
-def _traceable() -> Iterator[None]:
-    try:
-        yield
-    except (TraceError, TypeError) as error:
-        raise ValueError(
-            f"the network cannot be traced by torch.fx ({error}): its forward must not branch "
-            "on values of tensors"
-        ) from error
+def _last_at_each_resolution(network: nn.Module, images: Tensor) -> list[str]:
+    """Of the layers that run once, before the classifier and not behind a global pool."""
+    calls: dict[str, int] = {}
+    last: dict[torch.Size, str] = {}
 
+    def note(name: str, module: nn.Module, inputs: object, output: object) -> None:
+        calls[name] = calls.get(name, 0) + 1
+        if isinstance(output, Tensor) and _is_map(output) and calls[name] == 1:
+            last.pop(output.shape[2:], None)
+            last[output.shape[2:]] = name
 
-def _node_names(network: nn.Module) -> list[str]:
-    with _traceable():
-        return get_graph_node_names(network, suppress_diff_warning=True)[1]
-
-
-def _last_at_each_resolution(network: nn.Module, image_size: int) -> list[str]:
-    names = [
-        name
-        for name in _node_names(network)[1:]
-        if not name.startswith(CLASSIFIERS) and not _pools_globally(network, name)
-    ]
-    everything = create_feature_extractor(network, names, suppress_diff_warning=True)
-    outputs = everything(torch.empty(1, 3, image_size, image_size, device="meta"))
-    last = {
-        output.shape[-2:]: name
-        for name, output in outputs.items()
-        if isinstance(output, Tensor) and _is_map(output)
-    }
+    with ExitStack() as hooks:
+        for name, module in network.named_modules():
+            if not name.startswith(CLASSIFIERS) and not isinstance(module, nn.AdaptiveAvgPool2d):
+                hooks.callback(module.register_forward_hook(partial(note, name)).remove)
+        network(images)
     if not last:
         raise ValueError("the network has no spatial feature map: name its layers in `blocks`")
-    return sorted(last.values(), key=names.index)
+    return list(last.values())
 
 
 def _is_map(output: Tensor) -> bool:
     """Square and larger than a pixel; (n, h, w, c) tensors inside a block are not."""
     return output.ndim == 4 and output.shape[0] == 1 and 1 < output.shape[2] == output.shape[3]
-
-
-def _pools_globally(network: nn.Module, name: str) -> bool:
-    try:
-        return isinstance(network.get_submodule(name), nn.AdaptiveAvgPool2d)
-    except AttributeError:
-        return False
 
 
 def _vgg(network: nn.Module) -> list[str]:
@@ -225,8 +159,18 @@ def _maxvit(network: nn.Module) -> list[str]:
 
 def _vit(network: nn.Module) -> list[str]:
     depth = len(list(network.get_submodule("encoder.layers").children()))
-    depths = [round(depth * part / VIT_DEPTHS) - 1 for part in range(1, VIT_DEPTHS + 1)]
-    return [f"encoder.layers.encoder_layer_{index}" for index in depths]
+    return [f"encoder.layers.encoder_layer_{index}" for index in _depths(depth)]
+
+
+def _timm(network: nn.Module) -> list[str]:
+    features = list(network.feature_info)  # type: ignore[arg-type]
+    same = len({feature["reduction"] for feature in features}) == 1
+    kept = [features[index] for index in _depths(len(features))] if same else features
+    return [feature["module"] for feature in kept]
+
+
+def _depths(layers: int) -> list[int]:
+    return [round(layers * part / DEPTHS) - 1 for part in range(1, DEPTHS + 1)]
 
 
 def _family(arch: str) -> Callable[[nn.Module], list[str]] | None:
@@ -246,4 +190,5 @@ FAMILIES: dict[str, Callable[[nn.Module], list[str]]] = {
     "swin": _swin,
     "maxvit": _maxvit,
     "vit": _vit,
+    "timm/": _timm,
 }

@@ -3,10 +3,13 @@
 from collections.abc import Callable
 from typing import TypeVar
 
+from posinfo.networks.padding_mode import MapTooSmallError
+
 T = TypeVar("T")
 
 LARGEST_IMAGE = 4096  # px; no size beyond it is proposed
-TOO_SMALL = (RuntimeError, AssertionError)  # what PyTorch raises for a map that is used up
+# what PyTorch raises for a map that is used up, and padding for one that it outgrows
+TOO_SMALL = (RuntimeError, AssertionError, MapTooSmallError)
 
 
 def require_legal(dry_run: Callable[[int], T], size: int, network: str, setting: str) -> T:

@@ -1,18 +1,19 @@
 """GAPNet and PermuteNet: classifiers that pool all positions (Islam et al., ICCV 2021)."""
 
-import io
-from contextlib import redirect_stderr
+import copy
 from typing import Annotated
 from zlib import crc32
 
 import torch
 from jaxtyping import Float
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 
 from posinfo.choices import one_of
-from posinfo.networks.architectures import IMAGE, OWN, ArchName, sketch_network
-from posinfo.networks.blocks import as_maps, block_layers, is_channels_last, is_resnet, trace_blocks
+from posinfo.networks.architectures import IMAGE, OWN, ArchName
+from posinfo.networks.block_reader import BlockReader, drop_unused
+from posinfo.networks.blocks import as_maps, is_channels_last, is_resnet
+from posinfo.networks.dry_run import dry_run, find_layers, needed_tensors
 from posinfo.networks.legal_size import LARGEST_IMAGE, TOO_SMALL, require_legal
 from posinfo.networks.padding import PaddingName, repad
 from posinfo.networks.permutation import ChannelPermutation, PermutationName
@@ -84,28 +85,31 @@ class ClassifierConfig(BaseModel):
         Raises:
             ValueError: they are too small; the message proposes the smallest legal side.
         """
-        network = _assembled(self, classes=2, seed=0, image_size=side, sketch=True)
+        channels = _channels(self, side)
 
-        def dry_run(size: int) -> None:
-            with redirect_stderr(io.StringIO()):  # fx prints the traceback of what is raised
-                network(torch.empty(2, 3, size, size, device="meta"))
+        def logits(network: nn.Module, images: Tensor) -> Tensor:
+            return _assembled(self, _trunk(self, network, side), channels, 2, seed=0)(images)
 
         name = f"{self.network} of arch {self.full_arch!r} with padding {self.padding!r}"
-        require_legal(dry_run, side, name, setting)
+        require_legal(lambda size: dry_run(self.full_arch, size, logits), side, name, setting)
 
 
 class PooledClassifier(nn.Module):
     """Feature maps and a head, with an average over all positions after either.
 
     Args:
-        maps: maps images to the last feature maps of a network.
+        trunk: reads the last feature maps of a network.
         head: leads from their channels to the classes.
     """
 
-    def __init__(self, maps: nn.Module, head: nn.Module) -> None:
+    def __init__(self, trunk: BlockReader, head: nn.Module) -> None:
         super().__init__()
-        self.maps = maps
+        self.maps = trunk
         self.head = head
+
+    def last_maps(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n c a b"]:
+        """The last feature maps."""
+        return self.maps(images)["f1"]
 
 
 class GAPNet(PooledClassifier):
@@ -113,25 +117,27 @@ class GAPNet(PooledClassifier):
 
     def forward(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n k"]:
         """Logits."""
-        return self.head(self.maps(images)).mean((2, 3))
+        return self.head(self.last_maps(images)).mean((2, 3))
 
 
 class PermuteNet(PooledClassifier):
     """Maps averaged over all positions, their channels permuted, and a linear head.
 
     Args:
-        maps: see ``PooledClassifier``.
+        trunk: see ``PooledClassifier``.
         head: see ``PooledClassifier``.
         permutation: permutes the averages.
     """
 
-    def __init__(self, maps: nn.Module, head: nn.Module, permutation: ChannelPermutation) -> None:
-        super().__init__(maps, head)
+    def __init__(
+        self, trunk: BlockReader, head: nn.Module, permutation: ChannelPermutation
+    ) -> None:
+        super().__init__(trunk, head)
         self.permutation = permutation
 
     def forward(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n k"]:
         """Logits."""
-        return self.head(self.permutation(self.maps(images).mean((2, 3))))
+        return self.head(self.permutation(self.last_maps(images).mean((2, 3))))
 
 
 def build_classifier(
@@ -148,69 +154,50 @@ def build_classifier(
     Raises:
         ValueError: the network has no spatial feature map, or the padding does not suit it.
     """
-    return _assembled(config, classes, seed, image_size, sketch=False).train()
+    channels = _channels(config, image_size)
+    network = load_network(config.full_arch, "untrained", seed)
+    trunk = _trunk(config, network, image_size)
+    return _assembled(config, trunk, channels, classes, seed).train()
 
 
 def _assembled(
-    config: ClassifierConfig, classes: int, seed: int, image_size: int, *, sketch: bool
+    config: ClassifierConfig, trunk: BlockReader, channels: int, classes: int, seed: int
 ) -> nn.Module:
     permutation = ChannelPermutation(config.permutation, _drawn(seed))
     pooled = ChannelPermutation("none", 0) if config.permuted_before else permutation
-    channels = _channels(config, image_size)
-    maps = _maps(config, seed, image_size, permutation, sketch=sketch).requires_grad_(True)
-    with torch.random.fork_rng(devices=[]), torch.device("meta" if sketch else "cpu"):
+    if config.permuted_before:
+        trunk.permutation = permutation
+        before = ("relu", "layer1", "layer2", "layer3")[config.permuted_before - 1]
+        trunk.get_submodule(before).register_forward_hook(lambda *call: permutation(call[2]))
+    device = next(trunk.parameters()).device
+    with torch.random.fork_rng(devices=[]), device:
         torch.manual_seed(_drawn(seed))
         if config.network == "gapnet":
             head = nn.Sequential(nn.Conv2d(channels, classes, 3, padding=1))
-            return GAPNet(maps, repad(head, config.padding))
-        return PermuteNet(maps, nn.Linear(channels, classes), pooled)
+            return GAPNet(trunk, repad(head, config.padding))
+        return PermuteNet(trunk, nn.Linear(channels, classes), pooled)
 
 
-def _maps(
-    config: ClassifierConfig,
-    seed: int,
-    image_size: int,
-    permutation: ChannelPermutation,
-    *,
-    sketch: bool,
-) -> fx.GraphModule:
-    """Maps images to the last feature maps; permutes channels before a stage where asked to."""
+def _trunk(config: ClassifierConfig, network: nn.Module, image_size: int) -> BlockReader:
+    """Reads the last maps of a copy of a network, without what stands behind them."""
     arch = config.full_arch
-    shapes = sketch_network(arch)
-    # the paper's blocks of a ResNet begin with the stem, which is what stage 1 reads
-    read = "paper" if config.permuted_before else "default"
-    layers = block_layers(shapes, arch, read, image_size)
-    network = shapes if sketch else load_network(arch, "untrained", seed)
-    maps = repad(trace_blocks(network, layers), config.padding)
-    assert isinstance(maps, fx.GraphModule)
-    graph = maps.graph
-    output = graph.output_node()
-    blocks = output.args[0]
-    assert isinstance(blocks, dict)
-    nodes: list[fx.Node] = list(blocks.values())  # type: ignore[arg-type]
-    if config.permuted_before:
-        maps.add_submodule("permutation", permutation)
-        before = nodes[config.permuted_before - 1]
-        with graph.inserting_after(before):
-            permuted = graph.call_module("permutation", (before,))
-        before.replace_all_uses_with(permuted, lambda user: user not in (permuted, output))
-    with graph.inserting_before(output):
-        last = graph.call_function(as_maps, (nodes[-1], is_channels_last(arch)))
-    output.args = (last,)
-    graph.eliminate_dead_code()
-    maps.recompile()
-    return maps
+    layers = find_layers(arch, "default", image_size)
+    network = copy.deepcopy(network)
+    drop_unused(network, needed_tensors(arch, "default", image_size))
+    last = is_channels_last(network, arch)
+    repadded = repad(network, config.padding)
+    return BlockReader(repadded, layers[-1:], lambda block, index: as_maps(block, last))
 
 
 def _channels(config: ClassifierConfig, image_size: int) -> int:
     """Channels of the last maps, also where the images are too small for the network."""
-    sketch = fx.Interpreter(
-        _maps(config, 0, image_size, ChannelPermutation("none", 0), sketch=True)
-    )
-    sketch.extra_traceback = False
+
+    def channels(network: nn.Module, images: Tensor) -> int:
+        return _trunk(config, network, image_size)(images)["f1"].shape[1]
+
     for size in (image_size, LARGEST_IMAGE):
         try:
-            return sketch.run(torch.empty(1, 3, size, size, device="meta")).shape[1]
+            return dry_run(config.full_arch, size, channels)
         except TOO_SMALL as error:
             refused = error
     raise ValueError(
