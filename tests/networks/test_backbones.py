@@ -7,7 +7,7 @@ from torch.nn.functional import interpolate
 
 from posinfo.networks.architectures import sketch_network
 from posinfo.networks.augshift import AugShiftConfig, build_latent_classifier
-from posinfo.networks.backbones import BackboneConfig, build_backbone
+from posinfo.networks.backbones import BackboneConfig, _beyond_the_image, build_backbone
 from posinfo.networks.block_reader import BlockReader
 from posinfo.networks.dry_run import find_layers
 from posinfo.networks.normalisation import normalise
@@ -146,3 +146,35 @@ def test_trained_network_sees_the_colours_of_its_training(generator, tmp_path, m
             network.maps.eval()(colours), (4, 4), mode="bilinear", align_corners=True
         )
         torch.testing.assert_close(backbone(shown)[:, -16:], last.detach(), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("arch", ["cifar_resnet18", "cifar_resnet18_fconv"])
+def test_blocks_show_the_image_and_nothing_beyond_it(arch, generator):
+    """A pixel far from the border is where the plain network has it, to half a stride."""
+    config = row(f"{arch}(width=4)", padding="as_built")
+    black = torch.zeros(1, 3, 224, 224, dtype=torch.uint8)
+    sizes = {1: 224, 2: 112, 3: 56, 4: 28}
+    for stage, side in sizes.items():
+        own = config.model_copy(update={"blocks": (f"layer{stage}",)})
+        backbone = build_backbone(own, 224, side, "none")
+        for y, x in ((64, 152), (112, 112), (160, 72)):
+            shown = black.clone()
+            shown[:, :, y, x] = 255
+            change = (backbone(shown) - backbone(black)).abs().sum((0, 1))
+            rows, columns = change.sum(1), change.sum(0)
+            stride = 224 / side
+            for weights, place in ((rows, y), (columns, x)):
+                middle = (weights * torch.arange(side)).sum() / weights.sum()
+                assert middle.item() * stride == pytest.approx(place, abs=stride)
+
+
+def test_rows_beyond_the_image_are_those_that_full_padding_adds():
+    layers = ("layer1", "layer2", "layer3", "layer4")
+    network = sketch_network("cifar_resnet18_fconv(width=4)")
+    maps = BlockReader(network, layers, lambda block, index: block)(
+        torch.empty(1, 3, 224, 224, device="meta")
+    )
+    beyond = [block.shape[2] - 224 // 2**stage for stage, block in enumerate(maps.values())]
+    assert beyond == [10, 12, 13, 14]
+    assert _beyond_the_image("cifar_resnet18_fconv(width=4)", layers) == tuple(beyond)
+    assert _beyond_the_image("cifar_resnet18(width=4)", layers) is None

@@ -2,7 +2,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 from torch import nn
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, dropout
 
 from posinfo.networks.padding import PADDINGS, repad
 from posinfo.networks.permutation import PERMUTATIONS
@@ -70,6 +70,32 @@ def test_every_padding(padding):
         checked = config(network, padding=padding)
         checked.check(side, "canvas")
         assert build_classifier(checked, 4, 0, side)(images(2, side)).shape == (2, 4)
+
+
+class Dropping(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3, padding=1)
+
+    def forward(self, images):
+        return dropout(self.conv(images), 0.5, self.training)
+
+
+def test_functional_dropout_of_an_own_network_drops_in_training_alone():
+    dropping = config(arch=f"{__name__}:Dropping", width=None, permutation="none")
+    network = build_classifier(dropping, 9, 0, 16)
+    seen = images(side=16)
+    assert not torch.equal(network(seen), network(seen))
+    network.eval()
+    assert torch.equal(network(seen), network(seen))
+
+
+def test_compiled_network_answers_the_same():
+    network = build_classifier(config(permutation="none", padding="as_built"), 9, 0, 32).eval()
+    expected = network(images(side=32))
+    network.compile(backend="aot_eager")
+    for _ in range(2):
+        torch.testing.assert_close(network(images(side=32)), expected)
 
 
 def test_fixed_permutation_is_a_reordered_linear_layer():

@@ -20,6 +20,9 @@ from posinfo.networks.padding import PaddingName, repad
 from posinfo.networks.weights import check_source, load_network, own_colours
 
 POSITIONS = ("kept", "none")
+GROWING = ("as_built", "zero")  # paddings with which maps may be larger than the image
+PROBED = 128  # px; a multiple of every stride of a network that is padded fully
+FULLY_PADDED = "padded_fully"  # marks them, see ``shift_invariant.pad_fully``
 
 
 class BackboneConfig(BaseModel):
@@ -165,7 +168,31 @@ def _aligned(
         _zero_positions(network)
     last = is_channels_last(network, config.arch)
     repadded = repad(network, config.padding, config.padding_layers)
-    return BlockReader(repadded, layers, lambda block, index: align(block, feature_size, last))
+    beyond = _beyond_the_image(config.arch, tuple(layers)) if config.padding in GROWING else None
+    return BlockReader(
+        repadded,
+        layers,
+        lambda block, index: align(block, feature_size, last, beyond[index] if beyond else 0),
+    )
+
+
+@lru_cache(maxsize=256)
+def _beyond_the_image(arch: str, layers: tuple[str, ...]) -> tuple[int, ...] | None:
+    """Rows of each block that lie outside of the image, of a network that is padded fully.
+
+    Twice the image has twice as many rows inside of it, and as many outside.
+    """
+
+    def sides(network: nn.Module, images: Tensor) -> list[int] | None:
+        if not hasattr(network, FULLY_PADDED):
+            return None
+        blocks = BlockReader(network, layers, lambda block, index: block)(images)
+        return [block.shape[2] for block in blocks.values()]
+
+    once, twice = (dry_run(arch, size, sides) for size in (PROBED, 2 * PROBED))
+    if once is None or twice is None:
+        return None
+    return tuple(2 * small - large for small, large in zip(once, twice, strict=True))
 
 
 def _zero_positions(network: nn.Module) -> None:

@@ -67,7 +67,7 @@ def is_channels_last(network: nn.Module, arch: str) -> bool:
 
 
 def align(
-    block: Float[Tensor, "n ..."], size: int, channels_last: bool = False
+    block: Float[Tensor, "n ..."], size: int, channels_last: bool = False, beyond: int = 0
 ) -> Float[Tensor, "n c s s"]:
     """Maps of one size: bilinear with corners aligned, as in the released code.
 
@@ -76,11 +76,16 @@ def align(
             without a class token before them.
         size: side in pixels of the result.
         channels_last: whether 4-D blocks are (n, h, w, c).
+        beyond: how many rows and columns of the block lie outside of the image, at both sides
+            together; they are cut off.
 
     Raises:
         ValueError: the block has no spatial map.
     """
     maps = as_maps(block, channels_last)
+    height, width = (side - beyond for side in maps.shape[2:])
+    first = (beyond + 1) // 2
+    maps = maps[:, :, first : first + height, first : first + width]
     return interpolate(maps, (size, size), mode="bilinear", align_corners=True)
 
 

@@ -30,7 +30,7 @@ def dry_run(arch: str, image_size: int, run: Callable[[nn.Module, Tensor], T]) -
     except (NotImplementedError, RuntimeError) as error:
         if "meta" not in str(error):  # as PyTorch says where a value is asked for
             raise
-    with torch.inference_mode():
+    with torch.inference_mode(), torch.random.fork_rng(devices=[]):
         return run(build_network(arch), torch.zeros(size))
 
 

@@ -172,8 +172,9 @@ class PaddingMode(TorchFunctionMode):
         return pooled
 
     def pad(
-        self, input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None
-    ) -> Tensor:
+        self, input: Tensor, pad: Sequence[int], mode: str = "constant",
+        value: float | int | None = None,
+    ) -> Tensor:  # fmt: skip
         """The arguments are those of ``torch.nn.functional.pad``."""
         left, right, top, bottom = [*pad, 0, 0][:4]
         edges = (max(0, left), max(0, right), max(0, top), max(0, bottom))

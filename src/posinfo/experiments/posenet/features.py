@@ -29,10 +29,16 @@ class FeaturesCell(Cell):
 
 
 def run(cell: FeaturesCell, inputs: Inputs, work: Work) -> Result:
-    """Array ``features`` (n, s, s, c) float16, and in ``facts`` the ``channels`` of each block."""
+    """Array ``features`` (n, s, s, c) float16.
+
+    In ``facts``, the ``channels`` of each block, and with a padding other than ``as_built`` which
+    calls were ``padded``, see ``PaddedCall``.
+    """
     channels = cell.backbone.block_channels(cell.image_size)
     sizes = cell.image_size, cell.feature_size
     backbone = build_backbone(cell.backbone, *sizes, cell.normalisation)
     pixels = inputs["images"].arrays["pixels"]
     features = extract_features(backbone, pixels, sum(channels.values()), work)
-    return Result(arrays={"features": features}, facts={"channels": list(channels.items())})
+    padded = getattr(backbone.blocks, "calls", [])
+    facts = {"channels": list(channels.items()), "padded": padded}
+    return Result(arrays={"features": features}, facts=facts)

@@ -1,0 +1,45 @@
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from posinfo.networks.wrapper import Wrapper
+
+
+def wrapped():
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)).eval()
+    network.note = "kept"
+    return network, Wrapper(network)
+
+
+def test_attributes_layers_and_tensors_keep_their_names():
+    network, wrapper = wrapped()
+    assert wrapper.note == "kept"
+    assert wrapper.get_submodule("0") is network[0]
+    assert not wrapper.training
+    assert wrapper.state_dict().keys() == network.state_dict().keys()
+    with pytest.raises(AttributeError, match="no attribute 'missing'"):
+        _ = wrapper.missing
+
+
+def test_wrappers_may_be_nested_and_have_modules_of_their_own():
+    network, wrapper = wrapped()
+    outer = Wrapper(wrapper)
+    outer.head = nn.Linear(2, 2)
+    names = [*network.state_dict(), "head.weight", "head.bias"]
+    assert sorted(outer.state_dict()) == sorted(names)
+    ones = {name: torch.ones_like(tensor) for name, tensor in outer.state_dict().items()}
+    missing, unexpected = nn.ModuleDict({"maps": outer}).load_state_dict(
+        {f"maps.{name}": tensor for name, tensor in ones.items()}
+    )
+    assert not missing and not unexpected
+    assert torch.equal(network[0].weight, ones["0.weight"])
+    assert torch.equal(outer.head.weight, ones["head.weight"])
+
+
+def test_copies_have_networks_of_their_own():
+    network, wrapper = wrapped()
+    copied = copy.deepcopy(wrapper)
+    copied.get_submodule("0").weight.data.zero_()
+    assert network[0].weight.abs().max() > 0
