@@ -26,7 +26,7 @@ def test_features_of_the_image_alone_are_the_image(pixels, work):
     got = result.arrays["features"]
     np.testing.assert_allclose(got, expected.permute(0, 2, 3, 1).numpy(), atol=1e-3)
     assert isinstance(got, np.memmap) and got.dtype == np.float16
-    assert result.facts == {"channels": [("image", 3)]}
+    assert result.facts == {"channels": [("image", 3)], "padded": []}
 
 
 def test_channels_are_those_of_the_blocks_in_order(pixels, work):
@@ -63,3 +63,13 @@ def test_what_cannot_be_is_refused_by_a_dry_run(changes, message):
 def test_missing_weights_are_refused_by_a_dry_run():
     with pytest.raises(FileNotFoundError, match=r"^weights: there is no file nowhere\.pth$"):
         cell("vgg16", "nowhere.pth", "zero").check()
+
+
+def test_says_what_was_padded(pixels, work):
+    only = {"padding_layers": ("layer3.1",), "blocks": ("layer4",)}
+    backbone = BackboneConfig(arch="resnet18", weights="untrained", padding="reflect", **only)
+    shown = cell("resnet18", "untrained", "reflect").model_copy(update={"backbone": backbone})
+    padded = run(shown, {"images": Result(arrays={"pixels": pixels})}, work).facts["padded"]
+    assert [tuple(call) for call in padded] == [
+        ("layer3.1.conv1", "conv2d", (1, 1, 1, 1)), ("layer3.1.conv2", "conv2d", (1, 1, 1, 1)),
+    ]  # fmt: skip
