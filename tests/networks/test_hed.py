@@ -1,3 +1,5 @@
+import re
+
 import h5py
 import numpy as np
 import pytest
@@ -6,7 +8,7 @@ from scipy.signal import correlate
 from torchvision.models import vgg16
 
 from posinfo.networks import hed
-from posinfo.networks.hed import CAFFE_MEAN, find_hed_weights, load_hed_vgg16
+from posinfo.networks.hed import PREPROCESSING_MEAN, find_hed_weights, load_hed_vgg16
 from posinfo.networks.normalisation import normalise
 
 
@@ -31,11 +33,17 @@ def original_layer(file, layer, image):
     )
 
 
-def test_first_layer_equals_the_original_on_caffe_input(state, generator):
+def test_mean_is_that_of_the_wheels_own_preprocessing():
+    source = (find_hed_weights().parents[1] / "utils.py").read_text()
+    bgr = re.search(r"def preprocess_image\(image_path, mean=\[(.+)\]\)", source)[1]
+    assert tuple(map(float, bgr.split(", "))) == PREPROCESSING_MEAN[::-1]
+
+
+def test_first_layer_equals_the_original_on_its_own_input(state, generator):
     rgb = torch.randint(0, 256, (1, 3, 12, 10), generator=generator, dtype=torch.uint8)
-    caffe = rgb[0].double().permute(1, 2, 0).numpy()[..., ::-1] - np.array(CAFFE_MEAN[::-1])
+    rgb_minus_mean = rgb[0].double().permute(1, 2, 0).numpy() - np.array(PREPROCESSING_MEAN)
     with h5py.File(find_hed_weights()) as file:
-        expected = original_layer(file, "block1/layers/conv2d", caffe)
+        expected = original_layer(file, "block1/layers/conv2d", rgb_minus_mean[..., ::-1])
     ours = torch.nn.functional.conv2d(
         normalise(rgb, "imagenet"),
         state["features.0.weight"],

