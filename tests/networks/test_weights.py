@@ -6,6 +6,7 @@ from safetensors.torch import save_file
 from torch import nn
 from torchvision.models import resnet18, vgg16
 
+from posinfo.networks.architectures import build_network
 from posinfo.networks.augshift import AugShiftConfig, build_latent_classifier
 from posinfo.networks.normalisation import IMAGENET_MEAN, IMAGENET_STD
 from posinfo.networks.trained_file import with_colours
@@ -219,3 +220,24 @@ def test_networks_that_experiments_have_trained_are_backbones(tmp_path, method, 
     for other in {"cifar_resnet18(width=3)", "cifar_resnet18_fconv(width=3)"} - {arch}:
         with pytest.raises(ValueError, match="does not fit the architecture"):
             check_source(other, weights)
+
+
+@pytest.mark.parametrize(
+    ("stored", "arch", "misfit"),
+    [
+        ("cifar_resnet18(width=3)", "cifar_resnet18_fconv(width=3)", "missing"),
+        ("cifar_resnet18_fconv(width=3)", "cifar_resnet18(width=3)", "unexpected"),
+    ],
+)
+def test_weights_with_and_without_full_padding_are_told_apart(tmp_path, stored, arch, misfit):
+    path = str(tmp_path / "w.safetensors")
+    save_file(build_network(stored).state_dict(), path)
+    # as posenet asks: for what its blocks depend on, which the marker is not
+    needed = frozenset(name for name, _ in build_network(arch).named_parameters())
+    check_source(stored, path, needed)
+    for refuse in (check_source, lambda *names: load_network(*names[:2], needed=names[2])):
+        with pytest.raises(ValueError) as raised:
+            refuse(arch, path, needed)
+        assert str(raised.value) == (
+            f"weights: {path} does not fit the architecture ({misfit}: padded_fully)"
+        )

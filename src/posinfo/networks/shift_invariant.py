@@ -10,6 +10,7 @@ from torchvision.models.resnet import BasicBlock
 from posinfo.networks.resnet18 import WIDTH, cifar_resnet18
 
 STRIDED = 2
+FULLY_PADDED = "padded_fully"  # a buffer that marks the weights of such a network
 
 
 def blur_strides(network: nn.Module) -> None:
@@ -45,7 +46,7 @@ def pad_fully(network: nn.Module) -> None:
         if isinstance(layer, nn.Conv2d):
             layer.padding = tuple(side - 1 for side in layer.kernel_size)  # type: ignore
     # its weights have the names and shapes of the network without: neither may take the other's
-    network.register_buffer("padded_fully", torch.tensor(True))
+    network.register_buffer(FULLY_PADDED, torch.tensor(True))
     for block in _blocks(network):
         if block.downsample is None:
             block.downsample = nn.ZeroPad2d(2)

@@ -16,6 +16,7 @@ from posinfo.choices import check
 from posinfo.networks.architectures import build_network, is_custom, sketch_network
 from posinfo.networks.hed import WEIGHTS_SHA256, find_hed_weights, load_hed_vgg16
 from posinfo.networks.normalisation import Colours
+from posinfo.networks.shift_invariant import FULLY_PADDED
 from posinfo.networks.trained_file import (
     COLOURS,
     backbone_weights,
@@ -200,6 +201,7 @@ def _fitting(
     state = _of_the_backbone(_read(Path(source)))
     if needed is None:
         needed = frozenset(name for name in expected if not name.startswith(UNUSED_BY_FEATURES))
+    needed |= {name for name in expected if name.endswith(FULLY_PADDED)}  # no map depends on it
     problems = {
         "missing": sorted(name for name in needed - state.keys() if not name.endswith(COUNTER)),
         "unexpected": sorted(state.keys() - expected.keys()),
