@@ -153,6 +153,16 @@ def test_any_architecture_takes_its_state_dict_without_classifier_and_counters(t
     assert torch.equal(stages(images), expected(images))
 
 
+def test_complete_file_makes_a_classifier_and_one_of_other_classes_leaves_it_out(tmp_path):
+    torch.manual_seed(1)
+    trained, path = resnet18(num_classes=1000).eval(), tmp_path / "w.pth"
+    torch.save(trained.state_dict(), path)
+    images = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(load_network("resnet18", str(path))(images), trained(images))
+    torch.save(resnet18(num_classes=10).state_dict(), path)
+    assert load_network("resnet18", str(path)).fc.weight.is_meta
+
+
 def test_key_of_a_file_follows_its_content_and_not_its_name(tmp_path):
     one, other = tmp_path / "one.pth", tmp_path / "other.safetensors"
     one.write_bytes(b"a" * 40), other.write_bytes(b"a" * 40)
