@@ -120,7 +120,7 @@ def test_unknown_source_lists_the_known():
     with pytest.raises(ValueError) as raised:
         check_source("vgg16", "imagnet")
     assert str(raised.value) == (
-        "weights must be one of untrained, imagenet, hed-bsds500, as-built, "
+        "weights must be one of untrained, imagenet, hed-bsds500, efficientnet-lite0, as-built, "
         "a path ending in .safetensors, .pth, .pt; got 'imagnet' (did you mean 'imagenet'?)"
     )
 

