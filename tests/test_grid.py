@@ -55,6 +55,7 @@ def label(**item):
         ({"canvas": "white"}, "net-canvas-white"),
         ({"weights": "mine:net(width=3)"}, None),
         ({"weights": "mine:net(3)"}, "net-weights-mine.net.3"),
+        ({"weights": "timm/net.tag"}, "net-weights-timm.net.tag"),
         ({"training": {"lr": 0.01}}, "net-lr0.01"),
         ({"training": {"lr": 1e-5, "epochs": 2}}, "net-lr1e-05-epochs-2"),
         ({"training": {"betas": [0.5, 0.999]}}, "net-betas-0.5+0.999"),

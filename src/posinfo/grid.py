@@ -140,4 +140,4 @@ def _words(value: object, *, apart: bool) -> list[str]:
     if isinstance(value, list | tuple) and apart:
         return [word for part in value for word in _words(part, apart=True)]
     text = f"{value:g}" if isinstance(value, float) else str(one_value(value))
-    return [text.replace(":", ".").replace("(", ".").replace(")", "")]
+    return [text.replace(":", ".").replace("/", ".").replace("(", ".").replace(")", "")]

