@@ -142,9 +142,10 @@ def test_trained_network_sees_the_colours_of_its_training(generator, tmp_path, m
         backbone = build_backbone(row(arch, str(path), "as_built"), 32, 4, "imagenet")
         shown = images(generator, 32)
         colours = (shown / 255 - subtracted[:, None, None]) / std[:, None, None]
-        last = interpolate(
-            network.maps.eval()(colours), (4, 4), mode="bilinear", align_corners=True
-        )
+        maps = network.maps.eval()(colours)
+        if method == "fconv":
+            maps = maps[:, :, 7:-7, 7:-7]  # the image
+        last = interpolate(maps, (4, 4), mode="bilinear", align_corners=True)
         torch.testing.assert_close(backbone(shown)[:, -16:], last.detach(), rtol=1e-4, atol=1e-4)
 
 
