@@ -18,7 +18,11 @@ from tests.integration.conftest import (
 )
 
 REPORTS = "08_reporting/posenet"
-BACKBONES = ["posenet", "vgg16", "vgg16_unpadded", "vgg16_untrained"]
+BACKBONES = [
+    "posenet", "vgg16", "vgg16_unpadded", "vgg16_untrained",
+    "efficientnet_lite0", "efficientnet_lite0_unpadded",
+]  # fmt: skip
+UNPADDED = ["posenet", "vgg16_unpadded", "efficientnet_lite0_unpadded"]
 FIGURES = ("masks", "photos", "predicted_maps")
 
 
@@ -38,7 +42,7 @@ def test_scores_have_a_row_per_cell_and_seed(scores):
         "skill", "n", "n_constant",
     ]  # fmt: skip
     cells = scores.groupby(["backbone", "pattern", "stimulus", "seed"]).size()
-    assert len(cells) == len(scores) == 4 * 6 * 4 * 2
+    assert len(cells) == len(scores) == 6 * 6 * 4 * 2
     assert (set(scores.backbone), set(scores.pattern)) == (set(BACKBONES), set(PATTERNS))
     assert set(scores.stimulus) == {"photos", "black", "white", "noise"}
     assert (scores[scores.stimulus == "photos"].n == 8).all()
@@ -46,7 +50,7 @@ def test_scores_have_a_row_per_cell_and_seed(scores):
     np.testing.assert_allclose(scores.skill, 1 - scores.mae / scores.floor)
 
 
-@pytest.mark.parametrize("backbone", ["posenet", "vgg16_unpadded"])
+@pytest.mark.parametrize("backbone", UNPADDED)
 def test_without_padding_a_constant_image_says_nothing(scores, backbone):
     """The readout on the image alone has no padding, either."""
     flat = scores[(scores.backbone == backbone) & scores.stimulus.isin(["black", "white"])]
@@ -58,7 +62,7 @@ def test_without_padding_a_constant_image_says_nothing(scores, backbone):
 def test_run_ends_with_the_table_and_the_paths(measured):
     text = measured.read(f"{REPORTS}/table1.md").decode()
     assert text in measured.result.stdout
-    assert len(text.splitlines()) == 2 + 6 * 4
+    assert len(text.splitlines()) == 2 + 6 * 6
     for name in ("scores.csv", "table1.csv", "table1.md", *(f"{name}.png" for name in FIGURES)):
         assert f"data/test/{REPORTS}/{name}\n" in measured.result.stdout
 
@@ -70,7 +74,7 @@ def test_pictures_are_pictures(measured):
 def test_each_result_is_computed_once_and_has_a_line(measured):
     said = measured.result.stdout
     assert to_compute(said, "posenet") == (
-        "images 3 of 3, features 12 of 12, readouts 4 of 4, evaluate 4 of 4"
+        "images 3 of 3, features 18 of 18, readouts 6 of 6, evaluate 6 of 6"
     )
     sets = ("train", "test", "synthetic")
     assert computed(said) == [

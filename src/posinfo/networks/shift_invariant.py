@@ -38,6 +38,11 @@ def pad_fully(network: nn.Module) -> None:
     Every convolution pads by its kernel less one, so that each of its weights meets each pixel, and
     maps grow. Shortcuts are padded by zeros to the size of what they are added to.
 
+    Sums over all positions are blind to where an object stands while its background is 0 in every
+    layer, as it is before training. A trained batch norm gives the background another value, and
+    padding by 0 is then a border: its influence is, as a rule, less than that of ordinary zero
+    padding, and it is not gone.
+
     Args:
         network: a ResNet of ``posinfo.networks.resnet18``, before ``blur_strides``.
     """

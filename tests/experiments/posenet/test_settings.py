@@ -26,7 +26,10 @@ def with_ablations(**changes):
 def test_base_configuration_is_valid_and_complete():
     check(POSENET, BASE)
     cells = planned(POSENET, BASE)
-    assert list(cells["readouts"]) == ["posenet", "vgg16", "vgg16_unpadded", "vgg16_untrained"]
+    assert list(cells["readouts"]) == [
+        "posenet", "vgg16", "vgg16_unpadded", "vgg16_untrained",
+        "efficientnet_lite0", "efficientnet_lite0_unpadded",
+    ]  # fmt: skip
     heads = cells["readouts"]["posenet"].cell.heads
     assert len(heads) == 6 * 3
     assert heads[:4] == (
