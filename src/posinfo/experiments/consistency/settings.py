@@ -14,7 +14,8 @@ from posinfo.grid import Label, Once
 from posinfo.networks.architectures import user_modules
 from posinfo.networks.weights import weights_key
 from posinfo.networks.whole_network import WholeNetworkConfig
-from posinfo.stimuli.photos import PhotosConfig, manifest_key, upright_photographs
+from posinfo.stimuli.photos import PhotosConfig, manifest_key
+from posinfo.stimuli.upright import upright_photographs
 
 
 class ConsistencyParameters(Section):
