@@ -29,11 +29,11 @@ class BackboneConfig(BaseModel):
     """A network whose features are read.
 
     Attributes:
-        arch: ``image`` (no network at all: PosENet on the image alone), a classification network
-            of torchvision, or ``package.module:function`` that returns a network.
-        weights: ``untrained``, ``imagenet``, ``hed-bsds500``, ``as-built`` (what the user's own
-            function returns), or the path of a ``.safetensors`` or ``.pth`` state dict; ``none``
-            for ``image``.
+        arch: ``image`` (no network at all: PosENet on the image alone), or see
+            ``posinfo.networks.architectures``: torchvision's, timm's, one's own.
+        weights: a name in ``posinfo.networks.weights.SOURCES`` (``untrained``, ``imagenet``,
+            ``pretrained``, ``hed-bsds500``, ``efficientnet-lite0``, ``as-built``), or the path of
+            a state dict; ``none`` for ``image``.
         padding: one of ``PADDINGS``; ``none`` for ``image``.
         padding_layers: names of the layers whose padding is changed; empty: all.
         blocks: ``default``, ``paper`` or names of layers, see ``block_layers``.
