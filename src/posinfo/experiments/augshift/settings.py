@@ -22,13 +22,13 @@ class TableCell(AugShiftConfig):
     """A cell of the table: a method, its images and its seeds.
 
     Attributes:
-        dataset: a key of ``DATASETS``.
         training: the protocol.
+        dataset: a key of ``DATASETS``.
         seeds: of weights, order and crops.
     """
 
-    dataset: Annotated[str, one_of("dataset.name", DATASETS)]
     training: TrainingConfig
+    dataset: Annotated[str, one_of("dataset.name", DATASETS)]
     seeds: Seeds
 
     @model_validator(mode="after")
