@@ -19,8 +19,14 @@ def settings(**changes):
 
 def test_default_cells():
     cells = settings().cells
-    assert list(cells) == ["baseline", "two_crops", "augshift", "blurpool", "fconv"]
-    assert cells["augshift"].seeds == (0, 1, 2) and cells["fconv"].seeds == (0,)
+    assert list(cells) == [
+        "baseline", "baseline-epochs10-batch64", "two_crops", "augshift", "blurpool", "fconv",
+    ]  # fmt: skip
+    assert cells["augshift"].seeds == tuple(range(10)) and cells["fconv"].seeds == (0,)
+    training, control = (
+        cells[name].training for name in ("two_crops", "baseline-epochs10-batch64")
+    )
+    assert (control.epochs, control.batch_size) == (2 * training.epochs, 2 * training.batch_size)
     assert cells["augshift"].latent_weight == BASE["augshift"]["latent_weight"]
     check(AUGSHIFT, BASE)
 
@@ -121,11 +127,11 @@ def test_results_know_what_they_depend_on(changes, trained):
 def test_seeds_and_places_change_no_result():
     before = keys(AUGSHIFT, BASE, "evaluate")
     after = keys(
-        AUGSHIFT, sections(seeds=[2, 3], dataset__folder="x", dataset__download=True), "evaluate"
+        AUGSHIFT, sections(seeds=[2, 13], dataset__folder="x", dataset__download=True), "evaluate"
     )
     assert after["augshift-seed2"] == before["augshift-seed2"]
-    assert after["augshift-seed3"] not in before.values()
-    assert len(set(before.values())) == len(before) == 4 * 3 + 1
+    assert after["augshift-seed13"] not in before.values()
+    assert len(set(before.values())) == len(before) == 5 * 10 + 1
 
 
 @pytest.mark.parametrize(
