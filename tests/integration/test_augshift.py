@@ -26,8 +26,9 @@ def test_scores_have_a_row_per_method_and_seed(shifted):
     scores = pd.read_csv(shifted.data / REPORTS / "scores.csv")
     assert list(scores.columns) == [
         "dataset", "method", "seed", "top1", "consistency_sampled", "consistency_exact",
-        "diagonal_accuracy", "worst_case_accuracy", "max_shift", "shift_padding", "n", "floor",
-        "width", "latent_weight", "loss", "cell",
+        "consistency_right", "diagonal_accuracy", "worst_case_accuracy", "max_shift",
+        "shift_padding", "split", "n", "n_right", "floor", "width", "latent_weight", "loss",
+        "epochs", "batch_size", "lr", "cell",
     ]  # fmt: skip
     ranges = scores.groupby(["max_shift", "shift_padding"], sort=False)
     assert list(ranges.groups) == [(2, "zero"), (1, "crop")]

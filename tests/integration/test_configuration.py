@@ -122,26 +122,38 @@ def test_paper_is_the_recipe_of_augshift_on_both_data_sets():
         name: {cell.method for cell in cells.values() if cell.dataset == name}
         for name in ("cifar10", "cifar100")
     }
-    assert methods["cifar10"] == methods["cifar100"] and len(cells) == 16
+    assert methods["cifar10"] == methods["cifar100"] and len(cells) == 18
+    control = cells["baseline-epochs400-batch256"].training
+    assert (control.epochs, control.batch_size) == (2 * training.epochs, 2 * training.batch_size)
     assert cells["augshift"].latent_weight == 1 and cells["augshift"].width == 64
     assert resolved.dataset_of(cells["augshift-cifar100"]).class_count == 100
 
 
-def test_trained_reads_every_network_of_the_default_run():
+def test_trained_reads_every_method_and_seed_of_the_default_run():
     loaded = merged("trained")
     augshift = settings(AUGSHIFT, "trained")
-    networks = {
-        f"data/06_models/augshift/train/{label}-seed{seed}/tensors.safetensors"
-        for label, cell in augshift.cells.items()
-        for seed in cell.seeds
-    }
-    default = plan(AUGSHIFT, augshift, torch.device("cpu"), torch.float32)["train"]
-    assert networks == {
-        f"data/06_models/augshift/train/{label}/tensors.safetensors" for label in default
-    }
     assert settings(AUGSHIFT, "base") == augshift
-    rows = [loaded["posenet"]["backbones"][label] for label in loaded["posenet"]["only"]]
-    assert {row["weights"] for row in rows} == networks | {"untrained"}
-    width = f"(width={augshift.augshift.width})"
-    assert all(row["arch"].endswith(width) for row in rows)
-    assert set(settings(POSENET, "trained").cells) == set(loaded["posenet"]["only"])
+    cells, seeds = augshift.cells, augshift.augshift.seeds
+    networks = {
+        f"{cell.method}_{seed}": f"{label}-seed{seed}"
+        for label, cell in cells.items()
+        for seed in cell.seeds
+        if cell.training == augshift.augshift.training
+    }
+    trained = plan(AUGSHIFT, augshift, torch.device("cpu"), torch.float32)["train"]
+    assert set(networks.values()) < set(trained)
+    expected = {
+        row: f"data/06_models/augshift/train/{label}/tensors.safetensors"
+        for row, label in networks.items()
+    }
+    rows = {label: loaded["posenet"]["backbones"][label] for label in loaded["posenet"]["only"]}
+    untrained = {f"untrained_{seed}": seed for seed in seeds}
+    assert {label: row["weights"] for label, row in rows.items()} == {
+        **expected, **dict.fromkeys(untrained, "untrained"),
+    }  # fmt: skip
+    assert {label: rows[label]["seed"] for label in untrained} == untrained
+    changes = {"blurpool": "_blurpool", "fconv": "_fconv"}
+    for label, row in rows.items():
+        change = changes.get(label.rpartition("_")[0], "")
+        assert row["arch"] == f"cifar_resnet18{change}(width={augshift.augshift.width})"
+    assert set(settings(POSENET, "trained").cells) == set(rows)

@@ -11,8 +11,10 @@ def score(method="augshift", top1=0.9, exact=0.95, seed=0, dataset="cifar10", pa
     return {
         "cell": f"{method}-{dataset}",
         "dataset": dataset, "method": method, "seed": seed, "top1": top1,
-        "consistency_sampled": exact, "consistency_exact": exact, "diagonal_accuracy": top1,
+        "consistency_sampled": exact, "consistency_exact": exact, "consistency_right": exact + 0.02,
+        "diagonal_accuracy": top1,
         "worst_case_accuracy": top1 / 2, "max_shift": 8, "shift_padding": padding, "n": 100,
+        "n_right": 90, "split": "test", "epochs": 8, "batch_size": 64, "lr": 0.1,
         "width": 64, "latent_weight": 1.0, "loss": "mean", "floor": 0.1,
     }  # fmt: skip
 
@@ -53,13 +55,15 @@ def test_markdown_has_a_table_per_range_and_says_what_was_shifted():
     first, second = augshift_markdown(augshift_table(pd.DataFrame(scores), PUBLISHED)).split(
         "\ncifar10"
     )
-    assert first.startswith("cifar10, n = 100, offsets 0 to 8 px on each axis, zero;")
-    assert second.startswith(", n = 100, offsets 0 to 8 px on each axis, reflect;")
+    assert first.startswith("cifar10, n = 100 test images, offsets 0 to 8 px on each axis, zero;")
+    assert second.startswith(", n = 100 test images, offsets 0 to 8 px on each axis, reflect;")
     lines = first.splitlines()[2:]
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
     assert rows[0] == [
-        "method", "top-1", "consistency", "sampled", "diagonal", "worst case", "top-1 paper",
-        "consistency paper",
+        "method", "top-1", "consistency", "of right images", "sampled", "diagonal", "worst case",
+        "top-1 paper", "consistency paper",
     ]  # fmt: skip
-    assert rows[2] == ["augshift", "0.900", "0.950", "0.950", "0.900", "0.450", "0.921", "0.948"]
+    assert rows[2] == [
+        "augshift", "0.900", "0.950", "0.970", "0.950", "0.900", "0.450", "0.921", "0.948",
+    ]  # fmt: skip
     assert rows[3][2] == "0.500" and "| 0.900         |" in second

@@ -1,4 +1,5 @@
 import itertools
+from math import isnan
 
 import pytest
 import torch
@@ -6,6 +7,8 @@ import torch
 from posinfo.measures.consistency import (
     METRICS,
     agreement_by_offset,
+    consistency_measures,
+    consistency_of_right,
     diagonal_accuracy,
     exact_consistency,
     sampled_consistency,
@@ -58,6 +61,20 @@ def test_accuracies_by_hand():
     assert worst_case_accuracy(TOY, LABELS) == 0.5
     expected = [[1.0, 1.0, 1.0], [1.0, 1.0, 0.5], [1.0, 0.5, 0.5]]
     torch.testing.assert_close(agreement_by_offset(TOY), torch.tensor(expected).double())
+
+
+def test_consistency_of_right_images_by_hand():
+    # the classes in the middle are 0 and 1; the first image scores 41 / 81, the second 1
+    assert consistency_of_right(TOY, torch.tensor([0, 0])) == pytest.approx(41 / 81)
+    assert consistency_of_right(TOY, torch.tensor([2, 1])) == 1
+    assert consistency_of_right(TOY, LABELS) == exact_consistency(TOY)
+    measures = consistency_measures(TOY, torch.tensor([0, 0]), draws=5)
+    assert (measures["consistency_right"], measures["n_right"]) == (pytest.approx(41 / 81), 1)
+
+
+def test_where_no_image_is_right_their_consistency_is_no_number():
+    measures = consistency_measures(TOY, torch.tensor([2, 0]), draws=5)
+    assert isnan(measures["consistency_right"]) and measures["n_right"] == 0
 
 
 @pytest.mark.parametrize("count", [1, 6])

@@ -8,7 +8,9 @@ from posinfo.networks.augshift import (
     AugShiftConfig,
     LatentClassifier,
     augshift_loss,
+    build_latent_classifier,
 )
+from posinfo.networks.weights import load_network
 
 
 def config(method="augshift", **changes):
@@ -51,6 +53,15 @@ def test_loss_by_hand():
     for (method, loss), (shown, value) in expected.items():
         got = augshift_loss(Linear(), shown, labels, config(method, loss=loss))
         assert got.item() == pytest.approx(value), (method, loss)
+
+
+def test_training_starts_at_the_untrained_network_of_the_same_seed():
+    """`--env=trained` pairs them."""
+    trained = build_latent_classifier(config("two_crops"), classes=4, seed=3).maps.state_dict()
+    untrained = load_network("cifar_resnet18(width=2)", "untrained", seed=3).state_dict()
+    assert trained.keys() == untrained.keys()
+    for name, tensor in untrained.items():
+        assert torch.equal(trained[name], tensor), name
 
 
 def test_methods_take_the_crops_that_they_need():

@@ -9,11 +9,14 @@ from posinfo.measures.published import beside_published, published_rows
 from posinfo.measures.reporting import number, with_sd
 
 METRICS = {
-    "top1": "top-1", "consistency_exact": "consistency", "consistency_sampled": "sampled",
-    "diagonal_accuracy": "diagonal", "worst_case_accuracy": "worst case",
+    "top1": "top-1", "consistency_exact": "consistency", "consistency_right": "of right images",
+    "consistency_sampled": "sampled", "diagonal_accuracy": "diagonal",
+    "worst_case_accuracy": "worst case",
 }  # fmt: skip
 RANGE = ["dataset", "max_shift", "shift_padding"]
-SETTINGS = [*RANGE, "cell", "method", "width", "latent_weight", "loss"]
+TRAINING = ["epochs", "batch_size", "lr"]
+SETTINGS = [*RANGE, "split", "cell", "method", "width", "latent_weight", "loss", *TRAINING]
+COMPARED = {name: METRICS[name] for name in ("top1", "consistency_exact", "consistency_right")}
 
 
 def augshift_table(scores: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
@@ -21,14 +24,14 @@ def augshift_table(scores: pd.DataFrame, published: pd.DataFrame) -> pd.DataFram
 
     Args:
         scores: one row per cell, seed and range of offsets, columns ``SETTINGS, METRICS, seed,
-            floor, n``: every figure is a share in [0, 1], ``floor`` is the top-1 of chance, ``n``
-            the number of images.
+            floor, n, n_right``: every figure is a share in [0, 1], ``floor`` is the top-1 of
+            chance, ``n`` the number of images, ``n_right`` of those that are classified rightly.
         published: the published numbers; see docs/papers/published.csv.
 
     Returns:
         A row per cell and range: its settings, mean and sd (``_sd``) of every figure, ``floor,
-        n_seeds, n, published_top1, published_consistency, source``. The paper states neither its
-        range nor its latent weight: its number stands beside each of ours.
+        n_seeds, n, n_right`` (mean over seeds), ``published_top1, published_consistency, source``.
+        The paper states neither its range nor its training: its number stands beside each of ours.
     """
     cells = scores.groupby(SETTINGS, sort=False)
     table = cells.agg(
@@ -37,6 +40,7 @@ def augshift_table(scores: pd.DataFrame, published: pd.DataFrame) -> pd.DataFram
         floor=("floor", "first"),
         n_seeds=("seed", "size"),
         n=("n", "first"),
+        n_right=("n_right", "mean"),
     ).reset_index()
     return beside_published(
         table,
@@ -74,6 +78,6 @@ def _of_one_range(table: pd.DataFrame) -> str:
     first = table.iloc[0]
     text = frame.to_markdown(index=False, disable_numparse=True)
     return (
-        f"{first.dataset}, n = {first.n}, offsets 0 to {first.max_shift} px on each axis, "
-        f"{first.shift_padding}; mean ± sd over seeds{remark}:\n\n{text}\n"
+        f"{first.dataset}, n = {first.n} {first.split} images, offsets 0 to {first.max_shift} px "
+        f"on each axis, {first.shift_padding}; mean ± sd over seeds{remark}:\n\n{text}\n"
     )

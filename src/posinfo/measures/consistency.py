@@ -5,9 +5,10 @@ given at each of k x k offsets. Nothing is computed by a network again.
 """
 
 from collections.abc import Callable
+from math import nan
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 SAMPLING_SEED = 0  # of the pairs of offsets of the sampled consistency
@@ -27,6 +28,21 @@ def exact_consistency(predictions: Predictions) -> float:
     counts = torch.zeros(len(flat), 1 + int(flat.max()), dtype=torch.float64)
     counts.scatter_add_(1, flat, torch.ones(flat.shape, dtype=torch.float64))
     return (counts / flat.shape[1]).square().sum(1).mean().item()
+
+
+def right_in_the_middle(predictions: Predictions, labels: Labels) -> Bool[Tensor, " n"]:
+    """Whether an image is classified rightly at the middle offset, see ``agreement_by_offset``."""
+    return _in_the_middle(predictions) == labels
+
+
+def consistency_of_right(predictions: Predictions, labels: Labels) -> float:
+    """``exact_consistency`` of the images that are ``right_in_the_middle``; NaN if none is.
+
+    Networks of unequal accuracy are compared by it: a wrong answer is often one that wavers, so
+    that a network which is right more often is more consistent over all images for that alone.
+    """
+    right = right_in_the_middle(predictions, labels)
+    return exact_consistency(predictions[right]) if right.any() else nan
 
 
 def sampled_consistency(predictions: Predictions, draws: int, generator: torch.Generator) -> float:
@@ -60,20 +76,31 @@ def agreement_by_offset(predictions: Predictions) -> Float[Tensor, "k k"]:
     Where images are padded, the middle is the image itself; of an even number of offsets, the
     first of the two.
     """
-    middle = (predictions.shape[1] - 1) // 2
-    return (predictions == predictions[:, middle, middle, None, None]).double().mean(0)
+    return (predictions == _in_the_middle(predictions)[:, None, None]).double().mean(0)
 
 
 def consistency_measures(predictions: Predictions, labels: Labels, draws: int) -> dict[str, float]:
-    """Every measure of ``METRICS``, and ``consistency_sampled`` from so many pairs per image."""
+    """What a table of predictions says.
+
+    Returns:
+        Every measure of ``METRICS``, ``consistency_sampled`` from so many pairs per image, and
+        ``n_right``, the number of images that ``consistency_right`` is the mean of.
+    """
     generator = torch.Generator().manual_seed(SAMPLING_SEED)
     sampled = sampled_consistency(predictions, draws, generator)
     exact = {name: metric(predictions, labels) for name, metric in METRICS.items()}
-    return {"consistency_sampled": sampled, **exact}
+    n_right = int(right_in_the_middle(predictions, labels).sum())
+    return {"consistency_sampled": sampled, **exact, "n_right": n_right}
+
+
+def _in_the_middle(predictions: Predictions) -> Labels:
+    middle = (predictions.shape[1] - 1) // 2
+    return predictions[:, middle, middle]
 
 
 METRICS: dict[str, Callable[[Predictions, Labels], float]] = {
     "consistency_exact": lambda predictions, labels: exact_consistency(predictions),
+    "consistency_right": consistency_of_right,
     "diagonal_accuracy": diagonal_accuracy,
     "worst_case_accuracy": worst_case_accuracy,
 }

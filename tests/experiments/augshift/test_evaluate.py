@@ -1,7 +1,9 @@
+import pandas as pd
 import pytest
 import torch
 from torch.nn.functional import pad
 
+from posinfo.experiment import Result
 from posinfo.experiments.augshift import train
 from posinfo.experiments.augshift.evaluate import EvaluateCell, run
 from posinfo.experiments.trained_network import load_trained
@@ -11,7 +13,7 @@ from posinfo.work import Work
 from tests.experiments.augshift.test_train import SETTINGS, labelled_images
 
 SHIFTS = (ShiftConfig(max_shift=2, padding="zero"), ShiftConfig(max_shift=1, padding="crop"))
-CELL = EvaluateCell(**SETTINGS, shifts=SHIFTS, draws=5)
+CELL = EvaluateCell(**SETTINGS, split="test", shifts=SHIFTS, draws=5)
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +58,9 @@ def test_rows_are_measures_of_the_answers(evaluated):
         right = answers == labels[:, None, None]
         diagonal = right.diagonal(0, 1, 2).double().mean().item()
         assert row.diagonal_accuracy == pytest.approx(diagonal)
+        of_right = pairs[right[:, (right.shape[1] - 1) // 2, (right.shape[1] - 1) // 2]]
+        assert row.consistency_right == pytest.approx(of_right.mean().item())
+        assert row.n_right == len(of_right)
         worst = right.flatten(1).all(1).double().mean().item()
         assert row.worst_case_accuracy == pytest.approx(worst)
     middle = evaluated.tensors["answers.zero-2"][:, 1, 1]
@@ -68,6 +73,21 @@ def test_agreement_is_a_share_for_each_offset(evaluated):
     assert agreement.shape == (3, 3) and agreement[1, 1] == 1
     expected = (answers[:, 0, 2] == answers[:, 1, 1]).double().mean()
     assert agreement[0, 2].item() == pytest.approx(expected.item())
+
+
+def test_validation_images_are_measured_where_they_are_asked_for(trained):
+    images = labelled_images().tensors
+    swapped = dict(images)
+    for part in ("pixels", "labels"):
+        swapped[f"validation.{part}"] = images[f"test.{part}"]
+        swapped[f"test.{part}"] = images[f"validation.{part}"]
+    inputs = {"images": Result(tensors=images), "network": trained}
+    on_validation = run(CELL.model_copy(update={"split": "validation"}), inputs, Work())
+    on_test = run(CELL, {**inputs, "images": Result(tensors=swapped)}, Work())
+    assert set(on_validation.table.n) == {10}
+    pd.testing.assert_frame_equal(on_validation.table, on_test.table)
+    for name, tensor in on_test.tensors.items():
+        assert torch.equal(on_validation.tensors[name], tensor), name
 
 
 def test_every_prediction_is_counted(trained):

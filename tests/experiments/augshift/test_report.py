@@ -15,13 +15,14 @@ SETTINGS = AugShiftSettings.model_validate(
         augshift__shifts=[{"max_shift": 2, "padding": "zero"}, {"max_shift": 1, "padding": "crop"}],
         augshift__methods=[
             {"method": "baseline"}, {"method": "augshift", "latent_weight": 0.5},
-            {"method": "fconv", "dataset": "digits", "seeds": [7]},
+            {"method": "fconv", "dataset": "digits", "seeds": [7], "training": {"epochs": 3}},
         ],
         augshift__seeds=[5, 2],
     )
 )  # fmt: skip
 NETWORKS = [
-    ("baseline", 5), ("baseline", 2), ("augshift-0.5", 5), ("augshift-0.5", 2), ("fconv-digits", 7),
+    ("baseline", 5), ("baseline", 2), ("augshift-0.5", 5), ("augshift-0.5", 2),
+    ("fconv-epochs3-digits", 7),
 ]  # fmt: skip
 
 
@@ -32,8 +33,9 @@ def results():
         rows = [
             {
                 "range": name, "top1": seed / 10, "consistency_sampled": 0.5,
-                "consistency_exact": exact, "diagonal_accuracy": 0.4, "worst_case_accuracy": 0.3,
-                "seed": seed, "floor": 0.1, "n": 12,
+                "consistency_exact": exact, "consistency_right": exact + seed / 100, "n_right": 4,
+                "diagonal_accuracy": 0.4, "worst_case_accuracy": 0.3, "seed": seed, "floor": 0.1,
+                "n": 12,
             }
             for name, exact in (("zero-2", 0.6), ("crop-1", 0.7))
         ]  # fmt: skip
@@ -50,8 +52,9 @@ def test_scores_have_a_row_per_cell_seed_and_range(results):
     scores = report(SETTINGS, results, PUBLISHED).tables["scores"]
     assert list(scores.columns) == [
         "dataset", "method", "seed", "top1", "consistency_sampled", "consistency_exact",
-        "diagonal_accuracy", "worst_case_accuracy", "max_shift", "shift_padding", "n", "floor",
-        "width", "latent_weight", "loss", "cell",
+        "consistency_right", "diagonal_accuracy", "worst_case_accuracy", "max_shift",
+        "shift_padding", "split", "n", "n_right", "floor", "width", "latent_weight", "loss",
+        "epochs", "batch_size", "lr", "cell",
     ]  # fmt: skip
     found = scores[["cell", "seed", "max_shift", "shift_padding"]].itertuples(
         index=False, name=None
@@ -62,6 +65,17 @@ def test_scores_have_a_row_per_cell_seed_and_range(results):
     assert scores.top1.tolist() == [seed / 10 for _, seed in NETWORKS for _ in range(2)]
     assert scores.latent_weight.tolist() == [0] * 4 + [0.5] * 4 + [0] * 2
     assert scores.dataset.tolist() == ["textures"] * 8 + ["digits"] * 2
+    epochs = SETTINGS.augshift.training.epochs
+    assert scores.epochs.tolist() == [epochs] * 8 + [3] * 2 and set(scores.split) == {"test"}
+
+
+@pytest.mark.filterwarnings("ignore:Precision loss")
+def test_rows_of_one_data_set_are_compared_seed_by_seed(results):
+    table = report(SETTINGS, results, PUBLISHED).tables["comparisons"]
+    assert len(table) == 2 * 3
+    assert set(zip(table.cell, table.against, strict=True)) == {("augshift-0.5", "baseline")}
+    assert table.measure.unique().tolist() == ["top1", "consistency_exact", "consistency_right"]
+    assert set(table.n_seeds) == {2} and set(table.difference) == {0}
 
 
 def test_agreement_is_the_mean_over_seeds(monkeypatch, results):
@@ -76,11 +90,11 @@ def test_agreement_is_the_mean_over_seeds(monkeypatch, results):
     assert list(made.figures) == ["learning_curves", "trade_off", "agreement"]
     assert list(shown) == [
         f"{label}\n{shift}"
-        for label in ("baseline", "augshift-0.5", "fconv-digits")
+        for label in ("baseline", "augshift-0.5", "fconv-epochs3-digits")
         for shift in ("zero-2", "crop-1")
     ]
     assert shown["baseline\nzero-2"][0, 0] == pytest.approx(0.35)
-    assert shown["fconv-digits\nzero-2"][0, 0] == pytest.approx(0.7)
+    assert shown["fconv-epochs3-digits\nzero-2"][0, 0] == pytest.approx(0.7)
 
 
 def test_table_says_its_cells_and_the_papers_numbers(results):
@@ -88,9 +102,10 @@ def test_table_says_its_cells_and_the_papers_numbers(results):
     assert made.tables["table"].cell.unique().tolist() == [
         "baseline",
         "augshift-0.5",
-        "fconv-digits",
+        "fconv-epochs3-digits",
     ]
     assert "augshift" in made.texts["table"]
+    assert "augshift-0.5 - baseline" in made.texts["comparisons"]
 
 
 def test_picture_of_one_network_has_a_panel_per_range(results):

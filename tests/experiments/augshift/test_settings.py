@@ -19,8 +19,14 @@ def settings(**changes):
 
 def test_default_cells():
     cells = settings().cells
-    assert list(cells) == ["baseline", "two_crops", "augshift", "blurpool", "fconv"]
-    assert cells["augshift"].seeds == (0, 1, 2) and cells["fconv"].seeds == (0,)
+    assert list(cells) == [
+        "baseline", "baseline-epochs10-batch64", "two_crops", "augshift", "blurpool", "fconv",
+    ]  # fmt: skip
+    assert cells["augshift"].seeds == tuple(range(10)) and cells["fconv"].seeds == (0,)
+    training, control = (
+        cells[name].training for name in ("two_crops", "baseline-epochs10-batch64")
+    )
+    assert (control.epochs, control.batch_size) == (2 * training.epochs, 2 * training.batch_size)
     assert cells["augshift"].latent_weight == BASE["augshift"]["latent_weight"]
     check(AUGSHIFT, BASE)
 
@@ -41,6 +47,29 @@ def test_cells_of_one_method_with_other_weights_and_images():
         if name not in ("folder", "download")
     }
     assert list(settings(methods=methods, only=["augshift-0.5"]).cells) == ["augshift-0.5"]
+
+
+def test_a_row_may_change_single_fields_of_the_training():
+    methods = [
+        {"method": "baseline"}, {"method": "baseline", "training": {"epochs": 16}},
+        {"method": "baseline", "training": {"batch_size": 128, "epochs": 16}},
+        {"method": "baseline", "training": {"lr": 0.1}, "dataset": "digits"},
+    ]  # fmt: skip
+    changes = {"methods": methods, "seeds": [0], "training__epochs": 8, "training__batch_size": 64}
+    trained = planned(AUGSHIFT, sections(**changes))["train"]
+    fields = ("epochs", "batch_size", "lr", "momentum")
+    found = {
+        label: tuple(getattr(cell.cell.training, name) for name in fields)
+        for label, cell in trained.items()
+    }
+    assert found == {
+        "baseline-seed0": (8, 64, 0.05, 0.9),
+        "baseline-epochs16-seed0": (16, 64, 0.05, 0.9),
+        "baseline-batch128-epochs16-seed0": (16, 128, 0.05, 0.9),
+        "baseline-lr-0.1-digits-seed0": (8, 64, 0.1, 0.9),
+    }
+    assert len({cell.key for cell in trained.values()}) == 4
+    assert len(settings(methods=methods, only=["baseline"]).cells) == 4
 
 
 def test_images_are_loaded_once_per_data_set():
@@ -80,6 +109,7 @@ def test_a_setting_that_a_method_does_not_use_is_none_of_its_settings():
     [
         ({"shifts": [{"max_shift": 6, "padding": "zero"}]}, True),
         ({"draws": 6}, True),
+        ({"split": "validation"}, True),
         ({"dataset__name": "digits"}, False),
         ({"dataset__train_limit": 70}, False),
         ({"width": 3}, False),
@@ -97,11 +127,11 @@ def test_results_know_what_they_depend_on(changes, trained):
 def test_seeds_and_places_change_no_result():
     before = keys(AUGSHIFT, BASE, "evaluate")
     after = keys(
-        AUGSHIFT, sections(seeds=[2, 3], dataset__folder="x", dataset__download=True), "evaluate"
+        AUGSHIFT, sections(seeds=[2, 13], dataset__folder="x", dataset__download=True), "evaluate"
     )
     assert after["augshift-seed2"] == before["augshift-seed2"]
-    assert after["augshift-seed3"] not in before.values()
-    assert len(set(before.values())) == len(before) == 4 * 3 + 1
+    assert after["augshift-seed13"] not in before.values()
+    assert len(set(before.values())) == len(before) == 5 * 10 + 1
 
 
 @pytest.mark.parametrize(
@@ -120,6 +150,7 @@ def test_seeds_and_places_change_no_result():
         ({"shifts": []}, "at least 1 item"),
         ({"shifts": [{"max_shift": 4, "padding": "zero"}] * 2}, "each value may stand once"),
         ({"training__keep": "first"}, "training.keep must be one of best"),
+        ({"split": "train"}, "Input should be 'test' or 'validation'"),
         ({"draws": 0}, "greater than or equal to 1"),
         ({"widht": 3}, "Extra inputs are not permitted"),
     ],
@@ -159,6 +190,15 @@ def test_bad_values_are_refused_by_the_model(changes, message):
         (
             {"methods": [{"method": "baseline", "dataset": "textures"}, {"method": "baseline"}]},
             "^augshift.methods: baseline is the same as baseline-textures$",
+        ),
+        (
+            {"methods": [{"method": "baseline", "training": {"epoch": 3}}]},
+            r"^augshift.methods: {'method': 'baseline', 'training': {'epoch': 3}}: (.*\n)*"
+            r"training.epoch\n +Extra inputs are not permitted",
+        ),
+        (
+            {"methods": [{"method": "baseline", "training": 3}]},
+            "^augshift.methods: .*: training must be a mapping of settings; got 3$",
         ),
         ({"loss": "median"}, "loss must be one of mean, sum"),
     ],

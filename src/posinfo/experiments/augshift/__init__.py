@@ -13,5 +13,7 @@ AUGSHIFT = Experiment(
         Step("evaluate", "evaluation", settings.evaluate_cells, evaluate.run, True, report.map_of),
     ),
     report=report.report,
+    tables=("scores", "table", "comparisons"),
+    texts=("table", "comparisons"),
     figures=("learning_curves", "trade_off", "agreement"),
 )

@@ -1,4 +1,6 @@
-"""Step 3: one prediction per test image and offset, and what they say of consistency."""
+"""Step 3: one prediction per image and offset, and what they say of consistency."""
+
+from typing import Literal
 
 import pandas as pd
 
@@ -11,15 +13,19 @@ from posinfo.networks.augshift_training import predict_all_offsets
 from posinfo.stimuli.crops import UNSHIFTED, Crops, ShiftConfig
 from posinfo.work import Work
 
+MeasuredSplit = Literal["test", "validation"]
+
 
 class EvaluateCell(NetworkCell):
     """A trained network and the ranges of offsets at which it is asked.
 
     Attributes:
+        split: the images.
         shifts: the ranges.
         draws: pairs of offsets per image of the sampled consistency.
     """
 
+    split: MeasuredSplit
     shifts: tuple[ShiftConfig, ...]
     draws: int
 
@@ -33,16 +39,18 @@ def run(cell: EvaluateCell, inputs: Inputs, work: Work) -> Result:
         ``agreement.RANGE`` (k, k), see ``agreement_by_offset``.
     """
     images, rows, tensors = inputs["images"].tensors, [], {}
-    labels = images["test.labels"]
+    labels = images[f"{cell.split}.labels"]
     ranges = (UNSHIFTED, *cell.shifts)
     work.on_total(len(labels) * sum((shift.max_shift + 1) ** 2 for shift in ranges))
     network = build_latent_classifier(cell.method, cell.classes, cell.seed)
     load_trained(network, inputs["network"])
     network.to(work.device)
-    unshifted = predict_all_offsets(network, Crops.of(images, "test", UNSHIFTED, work)[0], work)
+    unshifted = predict_all_offsets(network, Crops.of(images, cell.split, UNSHIFTED, work)[0], work)
     top1 = (unshifted.flatten() == labels).double().mean().item()
     for shift in cell.shifts:
-        predictions = predict_all_offsets(network, Crops.of(images, "test", shift, work)[0], work)
+        predictions = predict_all_offsets(
+            network, Crops.of(images, cell.split, shift, work)[0], work
+        )
         measures = consistency_measures(predictions, labels, cell.draws)
         about = {"seed": cell.seed, "floor": 1 / cell.classes, "n": len(labels)}
         rows.append({"range": shift.name, "top1": top1, **measures, **about})

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from posinfo.choices import one_of
 from posinfo.experiment import Section
-from posinfo.experiments.augshift.evaluate import EvaluateCell
+from posinfo.experiments.augshift.evaluate import EvaluateCell, MeasuredSplit
 from posinfo.experiments.augshift.train import NetworkCell
 from posinfo.experiments.labelled_images import ImagesCell
 from posinfo.experiments.trained_network import network_label
@@ -22,10 +22,12 @@ class TableCell(AugShiftConfig):
     """A cell of the table: a method, its images and its seeds.
 
     Attributes:
+        training: the protocol.
         dataset: a key of ``DATASETS``.
         seeds: of weights, order and crops.
     """
 
+    training: TrainingConfig
     dataset: Annotated[str, one_of("dataset.name", DATASETS)]
     seeds: Seeds
 
@@ -46,10 +48,11 @@ class AugShiftParameters(Section):
         latent_weight: of the squared difference of latents (lambda).
         loss: mean or sum of the two cross entropies.
         augmentation: shifts in training.
-        training: the protocol, shared by all methods.
+        training: the protocol of every cell that changes nothing of it.
+        split: the images that are measured: ``test``, or ``validation`` to choose settings by.
         shifts: ranges of offsets that consistency is measured over.
         draws: pairs of offsets per image of the sampled consistency.
-        methods: what each cell changes: method, dataset, seeds, latent_weight.
+        methods: what each cell changes: fields of ``TableCell``, ``training`` by single fields.
         seeds: of every cell that has none of its own.
         only: labels of the cells to run, or methods; empty: all.
     """
@@ -60,6 +63,7 @@ class AugShiftParameters(Section):
     loss: str
     augmentation: ShiftConfig
     training: TrainingConfig
+    split: MeasuredSplit
     shifts: Annotated[tuple[ShiftConfig, ...], Field(min_length=1), Once]
     draws: int = Field(ge=1)
     methods: tuple[dict[str, Any], ...] = Field(min_length=1)
@@ -80,7 +84,7 @@ class AugShiftSettings(Section):
             method = str(item.get("method"))
             if "latent_weight" in item and "augshift" not in method.split("+"):
                 raise ValueError(f"{GRID.where}: {dict(item)}: {method!r} has no latent_weight")
-        shared = section.model_dump(include={"width", "latent_weight", "loss", "seeds"})
+        shared = section.model_dump(include={"width", "latent_weight", "loss", "training", "seeds"})
         shared["dataset"] = section.dataset.name
         return GRID.cells(section.methods, shared, section.only)
 
@@ -94,7 +98,14 @@ GRID = Grid(
     model=TableCell,
     first=lambda cell: cell.method,
     groups=lambda cell: (cell.method,),
-    prefixes={"method": None, "latent_weight": "", "dataset": "", "seeds": None},
+    prefixes={
+        "method": None,
+        "latent_weight": "",
+        "dataset": "",
+        "seeds": None,
+        "epochs": "epochs",
+        "batch_size": "batch",
+    },
 )
 
 
@@ -110,7 +121,7 @@ def train_cells(settings: AugShiftSettings) -> dict[str, NetworkCell]:
     for label, cell in settings.cells.items():
         dataset = settings.dataset_of(cell)
         method = AugShiftConfig(**cell.model_dump(include=set(AugShiftConfig.model_fields)))
-        shared = {n: getattr(settings.augshift, n) for n in ("augmentation", "training")}
+        shared = {"augmentation": settings.augshift.augmentation, "training": cell.training}
         parameters = {**dict(method), "dataset": dataset, **shared}
         for seed in cell.seeds:
             cells[network_label(label, seed)] = NetworkCell(
@@ -126,7 +137,7 @@ def train_cells(settings: AugShiftSettings) -> dict[str, NetworkCell]:
 
 def evaluate_cells(settings: AugShiftSettings) -> dict[str, EvaluateCell]:
     """The predictions of each trained network."""
-    measured = {name: getattr(settings.augshift, name) for name in ("shifts", "draws")}
+    measured = {name: getattr(settings.augshift, name) for name in ("split", "shifts", "draws")}
     cells = train_cells(settings).items()
     needing = {label: cell.needing(network=f"train/{label}") for label, cell in cells}
     return {label: EvaluateCell(**dict(cell), **measured) for label, cell in needing.items()}
