@@ -68,3 +68,9 @@ def test_what_cannot_be_is_refused(small, changes, message):
     cell = small(blocks=blocks, **changes).cell.model_copy(update={"image_size": 64})
     with pytest.raises(ValueError, match=message):
         cell.check()
+
+
+def test_ridge_takes_fewer_images_than_a_batch(small):
+    experiment = small(HEADS, head="ridge", kernel_size=1, batch_size=7)
+    experiment.cell.model_copy(update={"image_size": 64}).check()
+    assert experiment.fit().history
