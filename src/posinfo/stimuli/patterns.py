@@ -1,8 +1,8 @@
 """Ground-truth position maps (Islam et al., ICLR 2020, section 3.1 and figure 2).
 
 The formulas are those of the released masks, which the prose of the paper does not always match:
-H and V are linear ramps, and HS varies over y (docs/papers/posenet.md). Pixel ``i`` of a side of
-``n`` pixels stands at ``i / n``, as in those masks, and every map is min-max scaled to [0, 1].
+H and V are linear ramps, and HS varies over y (docs/papers/posenet.md). Every map is min-max scaled
+to [0, 1].
 """
 
 import math
@@ -58,18 +58,18 @@ def vertical(size: Size) -> Float[Tensor, "h w"]:
 
 
 def gaussian(size: Size) -> Float[Tensor, "h w"]:
-    """G: a Gaussian of sigma half the side, 1 at the centre pixel and 0 at the top left corner."""
+    """G: a Gaussian of sigma half the side, 1 at pixel n/2 and 0 at the top left corner."""
     y, x = (_bell(side) for side in size)
     return _min_max(y[:, None] * x)
 
 
 def horizontal_stripes(size: Size) -> Float[Tensor, "h w"]:
-    """HS: 2.5 cosine periods over y, starting at a peak: horizontal stripes."""
+    """HS: 2.5 cosine periods over y from a peak at the edge: horizontal stripes."""
     return _stripes(size[0])[:, None].expand(size).clone()
 
 
 def vertical_stripes(size: Size) -> Float[Tensor, "h w"]:
-    """VS: 2.5 cosine periods over x, starting at a peak: vertical stripes."""
+    """VS: 2.5 cosine periods over x from a peak at the edge: vertical stripes."""
     return _stripes(size[1]).expand(size).clone()
 
 
@@ -86,16 +86,14 @@ def control(size: Size) -> Float[Tensor, "h w"]:
     return torch.empty_like(values).scatter_(0, order, values).view(size)
 
 
-def _positions(side: int) -> Float[Tensor, " side"]:
-    return torch.arange(side) / side
-
-
 def _bell(side: int) -> Float[Tensor, " side"]:
-    return torch.exp(-0.5 * ((_positions(side) - 0.5) / GAUSSIAN_SIGMA) ** 2)
+    positions = torch.arange(side) / side
+    return torch.exp(-0.5 * ((positions - 0.5) / GAUSSIAN_SIGMA) ** 2)
 
 
 def _stripes(side: int) -> Float[Tensor, " side"]:
-    return _min_max(torch.cos(2 * math.pi * STRIPE_PERIODS * _positions(side)))
+    positions = (torch.arange(side) + 0.5) / side
+    return _min_max(torch.cos(2 * math.pi * STRIPE_PERIODS * positions))
 
 
 def _min_max(values: Tensor) -> Tensor:
