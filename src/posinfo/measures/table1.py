@@ -7,12 +7,12 @@ import pandas as pd
 from jaxtyping import Float, Int64
 from scipy.stats import bootstrap
 
-from posinfo.measures.published import beside_published, published_rows
+from posinfo.measures.islam2020 import SETTINGS, differences_markdown
 from posinfo.measures.reporting import number, over_seeds, with_sd
 
 RESAMPLES = 2000
 CONFIDENCE = 0.95
-CELL = ["pattern", "backbone", "weights", "padding", "stimulus"]
+CELL = ["pattern", *SETTINGS, "stimulus"]
 
 
 def photograph_interval(images: pd.DataFrame, seed: int = 0) -> tuple[float, float]:
@@ -47,25 +47,17 @@ def photograph_interval(images: pd.DataFrame, seed: int = 0) -> tuple[float, flo
     return result.confidence_interval.low, result.confidence_interval.high
 
 
-def table1(
-    scores: pd.DataFrame,
-    images: pd.DataFrame,
-    published: pd.DataFrame,
-    architectures: dict[str, str],
-) -> pd.DataFrame:
-    """Mean and sd over seeds of each cell, beside the published number.
+def table1(scores: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
+    """Mean and sd over seeds of each cell, its interval over photographs, and its selectivity.
 
     Args:
         scores: one row per cell and seed, columns ``CELL, seed, spc, mae, floor, skill, n,
             n_constant``.
         images: what ``score_images`` returns, with a column ``backbone``; ``scores`` are its means.
-        published: the published numbers; see docs/papers/published.csv.
-        architectures: architecture by label of the backbone, as the published numbers name it.
 
     Returns:
         A row per pattern, backbone and stimulus. ``selectivity`` is the SPC of the pattern minus
-        that of the control pattern. ``published_mae_rescaled`` is the published MAE on the scale
-        of our masks: half of it for stripes, whose target spanned [-1, 1].
+        that of the control pattern.
     """
     table = over_seeds(scores, CELL)
     keys = ["pattern", "backbone", "stimulus"]
@@ -77,16 +69,15 @@ def table1(
     table["selectivity"] = table.spc - [
         control.get(cell, np.nan) for cell in _tuples(table, ["backbone", "stimulus"])
     ]
-    table["arch"] = table.backbone.map(architectures)
     patterns = {pattern: rank for rank, pattern in enumerate(table.pattern.unique())}
-    table = table.sort_values("pattern", key=lambda column: column.map(patterns), kind="stable")
-    return _beside_published(table, published)
+    return table.sort_values("pattern", key=lambda column: column.map(patterns), kind="stable")
 
 
 def table1_markdown(table: pd.DataFrame) -> str:
     """The table as a reader wants it: photographs in full, the other stimuli by their SPC.
 
-    The paper's MAE of stripes is halved, see ``table1``.
+    Args:
+        table: that of ``table1`` with the columns of ``beside_paper``.
     """
     photos = table[table.stimulus == "photos"].set_index(["pattern", "backbone"])
     shown = pd.DataFrame(
@@ -107,7 +98,8 @@ def table1_markdown(table: pd.DataFrame) -> str:
         if stimulus != "photos":
             spc = table[table.stimulus == stimulus].set_index(["pattern", "backbone"]).spc
             shown[stimulus] = spc.map(number)
-    return shown.reset_index().to_markdown(index=False, disable_numparse=True)
+    text = shown.reset_index().to_markdown(index=False, disable_numparse=True)
+    return text + differences_markdown(table)
 
 
 def _resampled_means(
@@ -120,25 +112,6 @@ def _resampled_means(
     assert axis == -1, "scipy puts the drawn indices last"
     drawn = values[rows[..., :, None], columns[..., None, :]]
     return drawn.reshape(*drawn.shape[:-2], -1).mean(-1)
-
-
-def _beside_published(table: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
-    """Trained networks meet the published row of their architecture and padding."""
-    theirs = published_rows(published, "islam2020", ["Table 1", "Table 4"]).query(
-        "blocks == 'all' and kernel_size == 3 and layers == 1 and readout_padding == 0"
-    )
-    keys = ["arch", "padding", "pattern", "stimulus"]
-    theirs = theirs.drop_duplicates(keys)  # Table 4 prints cells of Table 1 again
-    return beside_published(
-        table,
-        theirs.assign(rescaled=theirs.mae * theirs.mae_scale, where="islam2020 " + theirs.table),
-        keys,
-        {
-            "spc": "published_spc", "mae": "published_mae", "rescaled": "published_mae_rescaled",
-            "where": "published_table", "source": "published_source",
-        },
-        alone=table.weights == "untrained",
-    )  # fmt: skip
 
 
 def _tuples(table: pd.DataFrame, keys: list[str]) -> list[tuple]:
