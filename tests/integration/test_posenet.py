@@ -63,6 +63,14 @@ def test_run_ends_with_the_table_and_the_paths(measured):
         assert f"data/test/{REPORTS}/{name}\n" in measured.result.stdout
 
 
+def test_backbones_of_one_architecture_are_compared(measured):
+    table = pd.read_csv(measured.data / REPORTS / "comparisons.csv")
+    pairs = [("vgg16", "vgg16_unpadded"), ("vgg16", "vgg16_untrained")] * len(PATTERNS)
+    assert list(zip(table["first"], table["second"], strict=True)) == pairs
+    assert (table.n_photographs == 4).all()
+    assert measured.read(f"{REPORTS}/comparisons.md").decode() in measured.result.stdout
+
+
 def test_pictures_are_pictures(measured):
     assert_pictures(measured.reports("posenet"), FIGURES)
 

@@ -1,50 +1,23 @@
-"""Table 1 of Islam et al. (ICLR 2020), with what it leaves out: spread, floor and controls."""
+"""Table 1 of Islam et al. (ICLR 2020), with what it leaves out: spread, floor and controls.
 
-from functools import partial
+Intervals are over photographs, which are independent; their crops are not. They are of the readouts
+at hand, whose own spread is the sd over seeds.
+"""
+
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Int64
-from scipy.stats import bootstrap
 
+from posinfo.measures.intervals import mean_interval
 from posinfo.measures.islam2020 import SETTINGS, differences_markdown
 from posinfo.measures.reporting import number, over_seeds, with_sd
 
-RESAMPLES = 2000
-CONFIDENCE = 0.95
 CELL = ["pattern", *SETTINGS, "stimulus"]
-
-
-def photograph_interval(images: pd.DataFrame, seed: int = 0) -> tuple[float, float]:
-    """A 95 % bootstrap interval of the mean SPC of one cell over photographs and readout seeds.
-
-    Crops of one photograph are not independent, so whole photographs are drawn, and independently
-    of them whole seeds.
-
-    Args:
-        images: one row per image and seed of one backbone, pattern and stimulus, columns
-            ``photograph, seed, spc`` as ``score_images`` returns them.
-        seed: of the resampling.
-
-    Returns:
-        Its lower and its upper end, as SPC; NaN where there is a single photograph.
-    """
-    means = images.fillna({"spc": 0}).pivot_table(index="photograph", columns="seed", values="spc")
-    if len(means) < 2:
-        return np.nan, np.nan
-    values = means.to_numpy()
-    if values.shape[1] == 1:
-        values = values.repeat(2, axis=1)  # scipy draws from two or more
-    result = bootstrap(
-        tuple(np.arange(size) for size in values.shape),
-        partial(_resampled_means, values),
-        vectorized=True,
-        n_resamples=RESAMPLES,
-        confidence_level=CONFIDENCE,
-        method="percentile",
-        rng=np.random.default_rng(seed),
-    )
-    return result.confidence_interval.low, result.confidence_interval.high
+KEYS = ["pattern", "backbone", "stimulus"]
+COMPARED = [
+    "pattern", "first", "second", "difference", "low", "high", "n_photographs", "excludes_zero",
+]  # fmt: skip
 
 
 def table1(scores: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
@@ -56,21 +29,58 @@ def table1(scores: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
         images: what ``score_images`` returns, with a column ``backbone``; ``scores`` are its means.
 
     Returns:
-        A row per pattern, backbone and stimulus. ``selectivity`` is the SPC of the pattern minus
-        that of the control pattern.
+        A row per pattern, backbone and stimulus. ``spc_low`` and ``spc_high`` are the 95 % interval
+        of the SPC over ``n_photographs``. ``selectivity`` is the SPC of the pattern minus that of
+        the control pattern.
     """
     table = over_seeds(scores, CELL)
-    keys = ["pattern", "backbone", "stimulus"]
-    intervals = {cell: photograph_interval(rows) for cell, rows in images.groupby(keys, sort=False)}
-    table[["spc_low", "spc_high"]] = [intervals[cell] for cell in _tuples(table, keys)]
-    photographs = images.groupby(keys).photograph.nunique()
-    table["n_photographs"] = [photographs[cell] for cell in _tuples(table, keys)]
+    photographs = _of_photographs(images).groupby(KEYS)
+    values = [photographs.get_group(cell).to_numpy() for cell in _tuples(table, KEYS)]
+    table[["spc_low", "spc_high"]] = [mean_interval(each) for each in values]
+    table["n_photographs"] = [len(each) for each in values]
     control = table[table.pattern == "control"].set_index(["backbone", "stimulus"]).spc
     table["selectivity"] = table.spc - [
         control.get(cell, np.nan) for cell in _tuples(table, ["backbone", "stimulus"])
     ]
     patterns = {pattern: rank for rank, pattern in enumerate(table.pattern.unique())}
     return table.sort_values("pattern", key=lambda column: column.map(patterns), kind="stable")
+
+
+def comparisons(images: pd.DataFrame, architectures: Mapping[str, str]) -> pd.DataFrame:
+    """Paired comparisons of each backbone with the first one of the same architecture.
+
+    Args:
+        images: see ``table1``.
+        architectures: by label of the backbone, in the order of the table.
+
+    Returns:
+        A row per pattern and pair ``first``, ``second``: the mean over ``n_photographs`` of the
+        ``difference`` in SPC, its 95 % interval ``low`` to ``high``, and whether that
+        ``excludes_zero``. Each interval is 95 % by itself.
+    """
+    leading: dict[str, str] = {}
+    pairs = [(leading.setdefault(a, label), label) for label, a in architectures.items()]
+    means = _of_photographs(images.query("stimulus == 'photos'")).unstack("backbone")
+    rows = []
+    for pattern in images.pattern.unique():
+        for first, second in [pair for pair in pairs if pair[0] != pair[1]]:
+            values = (means[first] - means[second]).loc[pattern].to_numpy()
+            low, high = mean_interval(values)
+            ends = (low, high, len(values), low > 0 or high < 0)
+            rows.append((pattern, first, second, values.mean(), *ends))
+    return pd.DataFrame(rows, columns=COMPARED)
+
+
+def comparisons_markdown(table: pd.DataFrame) -> str:
+    """The comparisons for reading, and what their intervals say."""
+    if table.empty:
+        return "No two backbones of one architecture: nothing to compare.\n"
+    text = table.to_markdown(index=False, floatfmt=".3f")
+    note = (
+        "SPC of `first` minus SPC of `second` on the same photographs. Each interval is 95 % by "
+        "itself: of twenty true differences of 0, one is expected outside."
+    )
+    return f"{text}\n\n{note}\n"
 
 
 def table1_markdown(table: pd.DataFrame) -> str:
@@ -80,10 +90,11 @@ def table1_markdown(table: pd.DataFrame) -> str:
         table: that of ``table1`` with the columns of ``beside_paper``.
     """
     photos = table[table.stimulus == "photos"].set_index(["pattern", "backbone"])
+    over = f"95 % over {photos.n_photographs.max()} photographs"
     shown = pd.DataFrame(
         {
             "SPC": list(map(with_sd, photos.spc, photos.spc_sd)),
-            "95 % interval": [
+            over: [
                 "" if np.isnan(low) else f"{low:.2f} to {high:.2f}"
                 for low, high in zip(photos.spc_low, photos.spc_high, strict=True)
             ],
@@ -102,16 +113,9 @@ def table1_markdown(table: pd.DataFrame) -> str:
     return text + differences_markdown(table)
 
 
-def _resampled_means(
-    values: Float[np.ndarray, "p s"],
-    rows: Int64[np.ndarray, "*d p"],
-    columns: Int64[np.ndarray, "*d s"],
-    axis: int = -1,
-) -> Float[np.ndarray, "*d"]:
-    """The mean of the values where drawn rows and drawn columns meet, for every draw."""
-    assert axis == -1, "scipy puts the drawn indices last"
-    drawn = values[rows[..., :, None], columns[..., None, :]]
-    return drawn.reshape(*drawn.shape[:-2], -1).mean(-1)
+def _of_photographs(images: pd.DataFrame) -> pd.Series:
+    """SPC of each photograph: the mean over its crops and the readouts' seeds."""
+    return images.fillna({"spc": 0}).groupby([*KEYS, "photograph"], sort=False).spc.mean()
 
 
 def _tuples(table: pd.DataFrame, keys: list[str]) -> list[tuple]:

@@ -60,6 +60,7 @@ def test_scores_are_the_rows_of_all_backbones(results):
         scores[scores.backbone == "vgg16"][list(rows.columns)].reset_index(drop=True), rows
     )
     assert made.tables["table1"].backbone.unique().tolist() == ["posenet", "vgg16"]
+    assert made.tables["comparisons"].empty  # one backbone of an architecture each
     assert set(made.figures) == {"masks", "photos", "predicted_maps"}
     assert "horizontal" in made.texts["table1"]
 

@@ -14,7 +14,12 @@ from posinfo.measures import ablation_figures
 from posinfo.measures.ablation_tables import ablation_tables, tables_markdown
 from posinfo.measures.figures import images_figure, masks_figure, predicted_maps_figure
 from posinfo.measures.islam2020 import beside_paper
-from posinfo.measures.table1 import table1, table1_markdown
+from posinfo.measures.table1 import (
+    comparisons,
+    comparisons_markdown,
+    table1,
+    table1_markdown,
+)
 
 PREVIEWED = 8  # photographs in a line of the contact sheet
 FIGURE_6 = "gaussian"  # the pattern that each shows
@@ -26,19 +31,29 @@ COLUMNS = [  # of scores.csv, before all other settings
 
 
 def report_table1(settings: PosenetSettings, results: Results, published: pd.DataFrame) -> Report:
-    """Scores, Table 1, masks, a contact sheet of the photographs, and predicted maps."""
+    """Scores, Table 1, comparisons, masks, a contact sheet of the photographs, predicted maps."""
     cells, patterns = results["evaluate"], settings.posenet.patterns
-    images = [image_scores(cell).assign(backbone=label) for label, cell in cells.items()]
+    images = pd.concat(
+        [image_scores(cell).assign(backbone=label) for label, cell in cells.items()],
+        ignore_index=True,
+    )
     scores = _scores(settings, results)
-    table = table1(scores, pd.concat(images, ignore_index=True))
-    table = _beside_paper(table, published, settings)
+    table = _beside_paper(table1(scores, images), published, settings)
+    compared = comparisons(images, {label: settings.backbones[label].arch for label in cells})
     first = next(iter(cells.values()))
     image, truth = first.tensors["image"].numpy(), maps_of(first, "truth", patterns)
     maps = {label: maps_of(cell, "map", patterns) for label, cell in cells.items()}
     pixels = {name: results["images"][name].arrays["pixels"] for name in ("train", "test")}
     return Report(
-        tables={"scores": scores.reindex(columns=COLUMNS), "table1": table},
-        texts={"table1": table1_markdown(table)},
+        tables={
+            "scores": scores.reindex(columns=COLUMNS),
+            "table1": table,
+            "comparisons": compared,
+        },
+        texts={
+            "table1": table1_markdown(table),
+            "comparisons": comparisons_markdown(compared),
+        },
         figures={
             "masks": masks_figure(truth),
             "photos": images_figure({name: each[:PREVIEWED] for name, each in pixels.items()}),
