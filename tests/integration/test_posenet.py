@@ -38,7 +38,7 @@ def test_scores_have_a_row_per_cell_and_seed(scores):
         "skill", "n", "n_constant",
     ]  # fmt: skip
     cells = scores.groupby(["backbone", "pattern", "stimulus", "seed"]).size()
-    assert len(cells) == len(scores) == 4 * 6 * 4 * 2
+    assert len(cells) == len(scores) == 4 * 8 * 4 * 2
     assert (set(scores.backbone), set(scores.pattern)) == (set(BACKBONES), set(PATTERNS))
     assert set(scores.stimulus) == {"photos", "black", "white", "noise"}
     assert (scores[scores.stimulus == "photos"].n == 8).all()
@@ -50,7 +50,7 @@ def test_scores_have_a_row_per_cell_and_seed(scores):
 def test_without_padding_a_constant_image_says_nothing(scores, backbone):
     """The readout on the image alone has no padding, either."""
     flat = scores[(scores.backbone == backbone) & scores.stimulus.isin(["black", "white"])]
-    assert len(flat) == 6 * 2 * 2
+    assert len(flat) == 8 * 2 * 2
     assert (flat.spc == 0).all()
     assert (flat.n_constant == 1).all()
 
@@ -58,7 +58,7 @@ def test_without_padding_a_constant_image_says_nothing(scores, backbone):
 def test_run_ends_with_the_table_and_the_paths(measured):
     text = measured.read(f"{REPORTS}/table1.md").decode()
     assert text in measured.result.stdout
-    assert sum(line.startswith("|") for line in text.splitlines()) == 2 + 6 * 4
+    assert sum(line.startswith("|") for line in text.splitlines()) == 2 + 8 * 4
     for name in ("scores.csv", "table1.csv", "table1.md", *(f"{name}.png" for name in FIGURES)):
         assert f"data/test/{REPORTS}/{name}\n" in measured.result.stdout
 

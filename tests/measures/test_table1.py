@@ -29,7 +29,7 @@ def image_scores(photographs=("a", "a", "b", "c"), seeds=(0, 1)):
     rows = [
         (backbone, pattern, stimulus, seed, photograph, values.random(), values.random() / 4)
         for backbone in ("trained", "random")
-        for pattern in ("horizontal", "horizontal_stripes", "control")
+        for pattern in ("horizontal", "horizontal_stripes", "control_3", "control")
         for stimulus, shown in (("photos", photographs), ("black", ("black",)))
         for photograph in shown
         for seed in seeds
@@ -60,17 +60,27 @@ def test_cells_are_means_and_deviations_over_seeds():
     assert cell(table, "horizontal").spc_sd == pytest.approx(rows.spc.std(ddof=1))
     assert cell(table, "horizontal").n_seeds == 2
     assert cell(table, "horizontal").n_photographs == 3
-    assert len(table) == 2 * 3 * 2
+    assert len(table) == 2 * 4 * 2
 
 
-def test_selectivity_is_relative_to_the_control_of_the_same_stimulus():
+@pytest.mark.parametrize(
+    ("column", "control"), [("selectivity", "control"), ("selectivity_3", "control_3")]
+)
+def test_selectivity_is_relative_to_the_control_of_the_same_stimulus(column, control):
     _, table = make_table(image_scores())
     for stimulus in ("photos", "black"):
         difference = (
             cell(table, "horizontal", stimulus=stimulus).spc
-            - cell(table, "control", stimulus=stimulus).spc
+            - cell(table, control, stimulus=stimulus).spc
         )
-        assert cell(table, "horizontal", stimulus=stimulus).selectivity == pytest.approx(difference)
+        assert cell(table, "horizontal", stimulus=stimulus)[column] == pytest.approx(difference)
+
+
+def test_a_control_that_is_not_measured_has_no_selectivity():
+    _, table = make_table(image_scores())
+    assert table.selectivity_6.isna().all()
+    header = table1_markdown(table).splitlines()[0]
+    assert "selectivity_3" in header and "selectivity_6" not in header
 
 
 def test_trained_networks_meet_their_published_row():
@@ -159,7 +169,7 @@ def test_single_photograph_has_no_interval_and_single_seed_no_deviation():
 def test_markdown_shows_ours_beside_theirs():
     _, table = make_table(image_scores())
     lines = table1_markdown(table).splitlines()
-    assert [line.startswith("|") for line in lines[: 3 + 3 * 2]] == [True] * (2 + 3 * 2) + [False]
+    assert [line.startswith("|") for line in lines[: 3 + 4 * 2]] == [True] * (2 + 4 * 2) + [False]
     ours = cell(table, "horizontal_stripes")
     line = next(x for x in lines if "horizontal_stripes" in x and "trained" in x)
     assert f"{ours.spc:.3f} ± {ours.spc_sd:.3f}" in line

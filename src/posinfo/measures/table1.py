@@ -12,6 +12,7 @@ import pandas as pd
 from posinfo.measures.intervals import mean_interval
 from posinfo.measures.islam2020 import SETTINGS, differences_markdown
 from posinfo.measures.reporting import number, over_seeds, with_sd
+from posinfo.stimuli.patterns import CONTROLS
 
 CELL = ["pattern", *SETTINGS, "stimulus"]
 KEYS = ["pattern", "backbone", "stimulus"]
@@ -26,22 +27,22 @@ def table1(scores: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
     Args:
         scores: one row per cell and seed, columns ``CELL, seed, spc, mae, floor, skill, n,
             n_constant``.
-        images: what ``score_images`` returns, with a column ``backbone``; ``scores`` are its means.
+        images: what ``image_rows`` returns, with a column ``backbone``; ``scores`` are its means.
 
     Returns:
         A row per pattern, backbone and stimulus. ``spc_low`` and ``spc_high`` are the 95 % interval
-        of the SPC over ``n_photographs``. ``selectivity`` is the SPC of the pattern minus that of
-        the control pattern.
+        of the SPC over ``n_photographs``. ``selectivity``, ``selectivity_6`` and ``selectivity_3``
+        are the SPC of the pattern minus that of the control of the same name.
     """
     table = over_seeds(scores, CELL)
     photographs = _of_photographs(images).groupby(KEYS)
     values = [photographs.get_group(cell).to_numpy() for cell in _tuples(table, KEYS)]
     table[["spc_low", "spc_high"]] = [mean_interval(each) for each in values]
     table["n_photographs"] = [len(each) for each in values]
-    control = table[table.pattern == "control"].set_index(["backbone", "stimulus"]).spc
-    table["selectivity"] = table.spc - [
-        control.get(cell, np.nan) for cell in _tuples(table, ["backbone", "stimulus"])
-    ]
+    for name in CONTROLS:
+        control = table[table.pattern == name].set_index(["backbone", "stimulus"]).spc
+        cells = _tuples(table, ["backbone", "stimulus"])
+        table[_selectivity(name)] = table.spc - [control.get(cell, np.nan) for cell in cells]
     patterns = {pattern: rank for rank, pattern in enumerate(table.pattern.unique())}
     return table.sort_values("pattern", key=lambda column: column.map(patterns), kind="stable")
 
@@ -102,15 +103,21 @@ def table1_markdown(table: pd.DataFrame) -> str:
             "MAE": list(map(with_sd, photos.mae, photos.mae_sd)),
             "floor": photos.floor.map(number),
             "paper's MAE": photos.published_mae_rescaled.map(number),
-            "selectivity": photos.selectivity.map(number),
         }
     )
+    for name in map(_selectivity, CONTROLS):
+        if photos[name].notna().to_numpy().any():
+            shown[name] = photos[name].map(number)
     for stimulus in table.stimulus.unique():
         if stimulus != "photos":
             spc = table[table.stimulus == stimulus].set_index(["pattern", "backbone"]).spc
             shown[stimulus] = spc.map(number)
     text = shown.reset_index().to_markdown(index=False, disable_numparse=True)
     return text + differences_markdown(table)
+
+
+def _selectivity(control: str) -> str:
+    return control.replace("control", "selectivity")
 
 
 def _of_photographs(images: pd.DataFrame) -> pd.Series:

@@ -28,7 +28,7 @@ def test_base_configuration_is_valid_and_complete():
     cells = planned(POSENET, BASE)
     assert list(cells["readouts"]) == ["posenet", "vgg16", "vgg16_unpadded", "vgg16_untrained"]
     heads = cells["readouts"]["posenet"].cell.heads
-    assert len(heads) == 6 * 3
+    assert len(heads) == 8 * 3
     assert heads[:4] == (
         ("horizontal", 0), ("horizontal", 1), ("horizontal", 2), ("vertical", 0),
     )  # fmt: skip
