@@ -47,14 +47,13 @@ def features(dtype: torch.dtype, folder: Path) -> dict[str, FeatureArray]:
 
 def spc(arrays: dict[str, FeatureArray], dtype: torch.dtype) -> pd.Series:
     """Mean SPC over test crops and seeds by pattern, of readouts trained in this precision."""
-    masks = {pattern: make_pattern(pattern, (224, 224)) for pattern in PATTERNS}
-    targets = torch.stack([masks[pattern] for pattern, _ in HEADS])
+    targets = torch.stack([make_pattern(pattern, (224, 224)) for pattern, _ in HEADS])
     seeds = [initial_seed(*head) for head in HEADS]
     work = Work(dtype=dtype)
     heads, _ = train_readouts(arrays["train"], targets, seeds, PROTOCOL, work)
-    names = [("photos", str(index)) for index in range(120)]
-    scores = score_images(predict(heads, arrays["test"], work.device), names, HEADS, masks)
-    return scores.groupby("pattern", sort=False).spc.mean()
+    measured, _ = score_images(predict(heads, arrays["test"], work.device), targets)
+    patterns = [pattern for pattern, _ in HEADS]
+    return pd.Series(measured.nanmean(0).numpy(), patterns).groupby(level=0, sort=False).mean()
 
 
 def main() -> None:

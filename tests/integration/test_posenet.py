@@ -42,7 +42,7 @@ def test_scores_have_a_row_per_cell_and_seed(scores):
         "skill", "n", "n_constant",
     ]  # fmt: skip
     cells = scores.groupby(["backbone", "pattern", "stimulus", "seed"]).size()
-    assert len(cells) == len(scores) == 6 * 6 * 4 * 2
+    assert len(cells) == len(scores) == 6 * 8 * 4 * 2
     assert (set(scores.backbone), set(scores.pattern)) == (set(BACKBONES), set(PATTERNS))
     assert set(scores.stimulus) == {"photos", "black", "white", "noise"}
     assert (scores[scores.stimulus == "photos"].n == 8).all()
@@ -54,7 +54,7 @@ def test_scores_have_a_row_per_cell_and_seed(scores):
 def test_without_padding_a_constant_image_says_nothing(scores, backbone):
     """The readout on the image alone has no padding, either."""
     flat = scores[(scores.backbone == backbone) & scores.stimulus.isin(["black", "white"])]
-    assert len(flat) == 6 * 2 * 2
+    assert len(flat) == 8 * 2 * 2
     assert (flat.spc == 0).all()
     assert (flat.n_constant == 1).all()
 
@@ -62,9 +62,17 @@ def test_without_padding_a_constant_image_says_nothing(scores, backbone):
 def test_run_ends_with_the_table_and_the_paths(measured):
     text = measured.read(f"{REPORTS}/table1.md").decode()
     assert text in measured.result.stdout
-    assert len(text.splitlines()) == 2 + 6 * 6
+    assert sum(line.startswith("|") for line in text.splitlines()) == 2 + 8 * 6
     for name in ("scores.csv", "table1.csv", "table1.md", *(f"{name}.png" for name in FIGURES)):
         assert f"data/test/{REPORTS}/{name}\n" in measured.result.stdout
+
+
+def test_backbones_of_one_architecture_are_compared(measured):
+    table = pd.read_csv(measured.data / REPORTS / "comparisons.csv")
+    pairs = [("vgg16", "vgg16_unpadded"), ("vgg16", "vgg16_untrained")] * len(PATTERNS)
+    assert list(zip(table["first"], table["second"], strict=True)) == pairs
+    assert (table.n_photographs == 4).all()
+    assert measured.read(f"{REPORTS}/comparisons.md").decode() in measured.result.stdout
 
 
 def test_pictures_are_pictures(measured):

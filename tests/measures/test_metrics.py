@@ -43,6 +43,18 @@ def test_mean_absolute_error_equals_numpy(generator):
     np.testing.assert_allclose(mean_absolute_error(predictions, target), expected, rtol=1e-6)
 
 
+@pytest.mark.parametrize("measure", [spearman, mean_absolute_error])
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_predictions_that_are_not_finite_are_refused(measure, bad, generator):
+    predictions = maps("no ties", generator)
+    target = predictions[0, 0].clone()
+    predictions[1, 0] = bad
+    predictions[2, 1, 3, 4] = bad
+    message = "^2 of 6 predicted maps are not finite$"
+    with pytest.raises(FloatingPointError, match=message):
+        measure(predictions, target)
+
+
 def test_floor_is_the_least_error_of_any_constant(generator):
     target = torch.rand(9, 7, generator=generator) ** 3
     errors = [(target - c).abs().mean().item() for c in torch.linspace(0, 1, 2001)]

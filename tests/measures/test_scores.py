@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from posinfo.measures.metrics import constant_floor
-from posinfo.measures.scores import predict, score_images, summarise_images
+from posinfo.measures.metrics import constant_floor, mean_absolute_error, spearman
+from posinfo.measures.scores import image_rows, predict, score_images, summarise_images
 from posinfo.networks.feature_array import FeatureArray
 from posinfo.networks.upsampled_loss import upsample
 from posinfo.stimuli.patterns import make_pattern
@@ -28,9 +28,8 @@ def maps(generator):
 
 @pytest.fixture
 def images(maps, masks):
-    scored = score_images(maps, NAMES, HEADS, masks)
-    scored.insert(0, "cell", "net")
-    return scored
+    targets = torch.stack([masks[pattern] for pattern, _ in HEADS])
+    return image_rows(NAMES, HEADS, *score_images(maps, targets)).assign(cell="net")
 
 
 def test_each_head_meets_its_own_mask(images, maps, masks):
@@ -77,10 +76,16 @@ def test_constant_among_others_lowers_the_mean(masks):
     assert (scores.spc.item(), scores.n_constant.item()) == (0.4, 1)
 
 
-def test_progress_is_told_after_each_image(maps, masks):
+@pytest.mark.parametrize("count", [1, 16, 35])
+def test_scores_are_those_of_each_image_by_itself(count, generator):
+    maps, masks = torch.rand(count, 2, 6, 6, generator=generator), torch.rand(2, 9, 9)
     done = []
-    score_images(maps, NAMES, HEADS, masks, done.append)
-    assert done == [1, 1, 1]
+    spc, mae = score_images(maps, masks, done.append)
+    full = upsample(maps, (9, 9))
+    for head, mask in enumerate(masks):
+        torch.testing.assert_close(spc[:, head], spearman(full[:, head], mask))
+        torch.testing.assert_close(mae[:, head], mean_absolute_error(full[:, head], mask))
+    assert sum(done) == count
 
 
 @pytest.mark.parametrize("count", [1, 16, 17])

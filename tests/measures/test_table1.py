@@ -1,31 +1,27 @@
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import bootstrap
+from scipy import stats
 
+from posinfo.measures.islam2020 import beside_paper
 from posinfo.measures.scores import summarise_images
-from posinfo.measures.table1 import photograph_interval, table1, table1_markdown
+from posinfo.measures.table1 import (
+    comparisons,
+    comparisons_markdown,
+    table1,
+    table1_markdown,
+)
 from posinfo.stimuli.patterns import make_pattern
+from tests.conftest import PROJECT
 
-READOUT = "blocks=all; kernel_size=3; layers=1; readout_padding=0"
-PUBLISHED = pd.DataFrame(
-    [
-        ("Table 1", "VGG", "pattern=horizontal; stimulus=photos; mae_scale=1", "spc", 0.742),
-        ("Table 1", "VGG", "pattern=horizontal; stimulus=photos; mae_scale=1", "mae", 0.149),
-        ("Table 4", "VGG16", "pattern=horizontal; stimulus=photos; mae_scale=1", "spc", 0.1),
-        ("Table 4", "VGG16", "pattern=horizontal; stimulus=photos; mae_scale=1", "mae", 0.2),
-        (
-            "Table 1", "VGG", "pattern=horizontal_stripes; stimulus=photos; mae_scale=0.5", "spc",
-            0.405,
-        ),
-        (
-            "Table 1", "VGG", "pattern=horizontal_stripes; stimulus=photos; mae_scale=0.5", "mae",
-            0.556,
-        ),
-    ],
-    columns=["table", "model", "column", "metric", "value"],
-).assign(paper="islam2020", source="x", note=None)  # fmt: skip
-PUBLISHED["row"] = "model=" + PUBLISHED.model + "; arch=vgg16; padding=zero; " + READOUT
+PUBLISHED = pd.read_csv(
+    PROJECT / "docs/papers/published.csv", keep_default_na=False, na_values=[""]
+)
+ARCHITECTURES = {"trained": "vgg16", "random": "vgg16"}
+SETTINGS = {
+    "padding": "zero", "blocks": "all", "kernel_size": 3, "layers": 1, "hidden_width": "",
+    "readout_padding": 0, "head": "code", "normalisation": "imagenet",
+}  # fmt: skip
 
 
 def image_scores(photographs=("a", "a", "b", "c"), seeds=(0, 1)):
@@ -33,7 +29,7 @@ def image_scores(photographs=("a", "a", "b", "c"), seeds=(0, 1)):
     rows = [
         (backbone, pattern, stimulus, seed, photograph, values.random(), values.random() / 4)
         for backbone in ("trained", "random")
-        for pattern in ("horizontal", "horizontal_stripes", "control")
+        for pattern in ("horizontal", "horizontal_stripes", "control_3", "control")
         for stimulus, shown in (("photos", photographs), ("black", ("black",)))
         for photograph in shown
         for seed in seeds
@@ -46,10 +42,9 @@ def make_table(images):
     masks = {p: make_pattern(p, (24, 24)) for p in images.pattern.unique()}
     named = images.rename(columns={"backbone": "cell"})
     scores = summarise_images(named, masks).rename(columns={"cell": "backbone"})
-    scores["weights"] = scores.backbone.map({"trained": "imagenet", "random": "untrained"})
-    scores["padding"] = "zero"
-    architectures = {"trained": "vgg16", "random": "vgg16"}
-    return scores, table1(scores, images, PUBLISHED, architectures)
+    weights = scores.backbone.map({"trained": "imagenet", "random": "untrained"})
+    scores = scores.assign(weights=weights, **SETTINGS)
+    return scores, beside_paper(table1(scores, images), PUBLISHED, ARCHITECTURES, signed=False)
 
 
 def cell(table, pattern, backbone="trained", stimulus="photos"):
@@ -65,66 +60,99 @@ def test_cells_are_means_and_deviations_over_seeds():
     assert cell(table, "horizontal").spc_sd == pytest.approx(rows.spc.std(ddof=1))
     assert cell(table, "horizontal").n_seeds == 2
     assert cell(table, "horizontal").n_photographs == 3
-    assert len(table) == 2 * 3 * 2
+    assert len(table) == 2 * 4 * 2
 
 
-def test_selectivity_is_relative_to_the_control_of_the_same_stimulus():
+@pytest.mark.parametrize(
+    ("column", "control"), [("selectivity", "control"), ("selectivity_3", "control_3")]
+)
+def test_selectivity_is_relative_to_the_control_of_the_same_stimulus(column, control):
     _, table = make_table(image_scores())
     for stimulus in ("photos", "black"):
         difference = (
             cell(table, "horizontal", stimulus=stimulus).spc
-            - cell(table, "control", stimulus=stimulus).spc
+            - cell(table, control, stimulus=stimulus).spc
         )
-        assert cell(table, "horizontal", stimulus=stimulus).selectivity == pytest.approx(difference)
+        assert cell(table, "horizontal", stimulus=stimulus)[column] == pytest.approx(difference)
+
+
+def test_a_control_that_is_not_measured_has_no_selectivity():
+    _, table = make_table(image_scores())
+    assert table.selectivity_6.isna().all()
+    header = table1_markdown(table).splitlines()[0]
+    assert "selectivity_3" in header and "selectivity_6" not in header
 
 
 def test_trained_networks_meet_their_published_row():
     _, table = make_table(image_scores())
     assert cell(table, "horizontal").published_spc == 0.742
-    assert cell(table, "horizontal").published_table == "islam2020 Table 1"
-    assert cell(table, "horizontal_stripes").published_mae == 0.556
-    assert cell(table, "horizontal_stripes").published_mae_rescaled == pytest.approx(0.278)
     assert np.isnan(cell(table, "horizontal", backbone="random").published_spc)
     assert np.isnan(cell(table, "control").published_spc)
 
 
-def test_interval_holds_the_mean_and_ignores_copies_of_a_photograph():
-    images = image_scores()
-    one = images[(images.backbone == "trained") & (images.pattern == "horizontal")]
-    photos = one[one.stimulus == "photos"]
-    low, high = photograph_interval(photos)
-    assert low < photos.groupby("photograph").spc.mean().mean() < high
-    assert photograph_interval(pd.concat([photos] * 5)) == (low, high)
-    assert photograph_interval(photos) == (low, high)
+def test_interval_is_over_photographs_and_ignores_copies_of_one():
+    images = image_scores(photographs=("a", "a", "b", "c", "c", "c"))
+    row = cell(make_table(images)[1], "horizontal")
+    photos = images.query("backbone == 'trained' and pattern == 'horizontal'")
+    means = photos[photos.stimulus == "photos"].groupby("photograph").spc.mean().to_numpy()
+    half = stats.t.ppf(0.975, 2) * means.std(ddof=1) / 3**0.5
+    assert (row.spc_low, row.spc_high) == pytest.approx((means.mean() - half, means.mean() + half))
+    assert (row.n_photographs, row.n) == (3, 6)
+    again = cell(make_table(pd.concat([images] * 5))[1], "horizontal")
+    assert (again.spc_low, again.spc_high) == pytest.approx((row.spc_low, row.spc_high))
 
 
-def test_interval_equals_a_direct_bootstrap():
-    images = image_scores(photographs=("a", "b", "c", "d", "e"), seeds=(0, 1, 2))
-    photos = images[(images.backbone == "trained") & (images.pattern == "control")]
-    photos = photos[photos.stimulus == "photos"]
-    values = photos.pivot_table(index="photograph", columns="seed", values="spc").to_numpy()
-    draw = np.random.default_rng(1)
-    means = [values[draw.integers(0, 5, 5)][:, draw.integers(0, 3, 3)].mean() for _ in range(20000)]
-    assert photograph_interval(photos) == pytest.approx(
-        np.quantile(means, [0.025, 0.975]), abs=0.02
-    )
+def test_constant_maps_count_as_zero_in_an_interval():
+    images = image_scores(photographs=("a", "b", "c"))
+    images.loc[images.photograph == "a", "spc"] = np.nan
+    zeros = images.fillna({"spc": 0})
+    for name in ("spc_low", "spc_high"):
+        ours, expected = (cell(make_table(i)[1], "horizontal")[name] for i in (images, zeros))
+        assert ours == expected
 
 
-def test_interval_equals_that_of_one_draw_after_the_other():
-    images = image_scores(photographs=("a", "b", "b", "c", "d"), seeds=(0, 1, 2))
-    photos = images.query("backbone == 'random' and pattern == 'control' and stimulus == 'photos'")
-    values = photos.pivot_table(index="photograph", columns="seed", values="spc").to_numpy()
-    slow = bootstrap(
-        (np.arange(4), np.arange(3)),
-        lambda rows, columns: values[np.ix_(rows, columns)].mean(),
-        vectorized=False,
-        n_resamples=2000,
-        confidence_level=0.95,
-        method="percentile",
-        rng=np.random.default_rng(7),
-    ).confidence_interval
-    assert photograph_interval(photos, seed=7) == pytest.approx(
-        (slow.low, slow.high), rel=0, abs=1e-12
+ARCHITECTURES_COMPARED = {"image": "image", "vgg": "vgg16", "bare": "vgg16", "random": "vgg16"}
+
+
+def compared(effects, photographs=6):
+    """Backbones that differ by an effect and, far less than photographs do, by chance."""
+    values = np.random.default_rng(3)
+    of_photographs = values.normal(0.5, 0.3, photographs)
+    rows = [
+        (backbone, "horizontal", "photos", seed, str(i), spc + effect + values.normal(0, 0.01), 0.1)
+        for backbone, effect in effects.items()
+        for i, spc in enumerate(of_photographs)
+        for seed in range(3)
+    ]
+    columns = ["backbone", "pattern", "stimulus", "seed", "photograph", "spc", "mae"]
+    return comparisons(pd.DataFrame(rows, columns=columns), ARCHITECTURES_COMPARED)
+
+
+def test_comparisons_are_paired_over_photographs_with_the_first_of_an_architecture():
+    table = compared({"image": 0, "vgg": 0.1, "bare": 0, "random": 0.1})
+    assert table[["first", "second"]].to_numpy().tolist() == [["vgg", "bare"], ["vgg", "random"]]
+    effect, none = table.to_dict("records")
+    assert effect["difference"] == pytest.approx(0.1, abs=0.01)
+    assert 0.08 < effect["low"] < effect["difference"] < effect["high"] < 0.12
+    assert (effect["excludes_zero"], none["excludes_zero"]) == (True, False)
+    assert none["low"] < 0 < none["high"]
+    assert effect["n_photographs"] == 6
+
+
+def test_a_difference_below_zero_excludes_it_too_and_a_single_photograph_nothing():
+    effects = {"image": 0, "vgg": 0, "bare": 0.1, "random": 0.1}
+    assert compared(effects).excludes_zero.all()
+    alone = compared(effects, photographs=1)
+    assert alone.low.isna().all() and not alone.excludes_zero.any()
+
+
+def test_comparisons_say_what_their_intervals_are():
+    text = comparisons_markdown(compared({"image": 0, "vgg": 0.1, "bare": 0, "random": 0}))
+    assert "Each interval is 95 % by itself" in text
+    assert sum(line.startswith("| horizontal | vgg") for line in text.splitlines()) == 2
+    nothing = comparisons(image_scores(), {"trained": "vgg16", "random": "resnet18"})
+    assert comparisons_markdown(nothing) == (
+        "No two backbones of one architecture: nothing to compare.\n"
     )
 
 
@@ -133,6 +161,7 @@ def test_single_photograph_has_no_interval_and_single_seed_no_deviation():
     row = cell(table, "horizontal")
     assert np.isnan([row.spc_low, row.spc_high, row.spc_sd]).all()
     assert "| nan" not in table1_markdown(table)
+    assert "95 % over 1 photographs" in table1_markdown(table)
     _, table = make_table(image_scores(seeds=(0,)))
     assert cell(table, "horizontal").spc_low < cell(table, "horizontal").spc_high
 
@@ -140,8 +169,9 @@ def test_single_photograph_has_no_interval_and_single_seed_no_deviation():
 def test_markdown_shows_ours_beside_theirs():
     _, table = make_table(image_scores())
     lines = table1_markdown(table).splitlines()
-    assert len(lines) == 2 + 3 * 2
+    assert [line.startswith("|") for line in lines[: 3 + 4 * 2]] == [True] * (2 + 4 * 2) + [False]
     ours = cell(table, "horizontal_stripes")
     line = next(x for x in lines if "horizontal_stripes" in x and "trained" in x)
     assert f"{ours.spc:.3f} ± {ours.spc_sd:.3f}" in line
     assert "0.405" in line and "0.278" in line
+    assert "- stripes: their target spans [-1, 1], so their MAE is halved" in lines

@@ -23,6 +23,9 @@ def spearman(
 
     Returns:
         Correlations in [-1, 1]; NaN where the prediction is constant: its range is at most 1e-4.
+
+    Raises:
+        FloatingPointError: a prediction is not finite.
     """
     reference = _centred_ranks(target.flatten().cpu().numpy())
     reference /= _norm(reference)
@@ -39,7 +42,11 @@ def spearman(
 def mean_absolute_error(
     predictions: Float[Tensor, "*n h w"], target: Float[Tensor, "h w"]
 ) -> Float[Tensor, "*n"]:
-    """MAE over the pixels of each map, in the target's units."""
+    """MAE over the pixels of each map, in the target's units.
+
+    Raises:
+        FloatingPointError: a prediction is not finite.
+    """
     reference = target.flatten().cpu().numpy()
     return _of_each_map(
         lambda values: float(np.abs(values - reference).mean(dtype=np.float64)), predictions
@@ -55,6 +62,8 @@ def constant_floor(target: Float[Tensor, "h w"]) -> float:
 def _of_each_map(measure: Callable[[np.ndarray], float], predictions: Tensor) -> Tensor:
     height, width = predictions.shape[-2:]
     maps = predictions.reshape(-1, height * width)
+    if wrong := int((~maps.isfinite()).any(1).sum()):  # ranks would make a number of it
+        raise FloatingPointError(f"{wrong} of {len(maps)} predicted maps are not finite")
     values = [measure(pixels) for pixels in maps.cpu().numpy()]
     return torch.tensor(values, dtype=torch.float64).view(predictions.shape[:-2])
 

@@ -1,6 +1,7 @@
 """From predicted maps to the rows of a result table."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 
 import pandas as pd
 import torch
@@ -37,42 +38,48 @@ def predict(
 
 def score_images(
     maps: Iterable[Float[Tensor, "k g g"]],
-    names: Sequence[tuple[str, str]],
-    heads: Sequence[Head],
-    masks: dict[str, Float[Tensor, "h w"]],
+    masks: Float[Tensor, "k h w"],
     on_progress: Callable[[int], object] = silent,
-) -> pd.DataFrame:
+) -> tuple[Float[Tensor, "n k"], Float[Tensor, "n k"]]:
     """SPC and MAE of every head on every image, at the resolution of the masks.
 
     Args:
         maps: the predictions of all heads for each image.
-        names: stimulus and photograph of each image.
-        heads: pattern and seed of each head.
-        masks: ground truth by pattern.
-        on_progress: called after each image.
+        masks: ground truth of each head.
+        on_progress: called after each batch with the number of its images.
 
     Returns:
-        Columns ``pattern, seed, stimulus, photograph, spc, mae``; ``spc`` is NaN where the
-        prediction is constant.
+        SPC, NaN where the prediction is constant, and MAE.
     """
-    patterns = list(dict.fromkeys(pattern for pattern, _ in heads))
-    columns = {p: [i for i, (pattern, _) in enumerate(heads) if pattern == p] for p in patterns}
-    height, width = next(iter(masks.values())).shape
-    rows = []
-    for predictions, (stimulus, photograph) in zip(maps, names, strict=True):
-        full = upsample(predictions, (height, width))
-        for pattern in patterns:
-            mask, shown = masks[pattern], full[columns[pattern]]
-            seeds = (heads[column][1] for column in columns[pattern])
-            measured = zip(
-                seeds,
-                spearman(shown, mask).tolist(),
-                mean_absolute_error(shown, mask).tolist(),
-                strict=True,
-            )
-            rows += [(pattern, seed, stimulus, photograph, spc, mae) for seed, spc, mae in measured]
-        on_progress(1)
-    return pd.DataFrame(rows, columns=["pattern", "seed", "stimulus", "photograph", "spc", "mae"])
+    left, scores = iter(maps), []
+    while batch := list(islice(left, BATCH_SIZE)):
+        of_heads = zip(torch.stack(batch, dim=1), masks, strict=True)
+        scores.append(torch.stack([_score(*of_head) for of_head in of_heads], dim=2))
+        on_progress(len(batch))
+    spc, mae = torch.cat(scores, dim=1)
+    return spc, mae
+
+
+def image_rows(
+    names: Sequence[tuple[str, str]],
+    heads: Sequence[Head],
+    spc: Float[Tensor, "n k"],
+    mae: Float[Tensor, "n k"],
+) -> pd.DataFrame:
+    """A row for each head on each image.
+
+    Args:
+        names: stimulus and photograph of each image.
+        heads: pattern and seed of each head.
+        spc: of each image and head.
+        mae: of each image and head.
+
+    Returns:
+        Columns ``pattern, seed, stimulus, photograph, spc, mae``.
+    """
+    keys = [(*head, *name) for name in names for head in heads]
+    frame = pd.DataFrame(keys, columns=["pattern", "seed", "stimulus", "photograph"])
+    return frame.assign(spc=spc.flatten().numpy(), mae=mae.flatten().numpy())
 
 
 def watch_maps(
@@ -106,7 +113,7 @@ def summarise_images(images: pd.DataFrame, masks: dict[str, Float[Tensor, "h w"]
     """One row per cell and seed: means over images.
 
     Args:
-        images: what ``score_images`` returns, with a column ``cell`` before the others.
+        images: what ``image_rows`` returns, with a column ``cell`` before the others.
         masks: ground truth by pattern.
 
     Returns:
@@ -126,3 +133,8 @@ def summarise_images(images: pd.DataFrame, masks: dict[str, Float[Tensor, "h w"]
     scores.insert(6, "floor", scores.pattern.map(floors))
     scores.insert(7, "skill", 1 - scores.mae / scores.floor)
     return scores
+
+
+def _score(predictions: Float[Tensor, "b g g"], mask: Float[Tensor, "h w"]) -> Float[Tensor, "2 b"]:
+    full = upsample(predictions, (mask.shape[0], mask.shape[1]))
+    return torch.stack([spearman(full, mask), mean_absolute_error(full, mask)])

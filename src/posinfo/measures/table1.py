@@ -1,98 +1,101 @@
-"""Table 1 of Islam et al. (ICLR 2020), with what it leaves out: spread, floor and controls."""
+"""Table 1 of Islam et al. (ICLR 2020), with what it leaves out: spread, floor and controls.
 
-from functools import partial
+Intervals are over photographs, which are independent; their crops are not. They are of the readouts
+at hand, whose own spread is the sd over seeds.
+"""
+
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Int64
-from scipy.stats import bootstrap
 
-from posinfo.measures.published import beside_published, published_rows
+from posinfo.measures.intervals import mean_interval
+from posinfo.measures.islam2020 import SETTINGS, differences_markdown
 from posinfo.measures.reporting import number, over_seeds, with_sd
+from posinfo.stimuli.patterns import CONTROLS
 
-RESAMPLES = 2000
-CONFIDENCE = 0.95
-CELL = ["pattern", "backbone", "weights", "padding", "stimulus"]
-
-
-def photograph_interval(images: pd.DataFrame, seed: int = 0) -> tuple[float, float]:
-    """A 95 % bootstrap interval of the mean SPC of one cell over photographs and readout seeds.
-
-    Crops of one photograph are not independent, so whole photographs are drawn, and independently
-    of them whole seeds.
-
-    Args:
-        images: one row per image and seed of one backbone, pattern and stimulus, columns
-            ``photograph, seed, spc`` as ``score_images`` returns them.
-        seed: of the resampling.
-
-    Returns:
-        Its lower and its upper end, as SPC; NaN where there is a single photograph.
-    """
-    means = images.fillna({"spc": 0}).pivot_table(index="photograph", columns="seed", values="spc")
-    if len(means) < 2:
-        return np.nan, np.nan
-    values = means.to_numpy()
-    if values.shape[1] == 1:
-        values = values.repeat(2, axis=1)  # scipy draws from two or more
-    result = bootstrap(
-        tuple(np.arange(size) for size in values.shape),
-        partial(_resampled_means, values),
-        vectorized=True,
-        n_resamples=RESAMPLES,
-        confidence_level=CONFIDENCE,
-        method="percentile",
-        rng=np.random.default_rng(seed),
-    )
-    return result.confidence_interval.low, result.confidence_interval.high
+CELL = ["pattern", *SETTINGS, "stimulus"]
+KEYS = ["pattern", "backbone", "stimulus"]
+COMPARED = [
+    "pattern", "first", "second", "difference", "low", "high", "n_photographs", "excludes_zero",
+]  # fmt: skip
 
 
-def table1(
-    scores: pd.DataFrame,
-    images: pd.DataFrame,
-    published: pd.DataFrame,
-    architectures: dict[str, str],
-) -> pd.DataFrame:
-    """Mean and sd over seeds of each cell, beside the published number.
+def table1(scores: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
+    """Mean and sd over seeds of each cell, its interval over photographs, and its selectivity.
 
     Args:
         scores: one row per cell and seed, columns ``CELL, seed, spc, mae, floor, skill, n,
             n_constant``.
-        images: what ``score_images`` returns, with a column ``backbone``; ``scores`` are its means.
-        published: the published numbers; see docs/papers/published.csv.
-        architectures: architecture by label of the backbone, as the published numbers name it.
+        images: what ``image_rows`` returns, with a column ``backbone``; ``scores`` are its means.
 
     Returns:
-        A row per pattern, backbone and stimulus. ``selectivity`` is the SPC of the pattern minus
-        that of the control pattern. ``published_mae_rescaled`` is the published MAE on the scale
-        of our masks: half of it for stripes, whose target spanned [-1, 1].
+        A row per pattern, backbone and stimulus. ``spc_low`` and ``spc_high`` are the 95 % interval
+        of the SPC over ``n_photographs``. ``selectivity``, ``selectivity_6`` and ``selectivity_3``
+        are the SPC of the pattern minus that of the control of the same name.
     """
     table = over_seeds(scores, CELL)
-    keys = ["pattern", "backbone", "stimulus"]
-    intervals = {cell: photograph_interval(rows) for cell, rows in images.groupby(keys, sort=False)}
-    table[["spc_low", "spc_high"]] = [intervals[cell] for cell in _tuples(table, keys)]
-    photographs = images.groupby(keys).photograph.nunique()
-    table["n_photographs"] = [photographs[cell] for cell in _tuples(table, keys)]
-    control = table[table.pattern == "control"].set_index(["backbone", "stimulus"]).spc
-    table["selectivity"] = table.spc - [
-        control.get(cell, np.nan) for cell in _tuples(table, ["backbone", "stimulus"])
-    ]
-    table["arch"] = table.backbone.map(architectures)
+    photographs = _of_photographs(images).groupby(KEYS)
+    values = [photographs.get_group(cell).to_numpy() for cell in _tuples(table, KEYS)]
+    table[["spc_low", "spc_high"]] = [mean_interval(each) for each in values]
+    table["n_photographs"] = [len(each) for each in values]
+    for name in CONTROLS:
+        control = table[table.pattern == name].set_index(["backbone", "stimulus"]).spc
+        cells = _tuples(table, ["backbone", "stimulus"])
+        table[_selectivity(name)] = table.spc - [control.get(cell, np.nan) for cell in cells]
     patterns = {pattern: rank for rank, pattern in enumerate(table.pattern.unique())}
-    table = table.sort_values("pattern", key=lambda column: column.map(patterns), kind="stable")
-    return _beside_published(table, published)
+    return table.sort_values("pattern", key=lambda column: column.map(patterns), kind="stable")
+
+
+def comparisons(images: pd.DataFrame, architectures: Mapping[str, str]) -> pd.DataFrame:
+    """Paired comparisons of each backbone with the first one of the same architecture.
+
+    Args:
+        images: see ``table1``.
+        architectures: by label of the backbone, in the order of the table.
+
+    Returns:
+        A row per pattern and pair ``first``, ``second``: the mean over ``n_photographs`` of the
+        ``difference`` in SPC, its 95 % interval ``low`` to ``high``, and whether that
+        ``excludes_zero``. Each interval is 95 % by itself.
+    """
+    leading: dict[str, str] = {}
+    pairs = [(leading.setdefault(a, label), label) for label, a in architectures.items()]
+    means = _of_photographs(images.query("stimulus == 'photos'")).unstack("backbone")
+    rows = []
+    for pattern in images.pattern.unique():
+        for first, second in [pair for pair in pairs if pair[0] != pair[1]]:
+            values = (means[first] - means[second]).loc[pattern].to_numpy()
+            low, high = mean_interval(values)
+            ends = (low, high, len(values), low > 0 or high < 0)
+            rows.append((pattern, first, second, values.mean(), *ends))
+    return pd.DataFrame(rows, columns=COMPARED)
+
+
+def comparisons_markdown(table: pd.DataFrame) -> str:
+    """The comparisons for reading, and what their intervals say."""
+    if table.empty:
+        return "No two backbones of one architecture: nothing to compare.\n"
+    text = table.to_markdown(index=False, floatfmt=".3f")
+    note = (
+        "SPC of `first` minus SPC of `second` on the same photographs. Each interval is 95 % by "
+        "itself: of twenty true differences of 0, one is expected outside."
+    )
+    return f"{text}\n\n{note}\n"
 
 
 def table1_markdown(table: pd.DataFrame) -> str:
     """The table as a reader wants it: photographs in full, the other stimuli by their SPC.
 
-    The paper's MAE of stripes is halved, see ``table1``.
+    Args:
+        table: that of ``table1`` with the columns of ``beside_paper``.
     """
     photos = table[table.stimulus == "photos"].set_index(["pattern", "backbone"])
+    over = f"95 % over {photos.n_photographs.max()} photographs"
     shown = pd.DataFrame(
         {
             "SPC": list(map(with_sd, photos.spc, photos.spc_sd)),
-            "95 % interval": [
+            over: [
                 "" if np.isnan(low) else f"{low:.2f} to {high:.2f}"
                 for low, high in zip(photos.spc_low, photos.spc_high, strict=True)
             ],
@@ -100,45 +103,26 @@ def table1_markdown(table: pd.DataFrame) -> str:
             "MAE": list(map(with_sd, photos.mae, photos.mae_sd)),
             "floor": photos.floor.map(number),
             "paper's MAE": photos.published_mae_rescaled.map(number),
-            "selectivity": photos.selectivity.map(number),
         }
     )
+    for name in map(_selectivity, CONTROLS):
+        if photos[name].notna().to_numpy().any():
+            shown[name] = photos[name].map(number)
     for stimulus in table.stimulus.unique():
         if stimulus != "photos":
             spc = table[table.stimulus == stimulus].set_index(["pattern", "backbone"]).spc
             shown[stimulus] = spc.map(number)
-    return shown.reset_index().to_markdown(index=False, disable_numparse=True)
+    text = shown.reset_index().to_markdown(index=False, disable_numparse=True)
+    return text + differences_markdown(table)
 
 
-def _resampled_means(
-    values: Float[np.ndarray, "p s"],
-    rows: Int64[np.ndarray, "*d p"],
-    columns: Int64[np.ndarray, "*d s"],
-    axis: int = -1,
-) -> Float[np.ndarray, "*d"]:
-    """The mean of the values where drawn rows and drawn columns meet, for every draw."""
-    assert axis == -1, "scipy puts the drawn indices last"
-    drawn = values[rows[..., :, None], columns[..., None, :]]
-    return drawn.reshape(*drawn.shape[:-2], -1).mean(-1)
+def _selectivity(control: str) -> str:
+    return control.replace("control", "selectivity")
 
 
-def _beside_published(table: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
-    """Trained networks meet the published row of their architecture and padding."""
-    theirs = published_rows(published, "islam2020", ["Table 1", "Table 4"]).query(
-        "blocks == 'all' and kernel_size == 3 and layers == 1 and readout_padding == 0"
-    )
-    keys = ["arch", "padding", "pattern", "stimulus"]
-    theirs = theirs.drop_duplicates(keys)  # Table 4 prints cells of Table 1 again
-    return beside_published(
-        table,
-        theirs.assign(rescaled=theirs.mae * theirs.mae_scale, where="islam2020 " + theirs.table),
-        keys,
-        {
-            "spc": "published_spc", "mae": "published_mae", "rescaled": "published_mae_rescaled",
-            "where": "published_table", "source": "published_source",
-        },
-        alone=table.weights == "untrained",
-    )  # fmt: skip
+def _of_photographs(images: pd.DataFrame) -> pd.Series:
+    """SPC of each photograph: the mean over its crops and the readouts' seeds."""
+    return images.fillna({"spc": 0}).groupby([*KEYS, "photograph"], sort=False).spc.mean()
 
 
 def _tuples(table: pd.DataFrame, keys: list[str]) -> list[tuple]:

@@ -5,6 +5,7 @@ from scipy.stats import spearmanr
 from torch.nn.functional import interpolate
 
 from posinfo.experiments.posenet.evaluate import image_scores
+from posinfo.experiments.posenet.readouts import targets_of
 from posinfo.networks.readouts import Readouts
 from posinfo.stimuli.patterns import make_pattern
 
@@ -57,6 +58,20 @@ def test_scores_of_each_image_are_its_rank_correlation_and_error(small):
         expected = spearmanr(predicted.flatten(), truth.flatten()).statistic
         assert row.spc == pytest.approx(expected, abs=1e-3)
         assert row.mae == pytest.approx((predicted - truth).abs().mean().item(), abs=1e-5)
+
+
+def test_a_control_is_drawn_for_each_seed(small):
+    """Each readout is trained on a draw and meets it again; figures show that of the first seed."""
+    experiment = small((("control_3", 4), ("control_3", 5)))
+    draws = [make_pattern("control_3", (SIZE, SIZE), draw=seed) for seed in (4, 5)]
+    torch.testing.assert_close(targets_of(experiment.cell), torch.stack(draws))
+    maps = drawn_by_hand(experiment, experiment.fit(), "test")
+    result = experiment.evaluate()
+    assert torch.equal(result.tensors["truth.control_3"], draws[0])
+    for index, seed in enumerate((4, 5)):
+        errors = (maps["control_3", seed] - draws[index]).abs().mean((1, 2))
+        torch.testing.assert_close(result.tensors["mae"][:3, index].float(), errors)
+    assert result.table.floor.nunique() == 1
 
 
 def test_rows_are_means_over_the_images_of_a_stimulus(small):

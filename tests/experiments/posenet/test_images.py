@@ -4,7 +4,7 @@ import pytest
 from posinfo.experiments.posenet.images import ImagesCell, run
 from posinfo.stimuli.decoding import DamagedImageError
 from posinfo.stimuli.photos import decode_images, manifest_key, whole_images
-from posinfo.stimuli.synthetic import SYNTHETIC, synthetic_image
+from posinfo.stimuli.synthetic import synthetic_image
 from posinfo.work import Work
 
 
@@ -41,7 +41,8 @@ def test_a_key_has_the_content_and_not_the_folder(save_photo, tmp_path):
 
 
 def test_synthetic_images_have_a_row_and_their_pixels_each(work):
-    result = run(ImagesCell(image_size=9), {}, work)
-    assert result.table.photograph.tolist() == list(SYNTHETIC)
-    for name, pixels in zip(SYNTHETIC, result.arrays["pixels"], strict=True):
+    stimuli = ("noise_independent", "black")
+    result = run(ImagesCell(image_size=9, stimuli=stimuli), {}, work)
+    assert result.table.photograph.tolist() == list(stimuli)
+    for name, pixels in zip(stimuli, result.arrays["pixels"], strict=True):
         np.testing.assert_array_equal(pixels[None], synthetic_image(name, (9, 9)).numpy())

@@ -10,20 +10,22 @@ from posinfo.work import Work
 HEADS = (("horizontal", 4), ("gaussian", 4))
 
 
-def test_readouts_are_those_of_the_library(small):
-    experiment = small(HEADS)
+@pytest.mark.parametrize("heads", [HEADS, (("control_3", 4), ("control_3", 5))])
+def test_readouts_are_those_of_the_library(small, heads):
+    """Readouts of a control are trained on a draw of their own for each seed."""
+    experiment = small(heads)
     result = experiment.fit()
     features = open_blocks(experiment.train["features"], experiment.cell)
-    targets = torch.stack([make_pattern(name, (24, 24)) for name, _ in HEADS])
-    seeds = [initial_seed(*head) for head in HEADS]
-    heads, history = train_readouts(features, targets, seeds, experiment.cell.readout, Work())
-    for name, tensor in heads.state_dict().items():
+    targets = torch.stack([make_pattern(name, (24, 24), draw=seed) for name, seed in heads])
+    seeds = [initial_seed(*head) for head in heads]
+    trained, history = train_readouts(features, targets, seeds, experiment.cell.readout, Work())
+    for name, tensor in trained.state_dict().items():
         assert torch.equal(result.tensors[name], tensor), name
     assert result.history == {
-        "loss_horizontal_seed_4": history[:, 0].tolist(),
-        "loss_gaussian_seed_4": history[:, 1].tolist(),
+        f"loss_{pattern}_seed_{seed}": history[:, i].tolist()
+        for i, (pattern, seed) in enumerate(heads)
     }
-    assert len(result.history["loss_gaussian_seed_4"]) == 8  # epochs of one batch
+    assert all(len(losses) == 8 for losses in result.history.values())  # epochs of one batch
 
 
 def test_blocks_that_are_not_read_change_nothing(small):
@@ -68,3 +70,9 @@ def test_what_cannot_be_is_refused(small, changes, message):
     cell = small(blocks=blocks, **changes).cell.model_copy(update={"image_size": 64})
     with pytest.raises(ValueError, match=message):
         cell.check()
+
+
+def test_ridge_takes_fewer_images_than_a_batch(small):
+    experiment = small(HEADS, head="ridge", kernel_size=1, batch_size=7)
+    experiment.cell.model_copy(update={"image_size": 64}).check()
+    assert experiment.fit().history

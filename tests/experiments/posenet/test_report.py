@@ -60,8 +60,45 @@ def test_scores_are_the_rows_of_all_backbones(results):
         scores[scores.backbone == "vgg16"][list(rows.columns)].reset_index(drop=True), rows
     )
     assert made.tables["table1"].backbone.unique().tolist() == ["posenet", "vgg16"]
+    assert made.tables["comparisons"].empty  # one backbone of an architecture each
     assert set(made.figures) == {"masks", "photos", "predicted_maps"}
     assert "horizontal" in made.texts["table1"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "published"),
+    [
+        ({}, [0.742, 0.149, "islam2020 Table 1"]),
+        ({"kernel_size": 7}, [0.828, 0.120, "islam2020 Table 2b"]),
+        ({"kernel_size": 5}, None),
+        ({"padding": 1}, None),
+        ({"head": "ridge"}, None),
+    ],
+)
+def test_table_1_finds_the_number_of_the_same_readout(results, changes, published):
+    sections = {f"posenet__readout__{name}": value for name, value in changes.items()}
+    settings = PosenetSettings.model_validate(changed(SETTINGS.model_dump(), **sections))
+    table = report_table1(settings, results, PUBLISHED).tables["table1"]
+    row = table.query("backbone == 'vgg16' and pattern == 'horizontal' and stimulus == 'photos'")
+    theirs = row[["published_spc", "published_mae", "published_table"]].squeeze()
+    if published is None:
+        assert theirs.isna().all() and (row.differs == "").all()
+    else:
+        assert theirs.tolist() == published
+        assert "weights hed-bsds500, theirs imagenet" in row.differs.item()
+
+
+@pytest.mark.parametrize(("stripes", "scale"), [("unit", 0.5), ("signed", 1)])
+def test_published_error_of_stripes_is_on_our_scale(small, results, stripes, scale):
+    sections = changed(SETTINGS.model_dump(), posenet__stripes=stripes)
+    sections["posenet"]["patterns"] = ["horizontal_stripes"]
+    evaluated = small((("horizontal_stripes", 4),)).evaluate()
+    results = {**results, "evaluate": {"posenet": evaluated, "vgg16": evaluated}}
+    settings = PosenetSettings.model_validate(sections)
+    table = report_table1(settings, results, PUBLISHED).tables["table1"]
+    known = table[table.published_mae.notna()]
+    assert len(known) > 0
+    np.testing.assert_allclose(known.published_mae_rescaled, known.published_mae * scale)
 
 
 def test_figure_pairs_truth_and_prediction_whatever_the_order_in_a_file(monkeypatch, results):

@@ -31,7 +31,7 @@ def test_base_configuration_is_valid_and_complete():
         "efficientnet_lite0", "efficientnet_lite0_unpadded",
     ]  # fmt: skip
     heads = cells["readouts"]["posenet"].cell.heads
-    assert len(heads) == 6 * 3
+    assert len(heads) == 8 * 3
     assert heads[:4] == (
         ("horizontal", 0), ("horizontal", 1), ("horizontal", 2), ("vertical", 0),
     )  # fmt: skip
@@ -60,6 +60,11 @@ def test_only_selects_cells_and_spares_the_others_their_weights():
             {"backbones__a/b": BASE["posenet"]["backbones"]["posenet"]},
             "String should match pattern",
         ),
+        (
+            {"stimuli": ["black", "grey"]},
+            "stimulus must be one of black, white, noise, noise_independent; got 'grey'",
+        ),
+        ({"stimuli": []}, "at least 1 item"),
         ({"stripes": "both"}, "stripes must be one of unit, signed; got 'both'"),
         ({"colour": 1}, "Extra inputs are not permitted"),
         ({"readout__kernel": 3}, "Extra inputs are not permitted"),
@@ -140,6 +145,22 @@ def test_other_train_photographs_change_all_but_what_is_said_of_test_photographs
     }
     assert same == {
         "images/test", "images/synthetic", "features/posenet.test", "features/posenet.synthetic",
+    }  # fmt: skip
+
+
+def test_other_images_without_content_leave_photographs_and_readouts_alone():
+    plans = [
+        planned(POSENET, changed(BASE, posenet__stimuli=stimuli, posenet__only=["posenet"]))
+        for stimuli in (["black", "white", "noise"], ["noise_independent"])
+    ]
+    changed_keys = {
+        f"{step}/{label}"
+        for step, cells in plans[0].items()
+        for label, cell in cells.items()
+        if plans[1][step][label].key != cell.key
+    }
+    assert changed_keys == {
+        "images/synthetic", "features/posenet.synthetic", "evaluate/posenet",
     }  # fmt: skip
 
 

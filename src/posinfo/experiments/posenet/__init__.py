@@ -19,8 +19,8 @@ POSENET = Experiment(
     ),
     report=report.report_table1,
     reported=("images", "evaluate"),
-    tables=("scores", "table1"),
-    texts=("table1",),
+    tables=("scores", "table1", "comparisons"),
+    texts=("table1", "comparisons"),
     figures=("masks", "photos", "predicted_maps"),
 )
 

@@ -7,10 +7,15 @@ import torch
 from torch import Tensor
 
 from posinfo.experiment import Inputs, Result
-from posinfo.experiments.posenet.readouts import ReadoutsCell, open_blocks
-from posinfo.measures.scores import predict, score_images, summarise_images, watch_maps
+from posinfo.experiments.posenet.readouts import ReadoutsCell, open_blocks, targets_of
+from posinfo.measures.scores import (
+    image_rows,
+    predict,
+    score_images,
+    summarise_images,
+    watch_maps,
+)
 from posinfo.networks.readouts import Readouts
-from posinfo.stimuli.patterns import make_pattern
 from posinfo.work import Work
 
 
@@ -23,8 +28,9 @@ def run(cell: ReadoutsCell, inputs: Inputs, work: Work) -> Result:
         photograph) and ``error.`` (mean over photographs of the absolute error of each pixel),
         each (h, w). The first photograph ``image`` (3, h, w) uint8.
     """
-    size = (cell.image_size, cell.image_size)
-    truth = {name: make_pattern(name, size, cell.stripes) for name, _ in cell.heads}
+    targets = targets_of(cell)
+    first = {name: i for i, (name, seed) in enumerate(cell.heads) if seed == cell.heads[0][1]}
+    truth = {name: targets[i] for name, i in first.items()}
     sets = [open_blocks(inputs[name], cell) for name in ("test", "synthetic")]
     readouts = Readouts(sets[0].shape[3], [0] * len(cell.heads), cell.readout)
     readouts.load_state_dict(dict(inputs["readouts"].tensors))
@@ -35,27 +41,27 @@ def run(cell: ReadoutsCell, inputs: Inputs, work: Work) -> Result:
     work.on_total(len(names))
     predictions = chain.from_iterable(predict(readouts, each, work.device) for each in sets)
     drawn: dict[str, Tensor] = {}
-    first = {name: i for i, (name, seed) in enumerate(cell.heads) if seed == cell.heads[0][1]}
     maps = watch_maps(predictions, photographs, first, truth, drawn)
-    scores = score_images(maps, names, cell.heads, truth, work.on_progress)
-    heads = list(zip(scores.pattern, scores.seed, strict=True))[: len(cell.heads)]
+    spc, mae = score_images(maps, targets, work.on_progress)
+    rows = image_rows(names, cell.heads, spc, mae).assign(cell="")
     image = torch.from_numpy(inputs["images"].arrays["pixels"][0].copy())
     return Result(
         tensors={
             **{f"truth.{pattern}": mask for pattern, mask in truth.items()},
-            **{name: torch.tensor(scores[name]).view(len(names), -1) for name in ("spc", "mae")},
             **drawn,
+            "spc": spc,
+            "mae": mae,
             "image": image,
         },
-        rows=summarise_images(scores.assign(cell=""), truth).drop(columns="cell"),
+        rows=summarise_images(rows, truth).drop(columns="cell"),
         history=inputs["readouts"].history,
-        facts={"images": names, "heads": heads},
+        facts={"images": names, "heads": cell.heads},
     )
 
 
 def image_scores(evaluated: Result) -> pd.DataFrame:
     """The scores of each image as rows ``pattern, seed, stimulus, photograph, spc, mae``."""
-    images, heads = evaluated.facts["images"], evaluated.facts["heads"]
-    keys = [(*head, *image) for image in images for head in heads]
-    frame = pd.DataFrame(keys, columns=["pattern", "seed", "stimulus", "photograph"])
-    return frame.assign(**{n: evaluated.tensors[n].flatten().numpy() for n in ("spc", "mae")})
+    tensors = evaluated.tensors
+    return image_rows(
+        evaluated.facts["images"], evaluated.facts["heads"], tensors["spc"], tensors["mae"]
+    )

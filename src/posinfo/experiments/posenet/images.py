@@ -6,7 +6,7 @@ from pydantic import Field
 
 from posinfo.experiment import Cell, Inputs, Result
 from posinfo.stimuli.photos import decode_images
-from posinfo.stimuli.synthetic import SYNTHETIC, synthetic_image
+from posinfo.stimuli.synthetic import synthetic_image
 from posinfo.work import Work
 
 
@@ -15,12 +15,14 @@ class ImagesCell(Cell):
 
     Attributes:
         image_size: side in pixels.
-        content: key of the photographs and of what is cut out of them; empty: black, white, noise.
+        content: key of the photographs and of what is cut out of them; empty: no photographs.
+        stimuli: in their place, images without content, keys of ``SYNTHETIC``.
         manifest: of the photographs, see ``posinfo.stimuli.photos``.
     """
 
     image_size: int
     content: str = ""
+    stimuli: tuple[str, ...] = ()
     manifest: pd.DataFrame | None = Field(default=None, exclude=True)
 
 
@@ -31,5 +33,5 @@ def run(cell: ImagesCell, inputs: Inputs, work: Work) -> Result:
         pixels = decode_images(cell.manifest, cell.image_size, work)
         return Result(arrays={"pixels": pixels}, rows=cell.manifest.drop(columns="file"))
     size = (cell.image_size, cell.image_size)
-    pixels = np.concatenate([synthetic_image(name, size).numpy() for name in SYNTHETIC])
-    return Result(arrays={"pixels": pixels}, rows=pd.DataFrame({"photograph": list(SYNTHETIC)}))
+    pixels = np.concatenate([synthetic_image(name, size).numpy() for name in cell.stimuli])
+    return Result(arrays={"pixels": pixels}, rows=pd.DataFrame({"photograph": cell.stimuli}))

@@ -3,7 +3,9 @@
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from pydantic import Field
+from torch import Tensor
 
 from posinfo.experiment import Cell, Inputs, Result
 from posinfo.networks.backbones import BackboneConfig
@@ -55,9 +57,7 @@ class ReadoutsCell(Cell):
 
 def run(cell: ReadoutsCell, inputs: Inputs, work: Work) -> Result:
     """The weights of all readouts, and each one's loss per epoch or error per penalty."""
-    features = open_blocks(inputs["features"], cell)
-    size = (cell.image_size, cell.image_size)
-    targets = torch.stack([make_pattern(name, size, cell.stripes) for name, _ in cell.heads])
+    features, targets = open_blocks(inputs["features"], cell), targets_of(cell)
     config, seeds = cell.readout, [initial_seed(*head) for head in cell.heads]
     if config.head == "ridge":
         of_images, seed = inputs["images"].table.photograph.tolist(), cell.heads[0][1]
@@ -68,6 +68,12 @@ def run(cell: ReadoutsCell, inputs: Inputs, work: Work) -> Result:
     names = [f"{measured}_{pattern}_seed_{seed}" for pattern, seed in cell.heads]
     curves = dict(zip(names, history.T.tolist(), strict=True))
     return Result(tensors=readouts.state_dict(), history=curves)
+
+
+def targets_of(cell: ReadoutsCell) -> Float[Tensor, "k h w"]:
+    """The ground truth of each head; a control is drawn anew for each seed."""
+    size = (cell.image_size, cell.image_size)
+    return torch.stack([make_pattern(name, size, cell.stripes, seed) for name, seed in cell.heads])
 
 
 def open_blocks(features: Result, cell: ReadoutsCell) -> FeatureArray:

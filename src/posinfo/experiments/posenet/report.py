@@ -13,35 +13,47 @@ from posinfo.experiments.posenet.settings import AblationSettings, PosenetSettin
 from posinfo.measures import ablation_figures
 from posinfo.measures.ablation_tables import ablation_tables, tables_markdown
 from posinfo.measures.figures import images_figure, masks_figure, predicted_maps_figure
-from posinfo.measures.table1 import table1, table1_markdown
+from posinfo.measures.islam2020 import beside_paper
+from posinfo.measures.table1 import (
+    comparisons,
+    comparisons_markdown,
+    table1,
+    table1_markdown,
+)
 
 PREVIEWED = 8  # photographs in a line of the contact sheet
 FIGURE_6 = "gaussian"  # the pattern that each shows
 FIGURE_7 = ("horizontal", "vertical", "gaussian")
-ABLATION_COLUMNS = [  # columns of scores.csv, before all other settings
-    "table", "backbone", "weights", "padding", "pattern", "stimulus", "seed", "spc", "mae", "floor",
+COLUMNS = [  # of scores.csv, before all other settings
+    "backbone", "weights", "padding", "pattern", "stimulus", "seed", "spc", "mae", "floor",
     "skill", "n", "n_constant",
 ]  # fmt: skip
 
 
 def report_table1(settings: PosenetSettings, results: Results, published: pd.DataFrame) -> Report:
-    """Scores, Table 1, masks, a contact sheet of the photographs, and predicted maps."""
+    """Scores, Table 1, comparisons, masks, a contact sheet of the photographs, predicted maps."""
     cells, patterns = results["evaluate"], settings.posenet.patterns
-    backbones = {label: settings.backbones[label] for label in cells}
-    images = [image_scores(cell).assign(backbone=label) for label, cell in cells.items()]
-    scores = all_rows(cells).rename(columns={"cell": "backbone"})
-    for column, setting in enumerate(("weights", "padding"), start=1):
-        values = {label: getattr(backbone, setting) for label, backbone in backbones.items()}
-        scores.insert(column, setting, scores.backbone.map(values))
-    architectures = {label: backbone.arch for label, backbone in backbones.items()}
-    table = table1(scores, pd.concat(images, ignore_index=True), published, architectures)
+    images = pd.concat(
+        [image_scores(cell).assign(backbone=label) for label, cell in cells.items()],
+        ignore_index=True,
+    )
+    scores = _scores(settings, results)
+    table = _beside_paper(table1(scores, images), published, settings)
+    compared = comparisons(images, {label: settings.backbones[label].arch for label in cells})
     first = next(iter(cells.values()))
     image, truth = first.tensors["image"].numpy(), maps_of(first, "truth", patterns)
     maps = {label: maps_of(cell, "map", patterns) for label, cell in cells.items()}
     pixels = {name: results["images"][name].arrays["pixels"] for name in ("train", "test")}
     return Report(
-        tables={"scores": scores, "table1": table},
-        texts={"table1": table1_markdown(table)},
+        tables={
+            "scores": scores.reindex(columns=COLUMNS),
+            "table1": table,
+            "comparisons": compared,
+        },
+        texts={
+            "table1": table1_markdown(table),
+            "comparisons": comparisons_markdown(compared),
+        },
         figures={
             "masks": masks_figure(truth),
             "photos": images_figure({name: each[:PREVIEWED] for name, each in pixels.items()}),
@@ -74,17 +86,10 @@ def report_ablations(
     settings: AblationSettings, results: Results, published: pd.DataFrame
 ) -> Report:
     """Scores, the paper's tables, and three of its figures."""
-    cells = settings.cells
-    columns = [{"cell": label, **_columns(c, settings)} for label, c in cells.items()]
-    frame = pd.DataFrame(columns).explode("table")
-    scores = all_rows(results["evaluate"]).merge(frame, on="cell")
-    seeds = {label: f"-seed{cell.backbone_seed}" for label, cell in cells.items()}
+    scores = _scores(settings, results)
+    seeds = {label: f"-seed{cell.backbone_seed}" for label, cell in settings.cells.items()}
     scores["cell"] = [label.replace(seeds[label], "") for label in scores.cell]
-    others = [name for name in frame if name not in ("cell", *ABLATION_COLUMNS)]
-    scores = scores.reindex(columns=[*ABLATION_COLUMNS, *others, "cell"])
-    architectures = {label: backbone.arch for label, backbone in settings.backbones.items()}
-    signed = settings.posenet.stripes == "signed"
-    table = ablation_tables(scores, published, architectures, signed=signed)
+    table = _beside_paper(ablation_tables(scores), published, settings)
     return Report(
         tables={"scores": scores, "tables": table},
         texts={"tables": tables_markdown(table)},
@@ -139,7 +144,25 @@ def _figure7(settings: AblationSettings, results: Results) -> Figure:
     )
 
 
-def _columns(cell: TableCell, settings: AblationSettings) -> dict[str, object]:
+def _scores(settings: PosenetSettings, results: Results) -> pd.DataFrame:
+    """The rows of all cells with their settings: once for each table in which a cell stands."""
+    frame = pd.DataFrame(
+        [{"cell": label, **_columns(cell, settings)} for label, cell in settings.cells.items()]
+    ).explode("table")
+    others = [name for name in frame if name not in ("cell", "table", *COLUMNS)]
+    scores = all_rows(results["evaluate"]).merge(frame, on="cell")
+    return scores.reindex(columns=["table", *COLUMNS, *others, "cell"])
+
+
+def _beside_paper(
+    table: pd.DataFrame, published: pd.DataFrame, settings: PosenetSettings
+) -> pd.DataFrame:
+    architectures = {label: backbone.arch for label, backbone in settings.backbones.items()}
+    signed = settings.posenet.stripes == "signed"
+    return beside_paper(table, published, architectures, signed=signed)
+
+
+def _columns(cell: TableCell, settings: PosenetSettings) -> dict[str, object]:
     readout, backbone = cell.readout, settings.backbone_of(cell)
     return {
         "table": list(cell.tables), "backbone": cell.backbone, "weights": backbone.weights,

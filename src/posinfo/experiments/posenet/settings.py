@@ -20,6 +20,7 @@ from posinfo.networks.readout_config import ReadoutConfig
 from posinfo.networks.weights import weights_key
 from posinfo.stimuli.patterns import PatternName, StripesName
 from posinfo.stimuli.photos import PhotosConfig, manifest_key, photo_manifests
+from posinfo.stimuli.synthetic import StimulusName
 
 Patterns = Annotated[tuple[PatternName, ...], Field(min_length=1), Once]
 
@@ -71,6 +72,7 @@ class PosenetParameters(TableParameters):
         image_size: side in pixels of the images and of the ground truth.
         feature_size: side in pixels to which every block is resized.
         normalisation: of the images, a key of ``NORMALISATIONS``.
+        stimuli: images without content on which readouts are tested, keys of ``SYNTHETIC``.
         stripes: range of the striped patterns, a key of ``STRIPES``.
         readout: the head and its training.
     """
@@ -78,6 +80,7 @@ class PosenetParameters(TableParameters):
     image_size: int = Field(ge=8)
     feature_size: int = Field(ge=2)
     normalisation: NormalisationName
+    stimuli: Annotated[tuple[StimulusName, ...], Field(min_length=1), Once]
     stripes: StripesName
     readout: ReadoutConfig
 
@@ -190,12 +193,12 @@ PREFIXES = {
 
 def images_cells(settings: PosenetSettings) -> dict[str, ImagesCell]:
     """``train`` and ``test`` photographs, and ``synthetic`` images."""
-    size = settings.posenet.image_size
+    size, stimuli = settings.posenet.image_size, settings.posenet.stimuli
     cells = {}
     for name, manifest in zip(("train", "test"), settings.manifests, strict=True):
         content = manifest_key(manifest)
         cells[name] = ImagesCell(image_size=size, content=content, manifest=manifest)
-    return {**cells, "synthetic": ImagesCell(image_size=size)}
+    return {**cells, "synthetic": ImagesCell(image_size=size, stimuli=stimuli)}
 
 
 def features_cells(settings: PosenetSettings) -> dict[str, FeaturesCell]:
