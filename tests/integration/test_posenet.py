@@ -39,7 +39,7 @@ def scores(measured):
 def test_scores_have_a_row_per_cell_and_seed(scores):
     assert list(scores.columns) == [
         "backbone", "weights", "padding", "pattern", "stimulus", "seed", "spc", "mae", "floor",
-        "skill", "n", "n_constant",
+        "skill", "n", "n_constant", "stuck",
     ]  # fmt: skip
     cells = scores.groupby(["backbone", "pattern", "stimulus", "seed"]).size()
     assert len(cells) == len(scores) == 6 * 8 * 4 * 2
@@ -69,8 +69,11 @@ def test_run_ends_with_the_table_and_the_paths(measured):
 
 def test_backbones_of_one_architecture_are_compared(measured):
     table = pd.read_csv(measured.data / REPORTS / "comparisons.csv")
-    pairs = [("vgg16", "vgg16_unpadded"), ("vgg16", "vgg16_untrained")] * len(PATTERNS)
-    assert list(zip(table["first"], table["second"], strict=True)) == pairs
+    pairs = [
+        ("vgg16", "vgg16_unpadded"), ("vgg16", "vgg16_untrained"),
+        ("efficientnet_lite0", "efficientnet_lite0_unpadded"),
+    ] * len(PATTERNS)  # fmt: skip
+    assert list(zip(table.cell, table.against, strict=True)) == pairs
     assert (table.n_photographs == 4).all()
     assert measured.read(f"{REPORTS}/comparisons.md").decode() in measured.result.stdout
 

@@ -6,8 +6,7 @@ from scipy import stats
 from posinfo.measures.islam2020 import beside_paper
 from posinfo.measures.scores import summarise_images
 from posinfo.measures.table1 import (
-    comparisons,
-    comparisons_markdown,
+    padding_comparisons,
     table1,
     table1_markdown,
 )
@@ -43,7 +42,8 @@ def make_table(images):
     named = images.rename(columns={"backbone": "cell"})
     scores = summarise_images(named, masks).rename(columns={"cell": "backbone"})
     weights = scores.backbone.map({"trained": "imagenet", "random": "untrained"})
-    scores = scores.assign(weights=weights, **SETTINGS)
+    stuck = (scores.pattern == "control") & (scores.seed == 0)
+    scores = scores.assign(weights=weights, stuck=stuck, **SETTINGS)
     return scores, beside_paper(table1(scores, images), PUBLISHED, ARCHITECTURES, signed=False)
 
 
@@ -125,35 +125,29 @@ def compared(effects, photographs=6):
         for seed in range(3)
     ]
     columns = ["backbone", "pattern", "stimulus", "seed", "photograph", "spc", "mae"]
-    return comparisons(pd.DataFrame(rows, columns=columns), ARCHITECTURES_COMPARED)
+    return padding_comparisons(pd.DataFrame(rows, columns=columns), ARCHITECTURES_COMPARED)
 
 
 def test_comparisons_are_paired_over_photographs_with_the_first_of_an_architecture():
     table = compared({"image": 0, "vgg": 0.1, "bare": 0, "random": 0.1})
-    assert table[["first", "second"]].to_numpy().tolist() == [["vgg", "bare"], ["vgg", "random"]]
+    assert table[["cell", "against"]].to_numpy().tolist() == [["vgg", "bare"], ["vgg", "random"]]
     effect, none = table.to_dict("records")
+    assert effect["measure"] == "horizontal"
     assert effect["difference"] == pytest.approx(0.1, abs=0.01)
     assert 0.08 < effect["low"] < effect["difference"] < effect["high"] < 0.12
-    assert (effect["excludes_zero"], none["excludes_zero"]) == (True, False)
+    assert (effect["separable"], none["separable"]) == (True, False)
     assert none["low"] < 0 < none["high"]
     assert effect["n_photographs"] == 6
 
 
 def test_a_difference_below_zero_excludes_it_too_and_a_single_photograph_nothing():
     effects = {"image": 0, "vgg": 0, "bare": 0.1, "random": 0.1}
-    assert compared(effects).excludes_zero.all()
-    alone = compared(effects, photographs=1)
-    assert alone.low.isna().all() and not alone.excludes_zero.any()
+    assert compared(effects).separable.all()
+    assert compared(effects, photographs=1).empty
 
 
-def test_comparisons_say_what_their_intervals_are():
-    text = comparisons_markdown(compared({"image": 0, "vgg": 0.1, "bare": 0, "random": 0}))
-    assert "Each interval is 95 % by itself" in text
-    assert sum(line.startswith("| horizontal | vgg") for line in text.splitlines()) == 2
-    nothing = comparisons(image_scores(), {"trained": "vgg16", "random": "resnet18"})
-    assert comparisons_markdown(nothing) == (
-        "No two backbones of one architecture: nothing to compare.\n"
-    )
+def test_backbones_of_different_architectures_are_not_compared():
+    assert padding_comparisons(image_scores(), {"trained": "vgg16", "random": "resnet18"}).empty
 
 
 def test_single_photograph_has_no_interval_and_single_seed_no_deviation():
@@ -170,6 +164,9 @@ def test_markdown_shows_ours_beside_theirs():
     _, table = make_table(image_scores())
     lines = table1_markdown(table).splitlines()
     assert [line.startswith("|") for line in lines[: 3 + 4 * 2]] == [True] * (2 + 4 * 2) + [False]
+    flat = cell(table, "control")
+    assert f"| {flat.spc:.3f} ± {flat.spc_sd:.3f} (1 of 2 stuck) |" in table1_markdown(table)
+    assert any(line.startswith("Stuck: readouts at the constant map") for line in lines)
     ours = cell(table, "horizontal_stripes")
     line = next(x for x in lines if "horizontal_stripes" in x and "trained" in x)
     assert f"{ours.spc:.3f} ± {ours.spc_sd:.3f}" in line

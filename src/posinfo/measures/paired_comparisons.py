@@ -38,9 +38,10 @@ def paired_comparisons(
     lines = []
     for _, rows in scores.groupby(list(within), sort=False) if within else [((), scores)]:
         place = {name: rows[name].iloc[0] for name in within}
-        found = pairs or [(cell, against) for against, cell in combinations(rows.cell.unique(), 2)]
+        every = [(cell, against) for against, cell in combinations(rows.cell.unique(), 2)]
         for measure in measures:
-            lines += [{**place, **line} for line in _compared(rows, measure, over, found)]
+            compared = _compared(rows, measure, over, every if pairs is None else pairs)
+            lines += [{**place, **line} for line in compared]
     return pd.DataFrame(lines, columns=[*within, *_columns(over)])
 
 

@@ -11,14 +11,12 @@ import pandas as pd
 
 from posinfo.measures.intervals import mean_interval
 from posinfo.measures.islam2020 import SETTINGS, differences_markdown
-from posinfo.measures.reporting import number, over_seeds, with_sd
+from posinfo.measures.paired_comparisons import paired_comparisons
+from posinfo.measures.reporting import number, over_seeds, stuck_note, with_sd, with_stuck
 from posinfo.stimuli.patterns import CONTROLS
 
 CELL = ["pattern", *SETTINGS, "stimulus"]
 KEYS = ["pattern", "backbone", "stimulus"]
-COMPARED = [
-    "pattern", "first", "second", "difference", "low", "high", "n_photographs", "excludes_zero",
-]  # fmt: skip
 
 
 def table1(scores: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
@@ -26,7 +24,7 @@ def table1(scores: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
 
     Args:
         scores: one row per cell and seed, columns ``CELL, seed, spc, mae, floor, skill, n,
-            n_constant``.
+            n_constant, stuck``.
         images: what ``image_rows`` returns, with a column ``backbone``; ``scores`` are its means.
 
     Returns:
@@ -47,41 +45,27 @@ def table1(scores: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
     return table.sort_values("pattern", key=lambda column: column.map(patterns), kind="stable")
 
 
-def comparisons(images: pd.DataFrame, architectures: Mapping[str, str]) -> pd.DataFrame:
-    """Paired comparisons of each backbone with the first one of the same architecture.
+def padding_comparisons(images: pd.DataFrame, architectures: Mapping[str, str]) -> pd.DataFrame:
+    """How much more the first backbone of each architecture reads than the others of it.
 
     Args:
         images: see ``table1``.
         architectures: by label of the backbone, in the order of the table.
 
     Returns:
-        A row per pattern and pair ``first``, ``second``: the mean over ``n_photographs`` of the
-        ``difference`` in SPC, its 95 % interval ``low`` to ``high``, and whether that
-        ``excludes_zero``. Each interval is 95 % by itself.
+        A row per pattern (``measure``) and pair: see ``paired_comparisons``, over photographs.
     """
     leading: dict[str, str] = {}
-    pairs = [(leading.setdefault(a, label), label) for label, a in architectures.items()]
-    means = _of_photographs(images.query("stimulus == 'photos'")).unstack("backbone")
-    rows = []
-    for pattern in images.pattern.unique():
-        for first, second in [pair for pair in pairs if pair[0] != pair[1]]:
-            values = (means[first] - means[second]).loc[pattern].to_numpy()
-            low, high = mean_interval(values)
-            ends = (low, high, len(values), low > 0 or high < 0)
-            rows.append((pattern, first, second, values.mean(), *ends))
-    return pd.DataFrame(rows, columns=COMPARED)
-
-
-def comparisons_markdown(table: pd.DataFrame) -> str:
-    """The comparisons for reading, and what their intervals say."""
-    if table.empty:
-        return "No two backbones of one architecture: nothing to compare.\n"
-    text = table.to_markdown(index=False, floatfmt=".3f")
-    note = (
-        "SPC of `first` minus SPC of `second` on the same photographs. Each interval is 95 % by "
-        "itself: of twenty true differences of 0, one is expected outside."
+    pairs = [(leading.setdefault(arch, label), label) for label, arch in architectures.items()]
+    means = _of_photographs(images.query("stimulus == 'photos'")).unstack("pattern").reset_index()
+    patterns = [name for name in images.pattern.unique() if name in means]
+    return paired_comparisons(
+        means.rename(columns={"backbone": "cell"}),
+        [],
+        patterns,
+        "photograph",
+        [pair for pair in pairs if pair[0] != pair[1]],
     )
-    return f"{text}\n\n{note}\n"
 
 
 def table1_markdown(table: pd.DataFrame) -> str:
@@ -91,10 +75,11 @@ def table1_markdown(table: pd.DataFrame) -> str:
         table: that of ``table1`` with the columns of ``beside_paper``.
     """
     photos = table[table.stimulus == "photos"].set_index(["pattern", "backbone"])
+    spc = map(with_sd, photos.spc, photos.spc_sd)
     over = f"95 % over {photos.n_photographs.max()} photographs"
     shown = pd.DataFrame(
         {
-            "SPC": list(map(with_sd, photos.spc, photos.spc_sd)),
+            "SPC": list(map(with_stuck, spc, photos.n_stuck, photos.n_seeds)),
             over: [
                 "" if np.isnan(low) else f"{low:.2f} to {high:.2f}"
                 for low, high in zip(photos.spc_low, photos.spc_high, strict=True)
@@ -113,7 +98,7 @@ def table1_markdown(table: pd.DataFrame) -> str:
             spc = table[table.stimulus == stimulus].set_index(["pattern", "backbone"]).spc
             shown[stimulus] = spc.map(number)
     text = shown.reset_index().to_markdown(index=False, disable_numparse=True)
-    return text + differences_markdown(table)
+    return text + stuck_note(photos) + differences_markdown(table)
 
 
 def _selectivity(control: str) -> str:

@@ -14,19 +14,15 @@ from posinfo.measures import ablation_figures
 from posinfo.measures.ablation_tables import ablation_tables, tables_markdown
 from posinfo.measures.figures import images_figure, masks_figure, predicted_maps_figure
 from posinfo.measures.islam2020 import beside_paper
-from posinfo.measures.table1 import (
-    comparisons,
-    comparisons_markdown,
-    table1,
-    table1_markdown,
-)
+from posinfo.measures.paired_comparisons import comparisons_markdown
+from posinfo.measures.table1 import padding_comparisons, table1, table1_markdown
 
 PREVIEWED = 8  # photographs in a line of the contact sheet
 FIGURE_6 = "gaussian"  # the pattern that each shows
 FIGURE_7 = ("horizontal", "vertical", "gaussian")
 COLUMNS = [  # of scores.csv, before all other settings
     "backbone", "weights", "padding", "pattern", "stimulus", "seed", "spc", "mae", "floor",
-    "skill", "n", "n_constant",
+    "skill", "n", "n_constant", "stuck",
 ]  # fmt: skip
 
 
@@ -39,7 +35,9 @@ def report_table1(settings: PosenetSettings, results: Results, published: pd.Dat
     )
     scores = _scores(settings, results)
     table = _beside_paper(table1(scores, images), published, settings)
-    compared = comparisons(images, {label: settings.backbones[label].arch for label in cells})
+    architectures = {label: settings.backbones[label].arch for label in cells}
+    compared = padding_comparisons(images, architectures)
+    said = comparisons_markdown(compared, [], {p: p for p in patterns}, "photograph")
     first = next(iter(cells.values()))
     image, truth = first.tensors["image"].numpy(), maps_of(first, "truth", patterns)
     maps = {label: maps_of(cell, "map", patterns) for label, cell in cells.items()}
@@ -52,7 +50,7 @@ def report_table1(settings: PosenetSettings, results: Results, published: pd.Dat
         },
         texts={
             "table1": table1_markdown(table),
-            "comparisons": comparisons_markdown(compared),
+            "comparisons": said,
         },
         figures={
             "masks": masks_figure(truth),
