@@ -4,7 +4,15 @@ import pytest
 import torch
 from kedro.config import OmegaConfigLoader
 
-from posinfo.experiments import AUGSHIFT, EXPERIMENTS, PERMUTENET, POSENET, POSENET_ABLATIONS
+from posinfo.experiments import (
+    AUGSHIFT,
+    CONSISTENCY,
+    EXPERIMENTS,
+    PERMUTENET,
+    POSENET,
+    POSENET_ABLATIONS,
+)
+from posinfo.experiments.consistency.settings import classify_cells
 from posinfo.experiments.permutenet.settings import train_cells
 from posinfo.experiments.posenet.settings import features_cells
 from posinfo.plan import plan
@@ -42,8 +50,8 @@ def no_network_and_no_file(monkeypatch):
         "posinfo.networks.architectures.get_model",
         "posinfo.networks.downloaded_weights.get_model",
         "timm.create_model",
-        "posinfo.networks.backbones.sketch_network",
-        "posinfo.networks.pooled_classifiers.sketch_network",
+        "posinfo.networks.dry_run.sketch_network",
+        "posinfo.networks.whole_network.sketch_network",
         "posinfo.networks.architectures.canvas_resnet18",
         "posinfo.networks.architectures.cifar_resnet18",
     ):
@@ -65,6 +73,8 @@ def test_keys_of_networks_need_none(experiment, no_network_and_no_file):
     resolved = settings(experiment, "paper")
     if experiment in (POSENET, POSENET_ABLATIONS):  # its photographs are on no machine of ours
         assert features_cells(resolved)
+    elif experiment is CONSISTENCY:  # of the same photographs
+        assert classify_cells(resolved)
     else:
         assert plan(experiment, resolved, torch.device("cpu"), torch.float32)["evaluate"]
 

@@ -151,3 +151,29 @@ def test_two_published_numbers_for_one_cell_are_refused():
     theirs = pd.DataFrame({"k": [1, 1], "m": [0.1, 0.2]})
     with pytest.raises(pd.errors.MergeError, match="not a many-to-one merge"):
         beside_published(ours, theirs, ["k"], {"m": "published"})
+
+
+def test_table_6_prints_the_vgg_of_table_1_again():
+    keys = ["pattern", "stimulus", "spc", "mae"]
+    rows = published_rows(read(), "islam2020", ["Table 1", "Table 6"])
+    first, again = (rows[rows.table == name] for name in ("Table 1", "Table 6"))
+    again = again[again.training == "classification"][keys]
+    first = first[(first.arch == "vgg16") & first.pattern.isin(again.pattern)][keys]
+    assert len(again) == 12
+    pd.testing.assert_frame_equal(
+        first.sort_values(keys).reset_index(drop=True),
+        again.sort_values(keys).reset_index(drop=True),
+    )
+
+
+def test_table_5_and_figure_6():
+    trained = published_rows(read(), "islam2020", ["Table 5"])
+    saliency = trained[trained.task == "saliency"]
+    names = saliency.padding + " " + saliency.dataset
+    assert dict(zip(names, saliency.f_measure, strict=True)) == {
+        "none ecssd": 0.36, "none pascal-s": 0.32, "none dut-omron": 0.25,
+        "zero ecssd": 0.78, "zero pascal-s": 0.66, "zero dut-omron": 0.63,
+    }  # fmt: skip
+    assert trained[trained.task == "segmentation"].mean_iou.tolist() == [0.123, 0.231]
+    figure = published_rows(read(), "islam2020", ["Figure 6"])
+    assert figure.spc.tolist() == [0.286, 0.227, 0.473, 0.928, 0.405]

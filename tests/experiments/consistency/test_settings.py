@@ -42,7 +42,7 @@ def test_a_folder_is_shown_whole(save_photo):
 
 def test_only():
     selected = sections(consistency__only=["circular", "as_built"])
-    assert list(ConsistencySettings.model_validate(selected).classifiers) == [
+    assert list(ConsistencySettings.model_validate(selected).cells) == [
         "as_built",
         "circular",
     ]

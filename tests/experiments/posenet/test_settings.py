@@ -221,7 +221,9 @@ def test_labels_of_all_cells():
         "posenet-k1", "posenet-k7", "vgg16-k1", "vgg16-k7",
         "vgg16-f1", "vgg16-f2", "vgg16-f3", "vgg16-f4", "vgg16-f5",
         "posenet-norm-none", "posenet-norm-none-p1", "posenet-norm-none-p2", "vgg16_unpadded",
-        "vgg16_reflect", "vgg16_replicate", "vgg16_circular", "vgg16_partial",
+        "vgg16_untrained-seed1", "vgg16_untrained-seed2", "vgg16_untrained_unpadded",
+        "vgg16_untrained_unpadded-seed1", "vgg16_untrained_unpadded-seed2", "vgg16_reflect",
+        "vgg16_replicate", "vgg16_circular", "vgg16_partial",
         "vgg16-ridge-k1", "vgg16_untrained-ridge-k1", "vgg16-ridge", "vgg16_untrained-ridge",
     ]  # fmt: skip
 
@@ -244,8 +246,8 @@ def test_normalisation_of_a_cell_has_features_of_its_own():
 
 def test_features_are_shared_by_cells_that_read_the_same():
     cells = planned(POSENET_ABLATIONS, ABLATIONS)
-    assert len(cells["features"]) == 11 * 3
-    assert len({cell.key for cell in cells["features"].values()}) == 11 * 3
+    assert len(cells["features"]) == 16 * 3
+    assert len({cell.key for cell in cells["features"].values()}) == 16 * 3
     blocks = [cells["readouts"][f"vgg16-f{number}"] for number in range(1, 6)]
     assert len({cell.inputs["features"] for cell in blocks}) == 1
     assert len({cell.key for cell in blocks}) == 5

@@ -19,7 +19,7 @@ def report(settings: ConsistencySettings, results: Results, published: pd.DataFr
     classified = results["classify"]
     frames = []
     for label, result in classified.items():
-        of_row = settings.classifiers[label].model_dump(include=set(SETTINGS))
+        of_row = settings.cells[label].model_dump(include=set(SETTINGS))
         frames.append(result.table.assign(cell=label, **of_row))
     scores = pd.concat(frames, ignore_index=True)
     scores = scores.reindex(columns=["cell", *SETTINGS, *scores.columns.drop(["cell", *SETTINGS])])

@@ -55,7 +55,7 @@ class ConsistencySettings(Section):
         return upright_photographs(self.photos, self.consistency.crops)
 
     @cached_property
-    def classifiers(self) -> dict[str, WholeNetworkConfig]:
+    def cells(self) -> dict[str, WholeNetworkConfig]:
         """The selected classifiers by label; a ``ValueError`` if there is none of a name."""
         known = self.consistency.classifiers
         only = [check("consistency.only", name, known) for name in self.consistency.only]
@@ -83,5 +83,5 @@ def classify_cells(settings: ConsistencySettings) -> dict[str, ClassifyCell]:
             image_size=section.image_size,
             offsets=tuple(section.offsets),
         )
-        for label, classifier in settings.classifiers.items()
+        for label, classifier in settings.cells.items()
     }
