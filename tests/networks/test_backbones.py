@@ -58,6 +58,14 @@ def test_released_block_sizes_without_padding():
     assert [tuple(m.shape[-2:]) for m in maps.values()] == [(s, s) for s in (220, 106, 47, 17, 2)]
 
 
+def test_backbone_without_a_classifier_moves_to_a_device(generator):
+    """The embedded weights end before it."""
+    backbone = build_backbone(row(weights="hed-bsds500", padding="none"), 224, 4, "imagenet")
+    backbone.to(torch.device("cpu"), torch.float32)
+    assert backbone(images(generator, 224)).shape == (2, 1472, 4, 4)
+    assert not any("classifier" in name for name in backbone.state_dict())
+
+
 def test_nothing_of_a_backbone_can_learn():
     backbone = build_backbone(row(), 64, 7, "imagenet")
     assert not any(parameter.requires_grad for parameter in backbone.parameters())

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from posinfo.choices import one_of
 from posinfo.networks.architectures import IMAGE, ArchName
-from posinfo.networks.block_reader import BlockReader
+from posinfo.networks.block_reader import BlockReader, drop_unused
 from posinfo.networks.blocks import Blocks, align, is_channels_last
 from posinfo.networks.dry_run import dry_run, find_layers, needed_tensors
 from posinfo.networks.legal_size import require_legal
@@ -138,6 +138,7 @@ def build_backbone(
     layers = find_layers(config.arch, config.blocks, image_size)
     needed = needed_tensors(config.arch, config.blocks, image_size)
     network = load_network(config.arch, config.weights, config.seed, needed)
+    drop_unused(network, needed)  # a classifier without weights cannot be moved to a device
     blocks = _aligned(network, layers, config, feature_size)
     own = own_colours(config.arch, config.weights)
     return Backbone(blocks, feature_size, normalisation, own)
