@@ -35,7 +35,7 @@ def scores(measured):
 def test_scores_have_a_row_per_cell_and_seed(scores):
     assert list(scores.columns) == [
         "backbone", "weights", "padding", "pattern", "stimulus", "seed", "spc", "mae", "floor",
-        "skill", "n", "n_constant",
+        "skill", "n", "n_constant", "stuck",
     ]  # fmt: skip
     cells = scores.groupby(["backbone", "pattern", "stimulus", "seed"]).size()
     assert len(cells) == len(scores) == 4 * 8 * 4 * 2

@@ -20,7 +20,7 @@ def scores(table="2b", backbone="vgg16", weights="imagenet", pattern="horizontal
         "table": table, "backbone": backbone, "weights": weights, "padding": "zero",
         "pattern": pattern, "stimulus": "photos", "blocks": "all", "kernel_size": 3, "layers": 1,
         "hidden_width": "", "readout_padding": 0, "head": "code", "normalisation": "imagenet",
-        "floor": 0.25, "n": 4, "n_constant": 0, "cell": "a",
+        "floor": 0.25, "n": 4, "n_constant": 0, "stuck": False, "cell": "a",
     } | changes  # fmt: skip
     rows = [
         settings | {"seed": seed, "spc": spc, "mae": spc / 4, "skill": spc}
@@ -49,6 +49,17 @@ def test_cells_that_differ_in_what_has_no_column_stay_apart():
     assert (table.n_seeds == 2).all()
     assert "| vgg16-lr0.001 | vgg16      | 0.600 ± 0.141 |" in tables_markdown(table)
     assert all("not those of the released code" in differs for differs in table.differs)
+
+
+def test_stuck_readouts_are_counted_and_stay_in_the_mean():
+    frame = scores(table="2b", kernel_size=7)
+    frame["stuck"] = [True, False]
+    table = table_of(frame)
+    assert (table.n_stuck.item(), table.spc.item()) == (1, pytest.approx(0.6))
+    text = tables_markdown(table)
+    assert "| 0.600 ± 0.141 (1 of 2 stuck) |" in text
+    assert "\n\nStuck: readouts at the constant map" in text
+    assert "tuck" not in tables_markdown(table_of(scores()))
 
 
 def test_text_has_a_section_per_table_and_the_patterns_of_all_its_cells():

@@ -10,14 +10,16 @@ def test_cells_are_means_and_deviations_over_seeds():
         {
             "cell": ["a", "a", "b"], "spc": [0.5, 0.7, 0.1], "mae": [0.2, 0.1, 0.3],
             "floor": 0.25, "skill": [0.2, 0.6, -0.2], "n": 4, "n_constant": [0, 1, 2],
+            "stuck": [False, True, False],
         }
     )  # fmt: skip
     a, b = over_seeds(scores, ["cell"]).to_dict("records")
     assert a["spc"] == pytest.approx(0.6)
     assert a["spc_sd"] == pytest.approx(np.std([0.5, 0.7], ddof=1))
-    assert (a["n_seeds"], a["n"], a["n_constant"]) == (2, 4, 1)
+    assert (a["n_seeds"], a["n"], a["n_constant"], a["n_stuck"]) == (2, 4, 1, 1)
     assert a["skill"] == pytest.approx(0.4)
     assert np.isnan(b["mae_sd"])
+    assert b["n_stuck"] == 0
 
 
 def test_numbers_have_three_decimals_or_nothing():

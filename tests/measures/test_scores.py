@@ -5,7 +5,13 @@ import torch
 from torch import nn
 
 from posinfo.measures.metrics import constant_floor, mean_absolute_error, spearman
-from posinfo.measures.scores import image_rows, predict, score_images, summarise_images
+from posinfo.measures.scores import (
+    image_rows,
+    predict,
+    score_images,
+    stuck,
+    summarise_images,
+)
 from posinfo.networks.feature_array import FeatureArray
 from posinfo.networks.upsampled_loss import upsample
 from posinfo.stimuli.patterns import make_pattern
@@ -97,3 +103,12 @@ def test_predictions_do_not_depend_on_the_batch(count):
         [head(torch.from_numpy(f).float().permute(2, 0, 1)[None])[0] for f in features]
     )
     torch.testing.assert_close(maps, expected.detach())
+
+
+def test_a_readout_that_errs_as_the_best_constant_is_stuck(masks):
+    targets = torch.stack([*masks.values(), 2 * masks["vertical"] - 1])
+    means = targets.mean((1, 2), keepdim=True)
+    for contrast, expected in ((0, True), (0.02, True), (0.03, False), (1, False)):
+        predictions = means + contrast * (targets - means)  # leave (1 - contrast)^2 of the variance
+        errors = (targets - predictions).square().mean((1, 2))
+        assert stuck(errors, targets).tolist() == [expected] * 3

@@ -43,7 +43,8 @@ def make_table(images):
     named = images.rename(columns={"backbone": "cell"})
     scores = summarise_images(named, masks).rename(columns={"cell": "backbone"})
     weights = scores.backbone.map({"trained": "imagenet", "random": "untrained"})
-    scores = scores.assign(weights=weights, **SETTINGS)
+    stuck = (scores.pattern == "control") & (scores.seed == 0)
+    scores = scores.assign(weights=weights, stuck=stuck, **SETTINGS)
     return scores, beside_paper(table1(scores, images), PUBLISHED, ARCHITECTURES, signed=False)
 
 
@@ -170,6 +171,9 @@ def test_markdown_shows_ours_beside_theirs():
     _, table = make_table(image_scores())
     lines = table1_markdown(table).splitlines()
     assert [line.startswith("|") for line in lines[: 3 + 4 * 2]] == [True] * (2 + 4 * 2) + [False]
+    flat = cell(table, "control")
+    assert f"| {flat.spc:.3f} ± {flat.spc_sd:.3f} (1 of 2 stuck) |" in table1_markdown(table)
+    assert any(line.startswith("Stuck: readouts at the constant map") for line in lines)
     ours = cell(table, "horizontal_stripes")
     line = next(x for x in lines if "horizontal_stripes" in x and "trained" in x)
     assert f"{ours.spc:.3f} ± {ours.spc_sd:.3f}" in line

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from posinfo.measures.islam2020 import SETTINGS, differences_markdown
-from posinfo.measures.reporting import number, over_seeds, with_sd
+from posinfo.measures.reporting import number, over_seeds, stuck_note, with_sd, with_stuck
 
 SPOKEN = {"horizontal": "H", "vertical": "V", "gaussian": "G",
           "horizontal_stripes": "HS", "vertical_stripes": "VS"}  # fmt: skip
@@ -14,7 +14,8 @@ def ablation_tables(scores: pd.DataFrame) -> pd.DataFrame:
 
     Args:
         scores: one row per table, cell, pattern, stimulus and seed, columns ``table, cell,
-            SETTINGS, pattern, stimulus, seed, spc, mae, floor, skill, n, n_constant``.
+            SETTINGS, pattern, stimulus, seed, spc, mae, floor, skill, n, n_constant,
+            stuck``.
 
     Returns:
         A row per table, cell, pattern and stimulus. ``n_seeds`` counts the readouts' and the
@@ -30,8 +31,8 @@ def tables_markdown(table: pd.DataFrame) -> str:
         table: that of ``ablation_tables`` with the columns of ``beside_paper``.
     """
     sections = []
+    photos = table.query("stimulus == 'photos'")
     for name in sorted(table.table.unique()):
-        photos = table.query("stimulus == 'photos'")
         rows = photos.query("table == @here", local_dict={"here": name})
         counts = rows.pattern.value_counts().to_dict()
         common = [p for p, count in counts.items() if count == max(counts.values())]  # of all cells
@@ -43,10 +44,11 @@ def tables_markdown(table: pd.DataFrame) -> str:
         for row in rows.to_dict("records"):
             line = lines.setdefault(tuple(row[s] for s in shown), {s: row[s] for s in shown})
             letter = SPOKEN.get(row["pattern"], row["pattern"])
-            line[f"{letter} SPC"] = with_sd(row["spc"], row["spc_sd"])
+            spc = with_sd(row["spc"], row["spc_sd"])
+            line[f"{letter} SPC"] = with_stuck(spc, row["n_stuck"], row["n_seeds"])
             line[f"{letter} paper"] = number(row["published_spc"])
             line[f"{letter} MAE"] = number(row["mae"])
         frame = pd.DataFrame(lines.values()).fillna("")
         frame = frame.drop(columns=[c for c in frame if c.endswith("paper") and not any(frame[c])])
         sections.append(f"Table {name}\n\n{frame.to_markdown(index=False, disable_numparse=True)}")
-    return "\n\n".join(sections) + differences_markdown(table)
+    return "\n\n".join(sections) + stuck_note(photos) + differences_markdown(table)

@@ -3,17 +3,23 @@
 import numpy as np
 import pandas as pd
 
+STUCK_NOTE = (
+    "\n\nStuck: readouts at the constant map, which leave 95 % of the target's variance on their "
+    "own train images. They are in the means.\n"
+)
+
 
 def over_seeds(scores: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     """Mean and sd of each cell over its seeds.
 
     Args:
-        scores: one row per cell and seed, with ``spc, mae, floor, skill, n, n_constant``.
+        scores: one row per cell and seed, with ``spc, mae, floor, skill, n, n_constant,
+            stuck``.
         keys: columns that name a cell.
 
     Returns:
-        A row per cell: ``keys, spc, spc_sd, mae, mae_sd, floor, skill, n_seeds, n, n_constant``;
-        sd is NaN for a single seed.
+        A row per cell: ``keys, spc, spc_sd, mae, mae_sd, floor, skill, n_seeds, n, n_constant,
+        n_stuck``; sd is NaN for a single seed. Stuck readouts are in the means.
     """
     cells = scores.groupby(keys, sort=False)
     return cells.agg(
@@ -26,12 +32,23 @@ def over_seeds(scores: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
         n_seeds=("spc", "size"),
         n=("n", "first"),
         n_constant=("n_constant", "sum"),
+        n_stuck=("stuck", "sum"),
     ).reset_index()
 
 
 def with_sd(mean: float, sd: float) -> str:
     """``0.123 ± 0.004``, without the second half where there is one seed."""
     return number(mean) + ("" if np.isnan(sd) else f" ± {sd:.3f}")
+
+
+def with_stuck(text: str, stuck: int, readouts: int) -> str:
+    """``0.549 ± 0.373 (1 of 3 stuck)``, without the second half where none is."""
+    return f"{text} ({stuck} of {readouts} stuck)" if stuck else text
+
+
+def stuck_note(table: pd.DataFrame) -> str:
+    """What ``with_stuck`` counts, below a table in which there is any."""
+    return STUCK_NOTE if table.n_stuck.any() else ""
 
 
 def number(value: float) -> str:

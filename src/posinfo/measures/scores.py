@@ -5,7 +5,7 @@ from itertools import islice
 
 import pandas as pd
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from posinfo.measures.metrics import constant_floor, mean_absolute_error, spearman
@@ -14,6 +14,7 @@ from posinfo.networks.upsampled_loss import upsample
 from posinfo.work import silent
 
 BATCH_SIZE = 16
+STUCK = 0.95  # of a target's variance
 
 Head = tuple[str, int]
 """The pattern that a readout was trained on, and its seed."""
@@ -58,6 +59,20 @@ def score_images(
         on_progress(len(batch))
     spc, mae = torch.cat(scores, dim=1)
     return spc, mae
+
+
+def stuck(errors: Float[Tensor, " k"], targets: Float[Tensor, "k h w"]) -> Bool[Tensor, " k"]:
+    """Which readouts stay at the constant map, on the very images that they were trained on.
+
+    Args:
+        errors: mean squared error of each readout at the end of its training.
+        targets: what each was trained on.
+
+    Returns:
+        True where at least 95 % of the target's variance, which is the error of the best constant,
+        are left. Where features say nothing of position, that is the right answer.
+    """
+    return errors >= STUCK * targets.flatten(1).var(dim=1, correction=0)
 
 
 def image_rows(
@@ -114,7 +129,7 @@ def summarise_images(images: pd.DataFrame, masks: dict[str, Float[Tensor, "h w"]
 
     Args:
         images: what ``image_rows`` returns, with a column ``cell`` before the others.
-        masks: ground truth by pattern.
+        masks: ground truth by pattern; any draw of a control, since all have the same values.
 
     Returns:
         Columns ``cell, pattern, stimulus, seed, spc, mae, floor, skill, n, n_constant``.

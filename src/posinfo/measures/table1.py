@@ -11,7 +11,7 @@ import pandas as pd
 
 from posinfo.measures.intervals import mean_interval
 from posinfo.measures.islam2020 import SETTINGS, differences_markdown
-from posinfo.measures.reporting import number, over_seeds, with_sd
+from posinfo.measures.reporting import number, over_seeds, stuck_note, with_sd, with_stuck
 from posinfo.stimuli.patterns import CONTROLS
 
 CELL = ["pattern", *SETTINGS, "stimulus"]
@@ -26,7 +26,7 @@ def table1(scores: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
 
     Args:
         scores: one row per cell and seed, columns ``CELL, seed, spc, mae, floor, skill, n,
-            n_constant``.
+            n_constant, stuck``.
         images: what ``image_rows`` returns, with a column ``backbone``; ``scores`` are its means.
 
     Returns:
@@ -91,10 +91,11 @@ def table1_markdown(table: pd.DataFrame) -> str:
         table: that of ``table1`` with the columns of ``beside_paper``.
     """
     photos = table[table.stimulus == "photos"].set_index(["pattern", "backbone"])
+    spc = map(with_sd, photos.spc, photos.spc_sd)
     over = f"95 % over {photos.n_photographs.max()} photographs"
     shown = pd.DataFrame(
         {
-            "SPC": list(map(with_sd, photos.spc, photos.spc_sd)),
+            "SPC": list(map(with_stuck, spc, photos.n_stuck, photos.n_seeds)),
             over: [
                 "" if np.isnan(low) else f"{low:.2f} to {high:.2f}"
                 for low, high in zip(photos.spc_low, photos.spc_high, strict=True)
@@ -113,7 +114,7 @@ def table1_markdown(table: pd.DataFrame) -> str:
             spc = table[table.stimulus == stimulus].set_index(["pattern", "backbone"]).spc
             shown[stimulus] = spc.map(number)
     text = shown.reset_index().to_markdown(index=False, disable_numparse=True)
-    return text + differences_markdown(table)
+    return text + stuck_note(photos) + differences_markdown(table)
 
 
 def _selectivity(control: str) -> str:

@@ -87,6 +87,11 @@ class ReadoutConfig(BaseModel):
             return self.model_dump(include={"head", "kernel_size", "ridge"})
         return self.model_dump(exclude={"ridge"})
 
+    @property
+    def loss_scale(self) -> float:
+        """The loss in units of the mean squared error."""
+        return 0.5 if self.loss == "half_mse" else 1.0
+
     def grid(self, feature_size: int) -> int:
         """Side of the predicted map in pixels of the feature grid.
 

@@ -113,7 +113,6 @@ def train_readouts(
     readouts = Readouts(channels, seeds, config).to(work.device)
     readouts = readouts.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     loss = UpsampledMSE(targets, (grid, grid)).to(work.device)
-    scale = 0.5 if config.loss == "half_mse" else 1.0
     optimiser = torch.optim.SGD(
         readouts.parameters(),
         lr=config.lr,
@@ -125,7 +124,7 @@ def train_readouts(
     def loss_of(batch: Tensor) -> Tensor:
         with work.autocast():
             predictions = readouts(batch)
-        return scale * loss(predictions.float())
+        return config.loss_scale * loss(predictions.float())
 
     work.on_total(steps)
     batches = _batches(features, config.batch_size, steps, work)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -78,7 +80,7 @@ def test_rows_are_means_over_the_images_of_a_stimulus(small):
     result = small().evaluate()
     rows, scores = result.table, image_scores(result)
     assert list(rows.columns) == [
-        "pattern", "stimulus", "seed", "spc", "mae", "floor", "skill", "n", "n_constant",
+        "pattern", "stimulus", "seed", "spc", "mae", "floor", "skill", "n", "n_constant", "stuck",
     ]  # fmt: skip
     assert len(rows) == 2 * 3 * 2
     means = scores.groupby(["pattern", "stimulus", "seed"])[["spc", "mae"]].mean()
@@ -87,6 +89,25 @@ def test_rows_are_means_over_the_images_of_a_stimulus(small):
         assert (row.spc, row.mae) == pytest.approx((expected.spc, expected.mae), rel=1e-6)
         assert row.n == (3 if row.stimulus == "photos" else 1)
         assert row.skill == pytest.approx(1 - row.mae / row.floor)
+
+
+@pytest.mark.parametrize("loss", ["mse", "half_mse"])
+def test_readouts_at_the_constant_map_are_stuck(small, loss):
+    """Those of the second seed, by their last loss; a ridge readout has none, and never is."""
+    experiment = small(loss=loss)
+    trained = experiment.fit()
+    scale = 0.5 if loss == "half_mse" else 1
+    variances = targets_of(experiment.cell).var((1, 2), correction=0) * scale
+    left = torch.tensor([0.5, 0.5, 0.99, 0.99])
+    losses = [[1.0, loss] for loss in (variances * left).tolist()]
+    history = dict(zip(trained.history, losses, strict=True))
+    rows = experiment.evaluate(readouts=replace(trained, history=history)).table
+    assert set(zip(rows.seed, rows.stuck, strict=True)) == {(4, False), (5, True)}
+
+
+def test_a_solved_readout_is_never_stuck(small):
+    experiment = small((("horizontal", 4), ("control", 4)), head="ridge", kernel_size=1)
+    assert not experiment.evaluate().table.stuck.any()
 
 
 def test_the_losses_of_the_training_go_on_to_the_tracker(small):

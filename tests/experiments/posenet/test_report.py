@@ -47,7 +47,7 @@ def test_scores_are_the_rows_of_all_backbones(results):
     scores = made.tables["scores"]
     assert list(scores.columns) == [
         "backbone", "weights", "padding", "pattern", "stimulus", "seed", "spc", "mae", "floor",
-        "skill", "n", "n_constant",
+        "skill", "n", "n_constant", "stuck",
     ]  # fmt: skip
     assert scores.groupby("backbone", sort=False)[["weights", "padding"]].first().to_dict(
         "index"
@@ -173,8 +173,8 @@ def test_scores_have_a_row_per_table_and_what_each_cell_changes(ablated):
     scores = report_ablations(ABLATIONS, ablated, PUBLISHED).tables["scores"]
     assert list(scores.columns) == [
         "table", "backbone", "weights", "padding", "pattern", "stimulus", "seed", "spc", "mae",
-        "floor", "skill", "n", "n_constant", "blocks", "kernel_size", "layers", "hidden_width",
-        "readout_padding", "head", "normalisation", "backbone_seed", "cell",
+        "floor", "skill", "n", "n_constant", "stuck", "blocks", "kernel_size", "layers",
+        "hidden_width", "readout_padding", "head", "normalisation", "backbone_seed", "cell",
     ]  # fmt: skip
     assert len(scores) == 9 * 12
     assert scores[scores.cell == "posenet"].table.unique().tolist() == ["1", "2a", "4"]

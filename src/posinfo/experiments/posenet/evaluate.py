@@ -9,9 +9,11 @@ from torch import Tensor
 from posinfo.experiment import Inputs, Result
 from posinfo.experiments.posenet.readouts import ReadoutsCell, open_blocks, targets_of
 from posinfo.measures.scores import (
+    Head,
     image_rows,
     predict,
     score_images,
+    stuck,
     summarise_images,
     watch_maps,
 )
@@ -23,10 +25,11 @@ def run(cell: ReadoutsCell, inputs: Inputs, work: Work) -> Result:
     """SPC and MAE of every readout on every image.
 
     Returns:
-        Rows of ``summarise_images``. ``spc`` and ``mae`` (n, k) of each image and head, with their
-        names in ``facts``. By pattern, for the first seed: ``truth.``, ``map.`` (of the first
-        photograph) and ``error.`` (mean over photographs of the absolute error of each pixel),
-        each (h, w). The first photograph ``image`` (3, h, w) uint8.
+        Rows of ``summarise_images``, and whether the readout is ``stuck``. ``spc`` and ``mae``
+        (n, k) of each image and head, with their names in ``facts``. By pattern, for the first
+        seed: ``truth.``, ``map.`` (of the first photograph) and ``error.`` (mean over photographs
+        of the absolute error of each pixel), each (h, w). The first photograph ``image`` (3, h, w)
+        uint8.
     """
     targets = targets_of(cell)
     first = {name: i for i, (name, seed) in enumerate(cell.heads) if seed == cell.heads[0][1]}
@@ -43,7 +46,9 @@ def run(cell: ReadoutsCell, inputs: Inputs, work: Work) -> Result:
     drawn: dict[str, Tensor] = {}
     maps = watch_maps(predictions, photographs, first, truth, drawn)
     spc, mae = score_images(maps, targets, work.on_progress)
-    rows = image_rows(names, cell.heads, spc, mae).assign(cell="")
+    rows = summarise_images(image_rows(names, cell.heads, spc, mae).assign(cell=""), truth)
+    at_constant = _stuck(cell, inputs["readouts"], targets)
+    rows["stuck"] = [at_constant[head] for head in zip(rows.pattern, rows.seed, strict=True)]
     image = torch.from_numpy(inputs["images"].arrays["pixels"][0].copy())
     return Result(
         tensors={
@@ -53,9 +58,19 @@ def run(cell: ReadoutsCell, inputs: Inputs, work: Work) -> Result:
             "mae": mae,
             "image": image,
         },
-        rows=summarise_images(rows, truth).drop(columns="cell"),
+        rows=rows.drop(columns="cell"),
         history=inputs["readouts"].history,
         facts={"images": names, "heads": cell.heads},
+    )
+
+
+def _stuck(cell: ReadoutsCell, readouts: Result, targets: Tensor) -> dict[Head, bool]:
+    """Whether each readout stays at the constant map; one that is solved never does."""
+    if cell.readout.head == "ridge":
+        return dict.fromkeys(cell.heads, False)
+    losses = torch.tensor([curve[-1] for curve in readouts.history.values()])
+    return dict(
+        zip(cell.heads, stuck(losses / cell.readout.loss_scale, targets).tolist(), strict=True)
     )
 
 

@@ -26,7 +26,7 @@ FIGURE_6 = "gaussian"  # the pattern that each shows
 FIGURE_7 = ("horizontal", "vertical", "gaussian")
 COLUMNS = [  # of scores.csv, before all other settings
     "backbone", "weights", "padding", "pattern", "stimulus", "seed", "spc", "mae", "floor",
-    "skill", "n", "n_constant",
+    "skill", "n", "n_constant", "stuck",
 ]  # fmt: skip
 
 
