@@ -67,6 +67,34 @@ def test_metrics_of_one_place_stand_side_by_side_with_their_note():
     assert row["note"] == "printed .712 in Tables 1 2a and 4"
 
 
+def test_networks_trained_from_scratch_have_their_scores():
+    rows = published_rows(read(), "islam2020", ["Table 5"])
+    assert len(rows) == 2 * (3 + 1)
+    bare, padded = (
+        rows[rows.padding == padding].set_index("dataset") for padding in ("none", "zero")
+    )
+    assert (padded.f_measure["ecssd"], padded.mae["dut_omron"], bare.miou["voc2012"]) == (
+        0.78, 0.18, 0.123,
+    )  # fmt: skip
+
+
+def test_table_6_prints_cells_of_table_1_again():
+    keys = ["arch", "padding", "pattern", "stimulus"]
+    first = published_rows(read(), "islam2020", ["Table 1"]).query("model == 'VGG'")
+    again = published_rows(read(), "islam2020", ["Table 6"]).query("model == 'VGG'")
+    both = again.merge(first, on=keys, suffixes=("", "_first"), validate="one_to_one")
+    assert len(both) == len(again) == 3 * 4
+    assert (both.spc == both.spc_first).all() and (both.mae == both.mae_first).all()
+
+
+def test_figure_6_is_of_one_image():
+    rows = published_rows(read(), "islam2020", ["Figure 6"])
+    assert set(rows.images) == {1}
+    assert dict(zip(rows.model, rows.spc, strict=True)) == {
+        "Pad 0": 0.286, "Pad 1": 0.227, "Pad 2": 0.473, "VGG Pad 1": 0.928, "VGG Pad 0": 0.405,
+    }  # fmt: skip
+
+
 def test_a_new_paper_with_keys_of_its_own_changes_nothing_for_the_others():
     more = with_lines(
         "new2030,Table 1,model=ViT; patch=sixteen; kernel_size=any,pattern=horizontal,r2,0.5,x,",
