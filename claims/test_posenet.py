@@ -54,6 +54,40 @@ def test_training_is_not_needed(posenet, pattern):
     assert posenet.loc["vgg16_untrained", pattern, "photos"].spc >= 0.65
 
 
-@pytest.mark.parametrize("backbone", ["posenet", "vgg16", "vgg16_unpadded", "vgg16_untrained"])
-def test_the_readout_cannot_draw_a_random_map(posenet, backbone):
+BACKBONES = [
+    "posenet", "vgg16", "vgg16_unpadded", "vgg16_untrained", "efficientnet_lite0",
+    "efficientnet_lite0_unpadded",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_no_readout_draws_a_fine_random_map(posenet, backbone):
     assert abs(posenet.loc[backbone, "control", "photos"].spc) <= 0.1
+
+
+@pytest.mark.parametrize("control", ["control_3", "control_6"])
+@pytest.mark.parametrize("backbone", ["posenet", "vgg16_unpadded", "efficientnet_lite0_unpadded"])
+def test_without_padding_no_smooth_map_is_drawn(posenet, backbone, control):
+    assert abs(posenet.loc[backbone, control, "photos"].spc) <= 0.15
+
+
+@pytest.mark.parametrize("control", ["control_3", "control_6"])
+@pytest.mark.parametrize("backbone", ["vgg16", "efficientnet_lite0"])
+def test_a_smooth_random_map_is_drawn_to_a_degree(posenet, backbone, control):
+    """Our finding: a high SPC of H, V and G is not theirs alone."""
+    drawn = posenet.loc[backbone, control, "photos"].spc
+    assert drawn >= posenet.loc[backbone, "control", "photos"].spc + 0.15
+    assert drawn <= min(posenet.loc[backbone, p, "photos"].spc for p in SMOOTH) - 0.15
+
+
+@pytest.mark.parametrize("pattern", SMOOTH + STRIPES)
+@pytest.mark.parametrize("backbone", ["vgg16", "efficientnet_lite0"])
+def test_padding_is_why_on_every_photograph(posenet_pairs, backbone, pattern):
+    """The whole 95 % interval over photographs of the paired difference."""
+    assert posenet_pairs.loc[pattern, backbone, f"{backbone}_unpadded"].low >= 0.15
+
+
+@pytest.mark.parametrize("pattern", SMOOTH + STRIPES)
+def test_random_weights_are_more_readable_than_trained_ones(posenet_pairs, pattern):
+    """Our finding, of one untrained network; docs/papers/posenet.md has three."""
+    assert posenet_pairs.loc[pattern, "vgg16", "vgg16_untrained"].high < 0

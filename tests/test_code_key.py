@@ -373,6 +373,14 @@ def test_function_of_readouts_recomputes_readouts_and_what_follows(copy):
     assert copy.changed() == {(name, step) for name in POSENET for step in steps}
 
 
+def test_padding_recomputes_what_runs_networks_with_another_one(copy):
+    copy.edit("networks/padding_mode.py", *FUNCTION)
+    changed = copy.changed()
+    assert {(name, "features") for name in POSENET} <= changed
+    assert {("permutenet", "train"), ("consistency", "classify")} <= changed
+    assert ("augshift", "train") not in changed  # its networks are as they were built
+
+
 def test_function_of_canvases_recomputes_trainings_on_canvases_and_what_follows(copy):
     copy.edit("stimuli/canvases.py", *FUNCTION)
     assert copy.changed() == {("permutenet", step) for step in ("train", "evaluate", "report")}

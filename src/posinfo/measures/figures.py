@@ -1,5 +1,6 @@
 """Figures, drawn without pyplot so that no display and no global state is needed."""
 
+import textwrap
 from collections.abc import Mapping
 
 import numpy as np
@@ -9,6 +10,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 Maps = dict[str, Float[Tensor, "h w"]]
+LABEL_WIDTH = 18  # letters beside a row
 PIXELS_PER_INCH = 110
 
 
@@ -50,7 +52,7 @@ def predicted_maps_figure(
     for row, (backbone, maps) in zip(axes[:, 1:], rows.items(), strict=True):
         for axis, pattern in zip(row, masks, strict=True):
             show_map(axis, maps[pattern], low=float(masks[pattern].min()))
-        row[0].set_ylabel(spoken(backbone), fontsize=9)
+        row[0].set_ylabel(textwrap.fill(spoken(backbone), LABEL_WIDTH), fontsize=9)
     for axis, pattern in zip(axes[0, 1:], masks, strict=True):
         axis.set_title(spoken(pattern), fontsize=9)
     return figure
