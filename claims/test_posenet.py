@@ -4,6 +4,7 @@ import pytest
 
 SMOOTH = ["horizontal", "vertical", "gaussian"]
 STRIPES = ["horizontal_stripes", "vertical_stripes"]
+SMOOTH_CONTROLS = ["control_3", "control_6"]
 SYNTHETIC = ["black", "white", "noise"]
 
 
@@ -54,6 +55,20 @@ def test_training_is_not_needed(posenet, pattern):
     assert posenet.loc["vgg16_untrained", pattern, "photos"].spc >= 0.65
 
 
+@pytest.mark.parametrize("control", SMOOTH_CONTROLS)
+@pytest.mark.parametrize("backbone", ["vgg16", "vgg16_untrained"])
+def test_padding_lets_a_readout_draw_smooth_random_maps_but_less_well(posenet, backbone, control):
+    spc = posenet.loc[backbone, control, "photos"].spc
+    assert spc >= 0.2
+    assert spc <= min(posenet.loc[backbone, smooth, "photos"].spc for smooth in SMOOTH) - 0.1
+
+
 @pytest.mark.parametrize("backbone", ["posenet", "vgg16", "vgg16_unpadded", "vgg16_untrained"])
-def test_the_readout_cannot_draw_a_random_map(posenet, backbone):
+def test_no_readout_draws_a_fine_random_map(posenet, backbone):
     assert abs(posenet.loc[backbone, "control", "photos"].spc) <= 0.1
+
+
+@pytest.mark.parametrize("control", SMOOTH_CONTROLS)
+@pytest.mark.parametrize("backbone", ["posenet", "vgg16_unpadded"])
+def test_without_padding_no_random_map_is_drawn(posenet, backbone, control):
+    assert abs(posenet.loc[backbone, control, "photos"].spc) <= 0.15

@@ -213,13 +213,17 @@ def test_cells_differ_from_table_1_by_what_they_say():
 
 def test_labels_of_all_cells():
     assert list(ablations().cells) == [
-        "posenet", "vgg16", "vgg16_untrained", "resnet18_untrained", "resnet18_untrained-seed1",
+        "posenet", "vgg16", "vgg16_untrained", "vgg16_untrained-seed1", "vgg16_untrained-seed2",
+        "resnet18_untrained", "resnet18_untrained-seed1",
         "posenet-l2", "posenet-l3", "vgg16-l2-w32", "vgg16-l3-w32",
         "posenet-k1", "posenet-k7", "vgg16-k1", "vgg16-k7",
         "vgg16-f1", "vgg16-f2", "vgg16-f3", "vgg16-f4", "vgg16-f5",
         "posenet-norm-none", "posenet-norm-none-p1", "posenet-norm-none-p2", "vgg16_unpadded",
         "vgg16_reflect", "vgg16_replicate", "vgg16_circular", "vgg16_partial",
-        "vgg16-ridge-k1", "vgg16_untrained-ridge-k1", "vgg16-ridge", "vgg16_untrained-ridge",
+        "vgg16_untrained_unpadded", "vgg16_untrained_unpadded-seed1",
+        "vgg16_untrained_unpadded-seed2",
+        "vgg16-ridge-k1", "vgg16_unpadded-ridge-k1", "vgg16_untrained-ridge-k1", "vgg16-ridge",
+        "vgg16_untrained-ridge",
     ]  # fmt: skip
 
 
@@ -241,8 +245,8 @@ def test_normalisation_of_a_cell_has_features_of_its_own():
 
 def test_features_are_shared_by_cells_that_read_the_same():
     cells = planned(POSENET_ABLATIONS, ABLATIONS)
-    assert len(cells["features"]) == 11 * 3
-    assert len({cell.key for cell in cells["features"].values()}) == 11 * 3
+    assert len(cells["features"]) == 16 * 3
+    assert len({cell.key for cell in cells["features"].values()}) == 16 * 3
     blocks = [cells["readouts"][f"vgg16-f{number}"] for number in range(1, 6)]
     assert len({cell.inputs["features"] for cell in blocks}) == 1
     assert len({cell.key for cell in blocks}) == 5
