@@ -37,3 +37,18 @@ def test_padding_the_readout_tells_it_where_it_is(ablations, pattern, less, more
 @pytest.mark.parametrize("pattern", [*PATTERNS, "horizontal_stripes"])
 def test_zero_padding_is_why(ablations, pattern):
     assert ablations["vgg16", pattern] >= ablations["vgg16_unpadded", pattern] + 0.3
+
+
+@pytest.mark.parametrize("pattern", [*PATTERNS, "horizontal_stripes"])
+def test_zero_padding_is_why_in_random_networks_too(ablations, pattern):
+    """Our finding, not the paper's: means over three networks."""
+    bare = ablations["vgg16_untrained_unpadded", pattern]
+    assert abs(bare) <= 0.2
+    assert ablations["vgg16_untrained", pattern] >= bare + 0.4
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_without_padding_the_exact_readout_finds_little_either(ablations, pattern):
+    """So SGD's readouts of the unpadded network are not merely stuck."""
+    assert ablations["vgg16_unpadded-ridge-k1", pattern] <= 0.25
+    assert ablations["vgg16-ridge-k1", pattern] >= 0.65

@@ -239,18 +239,22 @@ def test_figures_show_the_cells_of_their_tables(drawn, ablated):
     assert drawn["error_maps_figure"] == ({},)  # none of these cells reads all its patterns
 
 
-def test_error_maps_are_means_over_patterns(drawn, small):
+def test_error_maps_are_means_over_patterns_of_the_first_network(drawn, small):
     heads = tuple((name, 4) for name in ("horizontal", "vertical", "gaussian"))
     patterns = [name for name, _ in heads]
     sections = changed(
         base("photos", "posenet", "posenet_ablations"),
-        posenet_ablations__cells=[{"tables": ["1"], "backbone": "vgg16"}],
+        posenet_ablations__cells=[
+            {"tables": ["1", "4"], "backbone": "vgg16_untrained", "backbone_seeds": [0, 1]}
+        ],
         posenet_ablations__patterns=patterns, posenet_ablations__seeds=[4],
     )  # fmt: skip
     evaluated = small(heads).evaluate()
-    results = {"evaluate": {"vgg16": evaluated}}
+    labels = ("vgg16_untrained", "vgg16_untrained-seed1")
+    results = {"evaluate": dict.fromkeys(labels, evaluated)}
     report_ablations(AblationSettings.model_validate(sections), results, PUBLISHED)
     (errors,) = drawn["error_maps_figure"]
     mean = sum(evaluated.tensors[f"error.{pattern}"] for pattern in patterns) / 3
-    assert list(errors) == ["vgg16"]
-    torch.testing.assert_close(errors["vgg16"], mean)
+    assert list(errors) == ["vgg16_untrained"]  # figures show one network of several seeds
+    torch.testing.assert_close(errors["vgg16_untrained"], mean)
+    assert len(drawn["padding_figure"][2]) == 1

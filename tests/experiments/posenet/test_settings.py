@@ -216,15 +216,17 @@ def test_cells_differ_from_table_1_by_what_they_say():
 
 def test_labels_of_all_cells():
     assert list(ablations().cells) == [
-        "posenet", "vgg16", "vgg16_untrained", "resnet18_untrained", "resnet18_untrained-seed1",
+        "posenet", "vgg16", "vgg16_untrained", "vgg16_untrained-seed1", "vgg16_untrained-seed2",
+        "resnet18_untrained", "resnet18_untrained-seed1",
         "posenet-l2", "posenet-l3", "vgg16-l2-w32", "vgg16-l3-w32",
         "posenet-k1", "posenet-k7", "vgg16-k1", "vgg16-k7",
         "vgg16-f1", "vgg16-f2", "vgg16-f3", "vgg16-f4", "vgg16-f5",
         "posenet-norm-none", "posenet-norm-none-p1", "posenet-norm-none-p2", "vgg16_unpadded",
-        "vgg16_untrained-seed1", "vgg16_untrained-seed2", "vgg16_untrained_unpadded",
-        "vgg16_untrained_unpadded-seed1", "vgg16_untrained_unpadded-seed2", "vgg16_reflect",
-        "vgg16_replicate", "vgg16_circular", "vgg16_partial",
-        "vgg16-ridge-k1", "vgg16_untrained-ridge-k1", "vgg16-ridge", "vgg16_untrained-ridge",
+        "vgg16_reflect", "vgg16_replicate", "vgg16_circular", "vgg16_partial",
+        "vgg16_untrained_unpadded", "vgg16_untrained_unpadded-seed1",
+        "vgg16_untrained_unpadded-seed2",
+        "vgg16-ridge-k1", "vgg16_unpadded-ridge-k1", "vgg16_untrained-ridge-k1", "vgg16-ridge",
+        "vgg16_untrained-ridge",
     ]  # fmt: skip
 
 

@@ -85,8 +85,7 @@ def report_ablations(
 ) -> Report:
     """Scores, the paper's tables, and three of its figures."""
     scores = _scores(settings, results)
-    seeds = {label: f"-seed{cell.backbone_seed}" for label, cell in settings.cells.items()}
-    scores["cell"] = [label.replace(seeds[label], "") for label in scores.cell]
+    scores["cell"] = [_without_seed(label, settings) for label in scores.cell]
     table = _beside_paper(ablation_tables(scores), published, settings)
     return Report(
         tables={"scores": scores, "tables": table},
@@ -119,7 +118,7 @@ def _figure5(settings: AblationSettings, results: Results) -> Figure:
 def _figure6(settings: AblationSettings, results: Results) -> Figure:
     truth, panels = None, []
     image = next(iter(results["evaluate"].values())).tensors["image"].numpy()
-    for label, cell in settings.cells.items():
+    for label, cell in _first_networks(settings).items():
         if "4" in cell.tables and FIGURE_6 in cell.patterns:
             backbone, tensors = settings.backbone_of(cell), results["evaluate"][label].tensors
             readout = f"padding {cell.readout.padding}"
@@ -134,12 +133,24 @@ def _figure6(settings: AblationSettings, results: Results) -> Figure:
 def _figure7(settings: AblationSettings, results: Results) -> Figure:
     errors = {
         label: torch.stack([*maps_of(results["evaluate"][label], "error", FIGURE_7).values()])
-        for label, cell in settings.cells.items()
+        for label, cell in _first_networks(settings).items()
         if "1" in cell.tables and set(FIGURE_7) <= set(cell.patterns)
     }
     return ablation_figures.error_maps_figure(
         {label: maps.mean(0) for label, maps in errors.items()}
     )
+
+
+def _without_seed(label: str, settings: PosenetSettings) -> str:
+    return label.replace(f"-seed{settings.cells[label].backbone_seed}", "")
+
+
+def _first_networks(settings: PosenetSettings) -> dict[str, TableCell]:
+    """The cells, but of those that differ in the backbone's seed the first alone."""
+    first: dict[str, str] = {}
+    for label in settings.cells:
+        first.setdefault(_without_seed(label, settings), label)
+    return {label: settings.cells[label] for label in first.values()}
 
 
 def _scores(settings: PosenetSettings, results: Results) -> pd.DataFrame:
