@@ -135,3 +135,20 @@ def test_memory_limit_says_what_to_change(targets, protocol):
         "equations; readout.ridge.memory_gib is 1: use fewer blocks, a smaller kernel, or raise "
         "the limit"
     )
+
+
+def test_constant_inputs_say_nothing_whatever_float32_leaves_of_their_sums(protocol):
+    """Channels that only a held-out photograph moves: far from their mean, and constant elsewhere."""
+    values = np.random.default_rng(0)
+    array = values.normal(size=(32, 28, 28, 120)).astype(np.float16)
+    photographs = [f"photo {index % 4}" for index in range(32)]
+    held_out = [name == "photo 2" for name in photographs]
+    array[..., :80] = 0
+    array[held_out, ..., :80] = values.uniform(900, 1700, size=80).astype(np.float16)
+    targets = torch.stack([make_pattern("vertical", (28, 28))])
+    settings = config(protocol, kernel_size=1, penalties=(1e-4,))
+    for chosen in ("photo 0", "photo 1", "photo 2", "photo 3"):  # one of them is held out
+        names = [{"photo 2": chosen, chosen: "photo 2"}.get(n, n) for n in photographs]
+        readouts, errors = fit(array, targets, settings, photographs=names)
+        assert errors.isfinite().all()
+        assert all(p.isfinite().all() for p in readouts.parameters())

@@ -23,6 +23,7 @@ HOLD_OUT_SEED = 0
 GIB = 2**30
 HALF_RESOLUTION = 1e-3  # relative, of the float16 in which features are kept
 SMALLEST_SD = 1e-6
+ROUNDING = 3e-3  # relative: below it, a spread may be what float32 leaves of sums of squares
 MATRICES = 4  # of the fit and of the held-out images, their standardised form and its factor
 
 
@@ -121,7 +122,9 @@ class _Equations:
         correlation = self.gram[:-1, :-1] / count
         correlation.addr_(mean, mean, alpha=-1)
         sd = correlation.diagonal().clamp(min=0).sqrt()
-        sd = sd.where(sd > resolution.clamp(min=SMALLEST_SD), torch.inf)
+        size = (self.gram.diagonal()[:-1] / count).sqrt()
+        least = torch.maximum(resolution, ROUNDING * size).clamp(min=SMALLEST_SD)
+        sd = sd.where(sd > least, torch.inf)
         correlation.div_(sd).div_(sd[:, None])
         moments = (self.cross[:-1] / count - torch.outer(mean, mean_target)) / sd[:, None]
         solutions, before = [], 0.0
