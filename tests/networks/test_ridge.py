@@ -138,7 +138,7 @@ def test_memory_limit_says_what_to_change(targets, protocol):
 
 
 def test_constant_inputs_say_nothing_whatever_float32_leaves_of_their_sums(protocol):
-    """Channels that only a held-out photograph moves: far from their mean, and constant elsewhere."""
+    """Channels that a held-out photograph alone moves: constant elsewhere, far from their mean."""
     values = np.random.default_rng(0)
     array = values.normal(size=(32, 28, 28, 120)).astype(np.float16)
     photographs = [f"photo {index % 4}" for index in range(32)]
