@@ -353,6 +353,7 @@ def test_plans_have_keys_of_all_experiments(copy):
         "posenet_ablations": ["images", "features", "readouts", "evaluate", "report"],
         "permutenet": ["images", "train", "evaluate", "report"],
         "augshift": ["images", "train", "evaluate", "report"],
+        "consistency": ["images", "classify", "report"],
     }
     assert all(cells for keys in copy.before.values() for cells in keys.values())
     assert copy.keys() == copy.before

@@ -5,5 +5,6 @@ from posinfo.experiments.consistency import CONSISTENCY
 from posinfo.experiments.permutenet import PERMUTENET
 from posinfo.experiments.posenet import POSENET, POSENET_ABLATIONS
 
-ALL = (POSENET, POSENET_ABLATIONS, PERMUTENET, AUGSHIFT, CONSISTENCY)
-EXPERIMENTS = {experiment.name: experiment for experiment in ALL}
+EXPERIMENTS = {
+    each.name: each for each in (POSENET, POSENET_ABLATIONS, PERMUTENET, AUGSHIFT, CONSISTENCY)
+}

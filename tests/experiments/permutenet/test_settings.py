@@ -69,7 +69,7 @@ def test_only():
         (cell(training=3), "training must be a mapping of settings; got 3"),
         (cell(task="place"), "task must be one of location, image; got 'place'"),
         (cell(network="gapnet"), "gapnet has no channels to permute after pooling"),
-        (cell(padding="wrap"), "padding must be one of zero, none, reflect"),
+        (cell(padding="wrap"), "padding must be one of as_built, zero, none, reflect"),
         (
             cell(canvas="blak"),
             "canvas colour must be one of black, white, mean, released; got 'blak'",
@@ -126,7 +126,7 @@ def test_networks_are_trained_per_seed_and_evaluated_with_their_images():
 
 def test_cell_that_cannot_be_run_is_refused_before_any_work():
     message = (
-        r"^images of 96 px are too small .* the smallest canvas \(grid x location_size\) is 219 px$"
+        r"^images of 96 px are too small .* the smallest canvas \(grid x location_size\) is 235 px$"
     )
     with pytest.raises(ValueError, match=message):
         check(PERMUTENET, sections(cell(padding="none")))
