@@ -5,7 +5,7 @@ import pandas as pd
 
 STUCK_NOTE = (
     "\n\nStuck: readouts at the constant map, which leave 95 % of the target's variance on their "
-    "own train images. They are in the means.\n"
+    "own train images. They are in the means."
 )
 
 
