@@ -43,3 +43,11 @@ def test_copies_have_networks_of_their_own():
     copied = copy.deepcopy(wrapper)
     copied.get_submodule("0").weight.data.zero_()
     assert network[0].weight.abs().max() > 0
+
+
+def test_layers_stay_in_the_modes_that_they_are_in():
+    network, _ = wrapped()
+    network.train()
+    network[1].eval()
+    wrapper = Wrapper(network)
+    assert wrapper.training and network[0].training and not network[1].training
