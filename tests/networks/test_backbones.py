@@ -185,5 +185,8 @@ def test_rows_beyond_the_image_are_those_that_full_padding_adds():
     )
     beyond = [block.shape[2] - 224 // 2**stage for stage, block in enumerate(maps.values())]
     assert beyond == [10, 12, 13, 14]
-    assert _beyond_the_image("cifar_resnet18_fconv(width=4)", layers) == tuple(beyond)
-    assert _beyond_the_image("cifar_resnet18(width=4)", layers) is None
+    for padding in ("as_built", "zero", "reflect", "circular"):
+        grown = row("cifar_resnet18_fconv(width=4)", padding=padding)
+        assert _beyond_the_image(grown, layers) == beyond
+    unpadded = row("cifar_resnet18_fconv(width=4)", padding="none")
+    assert _beyond_the_image(unpadded, layers) is None

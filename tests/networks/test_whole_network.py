@@ -96,5 +96,5 @@ class Pair(nn.Module):
 
 
 def test_image_is_no_classifier():
-    with pytest.raises(ValidationError, match="arch 'image' is no network: it gives no classes"):
+    with pytest.raises(ValidationError, match="is no network: it can be read by posenet alone"):
         config("image", "none")

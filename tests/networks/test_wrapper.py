@@ -38,6 +38,14 @@ def test_wrappers_may_be_nested_and_have_modules_of_their_own():
     assert torch.equal(outer.head.weight, ones["head.weight"])
 
 
+def test_layers_of_the_network_may_be_replaced():
+    network, wrapper = wrapped()
+    replaced = nn.Conv2d(3, 6, 3)
+    setattr(wrapper, "0", replaced)
+    assert network[0] is replaced
+    assert wrapper.state_dict().keys() == network.state_dict().keys()
+
+
 def test_copies_have_networks_of_their_own():
     network, wrapper = wrapped()
     copied = copy.deepcopy(wrapper)

@@ -73,6 +73,16 @@ def check_arch(arch: str) -> str:
 ArchName = Annotated[str, AfterValidator(check_arch)]
 
 
+def check_network(arch: str) -> str:
+    """See ``check_arch``; ``image`` is refused, too."""
+    if arch == IMAGE:
+        raise ValueError("arch 'image' is no network: it can be read by posenet alone")
+    return check_arch(arch)
+
+
+NetworkName = Annotated[str, AfterValidator(check_network)]
+
+
 def build_network(arch: str) -> nn.Module:
     """A network in evaluation mode with the weights of its own initialisation.
 

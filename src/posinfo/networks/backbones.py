@@ -21,7 +21,6 @@ from posinfo.networks.state_file import FULLY_PADDED
 from posinfo.networks.weights import check_source, load_network, own_colours
 
 POSITIONS = ("kept", "none")
-GROWING = ("as_built", "zero")  # paddings with which maps may be larger than the image
 PROBED = 128  # px; a multiple of every stride of a network that is padded fully
 
 
@@ -148,7 +147,10 @@ def build_backbone(
 def _block_channels(config: BackboneConfig, image_size: int) -> tuple[tuple[str, int], ...]:
     if config.arch == IMAGE:
         return ((IMAGE, 3),)
-    layers = find_layers(config.arch, config.blocks, image_size)
+    name = f"arch {config.arch!r} with padding {config.padding!r}"
+    layers = require_legal(
+        lambda size: find_layers(config.arch, config.blocks, size), image_size, name, "image_size"
+    )
 
     def channels(network: nn.Module, images: Tensor) -> tuple[tuple[str, int], ...]:
         maps = _aligned(network, layers, config, feature_size=2)(images)
@@ -157,7 +159,7 @@ def _block_channels(config: BackboneConfig, image_size: int) -> tuple[tuple[str,
     return require_legal(
         lambda size: dry_run(config.arch, size, channels),
         image_size,
-        f"arch {config.arch!r} with padding {config.padding!r}",
+        name,
         "image_size",
     )
 
@@ -169,7 +171,7 @@ def _aligned(
         _zero_positions(network)
     last = is_channels_last(network, config.arch)
     repadded = repad(network, config.padding, config.padding_layers)
-    beyond = _beyond_the_image(config.arch, tuple(layers)) if config.padding in GROWING else None
+    beyond = _beyond_the_image(config, layers) if hasattr(network, FULLY_PADDED) else None
     return BlockReader(
         repadded,
         layers,
@@ -177,23 +179,21 @@ def _aligned(
     )
 
 
-@lru_cache(maxsize=256)
-def _beyond_the_image(arch: str, layers: tuple[str, ...]) -> tuple[int, ...] | None:
+def _beyond_the_image(config: BackboneConfig, layers: Sequence[str]) -> list[int] | None:
     """Rows of each block that lie outside of the image, of a network that is padded fully.
 
     Twice the image has twice as many rows inside of it, and as many outside.
     """
+    if config.padding == "none":  # its maps are smaller than the image
+        return None
 
-    def sides(network: nn.Module, images: Tensor) -> list[int] | None:
-        if not hasattr(network, FULLY_PADDED):
-            return None
-        blocks = BlockReader(network, layers, lambda block, index: block)(images)
+    def sides(network: nn.Module, images: Tensor) -> list[int]:
+        repadded = repad(network, config.padding, config.padding_layers)
+        blocks = BlockReader(repadded, layers, lambda block, index: block)(images)
         return [block.shape[2] for block in blocks.values()]
 
-    once, twice = (dry_run(arch, size, sides) for size in (PROBED, 2 * PROBED))
-    if once is None or twice is None:
-        return None
-    return tuple(2 * small - large for small, large in zip(once, twice, strict=True))
+    once, twice = (dry_run(config.arch, size, sides) for size in (PROBED, 2 * PROBED))
+    return [2 * small - large for small, large in zip(once, twice, strict=True)]
 
 
 def _zero_positions(network: nn.Module) -> None:

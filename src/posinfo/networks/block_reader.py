@@ -32,7 +32,7 @@ class BlockReader(Wrapper):
         self, network: nn.Module, layers: Sequence[str], read: Callable[[Tensor, int], Tensor]
     ) -> None:
         super().__init__(network)
-        self.blocks, self.read = tuple(layers), read
+        self._paths, self.read = tuple(layers), read
 
     def forward(self, images: Float[Tensor, "n 3 h w"]) -> dict[str, Tensor]:
         """What is kept of each block by its name, f1, f2, ..., from low to high.
@@ -45,18 +45,18 @@ class BlockReader(Wrapper):
         def keep(index: int, module: nn.Module, inputs: object, output: object) -> None:
             if index in found:
                 return
-            found[index] = self.read(_tensor_in(output, self.blocks[index]), index)
-            if len(found) == len(self.blocks):
+            found[index] = self.read(_tensor_in(output, self._paths[index]), index)
+            if len(found) == len(self._paths):
                 raise _AllFoundError
 
         with ExitStack() as hooks:
-            for index, layer in enumerate(self.blocks):
+            for index, layer in enumerate(self._paths):
                 module = self.network.get_submodule(layer.partition("[")[0])
                 hooks.callback(module.register_forward_hook(partial(keep, index)).remove)
             with suppress(_AllFoundError):
                 self.network(images)
         require_padded(self.network)
-        missed = [layer for index, layer in enumerate(self.blocks) if index not in found]
+        missed = [layer for index, layer in enumerate(self._paths) if index not in found]
         if missed:
             raise ValueError(f"the network does not run its layer {missed[0]!r}")
         return {f"f{index + 1}": found[index] for index in range(len(found))}

@@ -48,7 +48,12 @@ def block_layers(
             )
         return [*(["relu"] if family is _resnet else []), *family(network)]
     if blocks == "default":
-        return family(network) if family else _last_at_each_resolution(network, images)
+        layers = family(network) if family else []
+        known = {name for name, _ in network.named_modules()}
+        # timm names features of some networks that are no layers
+        return (
+            layers if layers and known >= set(layers) else _last_at_each_resolution(network, images)
+        )
     if isinstance(blocks, str):
         raise ValueError(f"blocks must be default, paper or a list of layers; got {blocks!r}")
     for layer in blocks:

@@ -6,11 +6,11 @@ from zlib import crc32
 
 import torch
 from jaxtyping import Float
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
 from posinfo.choices import one_of
-from posinfo.networks.architectures import IMAGE, OWN, ArchName
+from posinfo.networks.architectures import OWN, NetworkName
 from posinfo.networks.block_reader import BlockReader, drop_unused
 from posinfo.networks.blocks import as_maps, is_channels_last, is_resnet
 from posinfo.networks.dry_run import dry_run, find_layers, needed_tensors
@@ -20,12 +20,6 @@ from posinfo.networks.permutation import ChannelPermutation, PermutationName
 from posinfo.networks.weights import load_network
 
 NETWORKS = ("gapnet", "permutenet")
-
-
-def _has_weights(arch: str) -> str:
-    if arch == IMAGE:
-        raise ValueError("arch 'image' is no network: it has nothing to train before the head")
-    return arch
 
 
 class ClassifierConfig(BaseModel):
@@ -45,7 +39,7 @@ class ClassifierConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     network: Annotated[str, one_of("network", NETWORKS)]
-    arch: Annotated[ArchName, AfterValidator(_has_weights)]
+    arch: NetworkName
     width: int | None = Field(ge=1)
     padding: PaddingName
     permutation: PermutationName

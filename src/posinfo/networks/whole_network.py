@@ -1,13 +1,11 @@
 """A classifier with its head, asked for the class of every window of an image."""
 
-from typing import Annotated
-
 import torch
 from jaxtyping import Int64, UInt8
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
-from posinfo.networks.architectures import IMAGE, ArchName, sketch_network
+from posinfo.networks.architectures import NetworkName, sketch_network
 from posinfo.networks.dry_run import dry_run
 from posinfo.networks.features import batch_size
 from posinfo.networks.legal_size import require_legal
@@ -15,12 +13,6 @@ from posinfo.networks.normalisation import normalise
 from posinfo.networks.padding import PaddingName, repad
 from posinfo.networks.weights import check_source, load_network, own_colours
 from posinfo.work import Work
-
-
-def _classifies(arch: str) -> str:
-    if arch == IMAGE:
-        raise ValueError("arch 'image' is no network: it gives no classes")
-    return arch
 
 
 class WholeNetworkConfig(BaseModel):
@@ -36,7 +28,7 @@ class WholeNetworkConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    arch: Annotated[ArchName, AfterValidator(_classifies)]
+    arch: NetworkName
     weights: str
     padding: PaddingName
     padding_layers: tuple[str, ...] = ()

@@ -8,7 +8,7 @@ PREFIX = "network."
 
 
 class Wrapper(nn.Module):
-    """A module around a network; attributes, layers and tensors of the network keep their names.
+    """A module around a network, whose attributes, layers and state dict keep their names.
 
     Args:
         network: the network itself.
@@ -29,6 +29,15 @@ class Wrapper(nn.Module):
             if name == "network":  # while a copy is being made, there is none yet
                 raise
             return getattr(self.network, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """A layer that the network has is replaced in the network."""
+        network = self.__dict__.get("_modules", {}).get("network")
+        known = network is not None and name in dict(network.named_children())
+        if known and isinstance(value, nn.Module):
+            setattr(network, name, value)
+        else:
+            super().__setattr__(name, value)
 
 
 def _without_prefix(
