@@ -86,6 +86,12 @@ REFUSED = {
     "conv3d": (
         lambda x, w: functional.conv3d(x[:, :, None], w, None, 1, "same"), 4, 4, 1, 3, 3,
     ),
+    "conv3d middle": (
+        lambda x, w: functional.conv3d(x[:, :, None], w, padding=(0, 1, 0)), 4, 4, 1, 3, 1,
+    ),
+    "max_pool3d_with_indices": (
+        lambda x, w: functional.max_pool3d(x, 3, 1, 1, return_indices=True)[0], 1,
+    ),
     "unfold": (lambda x, w: functional.unfold(x, 3, padding=1), 1),
     "fold": (lambda x, w: functional.fold(x.new_ones(2, 4, 12), (2, 3), 2, 1, 1), 1),
     "avg_pool1d": (lambda x, w: torch.avg_pool1d(x.flatten(2), 3, 1, 1), 1),
@@ -103,7 +109,7 @@ def test_padding_that_cannot_be_changed_is_refused_by_its_layer(name, kind, maps
     with pytest.raises(ValueError) as raised:
         repad(network, kind)(maps)
     assert str(raised.value) == (
-        f"padding {kind!r}: there is no such padding for {name} in layer '1'; "
+        f"padding {kind!r}: there is no such padding for {name.split()[0]} in layer '1'; "
         "name the layers that are to be changed"
     )
     only = repad(network, kind, layers=["0"])

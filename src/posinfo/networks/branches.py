@@ -30,7 +30,7 @@ def crop_branches(function: Callable, args: tuple, kwargs: dict[str, Any]) -> tu
         kwargs: its arguments by name.
     """
     maps = maps_among(args, kwargs)
-    dim = kwargs.get("dim", args[1] if len(args) > 1 else 0)
+    dim = kwargs.get("dim", kwargs.get("axis", args[1] if len(args) > 1 else 0))
     if len(maps) < 2 or (name_of(function) in JOINED and dim in (2, 3, -1, -2)):
         return args, kwargs
     height, width = (

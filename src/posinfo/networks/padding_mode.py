@@ -197,7 +197,8 @@ class PaddingMode(TorchFunctionMode):
     def refuse_padding(self, func: Callable, position: int, args: tuple, kwargs: dict) -> Any:
         """Call a function, but not if it pads: its argument ``padding`` stands at this position."""
         padding = kwargs.get("padding", args[position] if len(args) > position else 0)
-        pads = padding != "valid" if isinstance(padding, str) else max(pair(padding)) > 0
+        sides = (padding,) if isinstance(padding, int | str) else padding
+        pads = any(side not in (0, "valid") for side in sides)
         self._refuse_if(pads, func)
         return func(*args, **kwargs)
 
@@ -282,6 +283,7 @@ HANDLERS: dict[Callable, Callable] = {
         for f in (
             functional.unfold, torch.max_pool1d, functional.max_pool1d, torch.avg_pool1d,
             torch.max_pool3d, functional.max_pool3d, functional.avg_pool3d,
+            functional.max_pool1d_with_indices, functional.max_pool3d_with_indices,
         )
     },
     **{
