@@ -257,6 +257,48 @@ def test_partial_convolution_knows_what_was_padded_beforehand():
     torch.testing.assert_close(outputs, torch.full((1, 1, 2, 2), 9.5))
 
 
+@pytest.mark.parametrize(
+    "pads",
+    [
+        [nn.ZeroPad2d((0, 1, 0, 0)), nn.ZeroPad2d((0, 0, 0, 1))],
+        [nn.ZeroPad2d((1, 1, 1, 1)), nn.ZeroPad2d((-1, 0, -1, 0))],
+        [nn.ZeroPad2d((0, 2, 0, 2)), nn.ZeroPad2d((0, -1, 0, -1))],
+    ],
+)
+def test_partial_convolution_knows_what_was_padded_and_cropped_in_several_steps(pads):
+    network = nn.Sequential(*pads, ones_layer(stride=2))
+    outputs = repad(network, "partial")(torch.ones(1, 1, 4, 4))
+    torch.testing.assert_close(outputs, torch.full((1, 1, 2, 2), 9.5))
+
+
+@pytest.mark.parametrize("value", [0, -float("inf")])
+def test_partial_max_pool_does_not_see_what_was_padded_beforehand(value, generator):
+    maps = -torch.rand(1, 2, 6, 6, generator=generator) - 1
+    network = nn.Sequential(nn.ConstantPad2d(1, value), nn.MaxPool2d(3, 2))
+    expected = functional.max_pool2d(maps, 3, 2, padding=1)[:, :, :3, :3]
+    torch.testing.assert_close(repad(network, "partial")(maps), expected)
+    wide = nn.Sequential(nn.ZeroPad2d((1, 1, 1, 1)), nn.ZeroPad2d(3), nn.MaxPool2d(2, 2))
+    pooled = repad(wide, "partial")(maps)
+    assert pooled.shape == (1, 2, 7, 7) and (pooled[:, :, 0] == 0).all()
+
+
+@pytest.mark.parametrize("settings", [{}, {"divisor_override": 4}, {"count_include_pad": False}])
+def test_partial_average_is_that_of_the_pixels_inside(settings):
+    """A divisor of the network's own stays what it is for windows inside of the map."""
+    maps = torch.full((1, 1, 6, 6), 2.0)
+    pool = nn.AvgPool2d(3, 2, padding=1, **settings)
+    pooled = repad(pool, "partial")(maps)
+    inside = 2.0 * 9 / settings.get("divisor_override", 9)
+    torch.testing.assert_close(pooled, torch.full((1, 1, 3, 3), inside))
+
+
+@pytest.mark.parametrize("kind", ["circular", "partial"])
+def test_one_image_without_a_batch_is_padded_as_one_in_a_batch(kind, network, generator):
+    image = torch.randn(3, 11, 11, generator=generator)
+    repadded = repad(network, kind)
+    torch.testing.assert_close(repadded(image), repadded(image[None])[0])
+
+
 def test_without_padding_a_constant_image_gives_constant_features(network):
     features = repad(network, "none")(torch.ones(1, 3, 15, 15))
     torch.testing.assert_close(features, features[:, :, :1, :1].expand_as(features))
@@ -269,8 +311,13 @@ def test_network_without_padded_layers_says_so():
         repad(nn.Sequential(nn.Conv2d(3, 4, 3)), "circular")(torch.zeros(1, 3, 8, 8))
     assert str(raised.value) == (
         "padding 'circular': this network has no padded layer, there is nothing to pad; "
-        "a ViT gets its positions from an embedding, which `positions: none` removes"
+        "if its positions come from an embedding, as those of a ViT, `positions: none` removes it"
     )
+
+
+def test_zeros_may_stand_where_there_is_nothing_to_pad(generator):
+    network, images = nn.Sequential(nn.Conv2d(3, 4, 3)), torch.randn(2, 3, 8, 8)
+    assert torch.equal(repad(network, "zero")(images), network(images))
 
 
 def test_unknown_padding_is_refused(network):

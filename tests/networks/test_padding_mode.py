@@ -1,6 +1,8 @@
 """What is called is changed, or refused by name: nothing is left in place in silence."""
 
 import copy
+import warnings
+from threading import Event, Thread
 
 import pytest
 import torch
@@ -10,6 +12,7 @@ from torch.nn import functional
 from torch.nn.utils import parametrizations
 from torchvision.models.detection import fasterrcnn_mobilenet_v3_large_320_fpn
 from torchvision.models.segmentation import deeplabv3_mobilenet_v3_large
+from torchvision.ops import deform_conv2d
 
 from posinfo.networks.padding import PADDINGS, repad
 from posinfo.networks.padding_mode import MapTooSmallError, PaddedCall
@@ -99,6 +102,32 @@ REFUSED = {
     "max_pool2d_with_indices": (
         lambda x, w: functional.max_pool2d(x, 3, 1, 1, return_indices=True)[0], 1,
     ),
+    # what no function of PyTorch shows, but the operator does
+    "conv_transpose2d dilation": (
+        lambda x, w: functional.conv_transpose2d(x, w, stride=2, dilation=2), 4, 4, 2, 2,
+    ),
+    "conv_transpose2d output_padding": (
+        lambda x, w: functional.conv_transpose2d(x, w, stride=2, output_padding=1), 4, 4, 2, 2,
+    ),
+    "conv_transpose1d": (
+        lambda x, w: functional.conv_transpose1d(x.flatten(2), w, padding=1, stride=2), 4, 4, 2,
+    ),
+    "aten.convolution": (
+        lambda x, w: torch.ops.aten.convolution(
+            x, w, None, [1, 1], [1, 1], [1, 1], False, [0, 0], 1
+        ), 4, 4, 3, 3,
+    ),
+    "aten.conv2d": (lambda x, w: torch.ops.aten.conv2d(x, w, None, [1, 1], "same"), 4, 4, 3, 3),
+    "aten.avg_pool2d": (lambda x, w: torch.ops.aten.avg_pool2d(x, [3, 3], [1, 1], [1, 1]), 1),
+    "aten.reflection_pad2d": (lambda x, w: torch.ops.aten.reflection_pad2d(x, [1] * 4), 1),
+    "lp_pool2d": (lambda x, w: functional.lp_pool2d(x, 2, 7, 7, ceil_mode=True), 1),
+    "max_pool1d": (
+        lambda x, w: functional.max_pool1d(x.flatten(2), 7, 7, ceil_mode=True), 1,
+    ),
+    "deform_conv2d": (
+        lambda x, w: deform_conv2d(x, x.new_zeros(2, 6, *x.shape[2:]), w, padding=(0, 1)),
+        4, 4, 1, 3,
+    ),
 }  # fmt: skip
 
 
@@ -108,14 +137,102 @@ def test_padding_that_cannot_be_changed_is_refused_by_its_layer(name, kind, maps
     network = nn.Sequential(Calls(PADDING_CALLS["conv2d"][0], 4, 4, 3, 3), Calls(*REFUSED[name]))
     with pytest.raises(ValueError) as raised:
         repad(network, kind)(maps)
+    function = name.split()[0].removeprefix("aten.")
     assert str(raised.value) == (
-        f"padding {kind!r}: there is no such padding for {name.split()[0]} in layer '1'; "
+        f"padding {kind!r}: there is no such padding for {function} in layer '1'; "
         "name the layers that are to be changed"
     )
     only = repad(network, kind, layers=["0"])
     with torch.no_grad():
         assert only(maps).shape[0] in (1, 2)
-    assert [call.layer for call in only.calls] == ["0"]
+    assert [call.layer for call in only.padded_calls] == ["0"]
+
+
+ALLOWED = {
+    "unpadded": lambda x, w: torch.ops.aten.convolution(
+        x, w, None, [1, 1], [0, 0], [1, 1], False, [0, 0], 1
+    ),
+    "valid": lambda x, w: torch.ops.aten.conv2d(x, w, None, [1, 1], "valid"),
+    "exact ceil": lambda x, w: functional.lp_pool2d(x, 2, 2, 2, ceil_mode=True),
+    "crop": lambda x, w: torch.ops.aten.constant_pad_nd(x, [-1, -1, 0, 0]),
+    "3d": lambda x, w: functional.conv3d(x[:, :, None], w[:, :, None]),
+    "backward": lambda x, w: torch.autograd.grad(
+        torch.conv2d(x.requires_grad_(), w, padding=1).sum(), x
+    )[0],
+}
+
+
+@pytest.mark.parametrize("name", ALLOWED)
+def test_operators_that_pad_nothing_are_left_alone(name, maps):
+    network = nn.Sequential(nn.Conv2d(4, 4, 3, padding=1), Calls(ALLOWED[name], 4, 4, 3, 3))
+    assert repad(network, "reflect")(maps).shape[0] == 2
+
+
+class Scripted(nn.Module):
+    """Calls a function of TorchScript; catches what it raises, if it is to."""
+
+    def __init__(self, catches):
+        super().__init__()
+        self.weight, self.catches = nn.Parameter(torch.randn(4, 4, 3, 3)), catches
+
+    def forward(self, maps):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # TorchScript is deprecated
+            function = torch.jit.script(padded_conv)
+        try:
+            return function(maps, self.weight)
+        except RuntimeError:
+            if not self.catches:
+                raise
+            return maps
+
+
+def padded_conv(maps: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    return torch.conv2d(maps, weight, None, [1, 1], [1, 1])
+
+
+@pytest.mark.parametrize("catches", [False, True])
+def test_padding_inside_of_a_scripted_function_is_refused(catches, maps):
+    network = nn.Sequential(nn.Conv2d(4, 4, 3, padding=1), Scripted(catches))
+    with pytest.raises(ValueError) as raised:
+        repad(network, "circular")(maps)
+    assert str(raised.value) == (
+        "padding 'circular': there is no such padding for convolution in layer '1'; "
+        "name the layers that are to be changed"
+    )
+
+
+def test_layers_of_another_thread_are_its_own(maps):
+    """Hooks are those of the whole process, and must not follow two forward passes at once."""
+    inside, leave = Event(), Event()
+
+    class Waits(nn.Module):
+        def forward(self, x):
+            inside.set()
+            leave.wait(10)
+            return x
+
+    class Meanwhile(nn.Module):
+        def forward(self, x):
+            thread = Thread(target=self.waits, args=(x,))
+            thread.start()
+            inside.wait(10)
+            padded = functional.max_pool2d(x, 3, 1, 1)
+            leave.set()
+            thread.join()
+            return padded
+
+    meanwhile = Meanwhile()
+    meanwhile.waits = Waits()
+    repadded = repad(nn.Sequential(meanwhile), "none")
+    repadded(maps)
+    assert repadded.padded_calls == [PaddedCall("0", "max_pool2d", (1, 1, 1, 1))]
+
+
+def test_padding_by_its_name_is_seen_where_operators_keep_it(maps):
+    network = Calls(lambda x, w: torch.ops.aten.conv2d(x, w, None, [1, 1], "same"), 4, 4, 3, 3)
+    with torch.inference_mode(), pytest.raises(ValueError, match="no such padding for conv2d"):
+        repad(network, "circular")(maps)
 
 
 def test_windows_that_stand_side_by_side_have_no_border(maps):
@@ -212,6 +329,23 @@ def test_a_branch_that_is_used_up_is_not_spread(maps):
     )
 
 
+@pytest.mark.parametrize("change", ["add_", "copy_", "__iadd__"])
+def test_map_whose_middle_alone_was_changed_is_not_read_again(change, maps):
+    def changes(x, w, returned):
+        wide = x.clone()
+        middle = getattr(wide, change)(torch.conv2d(x, w, padding=1))
+        return middle if returned else wide.relu()
+
+    used = repad(Calls(lambda x, w: changes(x, w, True), 4, 4, 3, 3), "none")
+    assert used(maps).shape == (2, 4, 10, 10)
+    with pytest.raises(ValueError) as raised:
+        repad(Calls(lambda x, w: changes(x, w, False), 4, 4, 3, 3), "none")(maps)
+    assert str(raised.value) == (
+        "padding 'none': a map whose middle alone was changed is read by relu "
+        "in the network's own forward"
+    )
+
+
 @pytest.mark.parametrize(("kind", "least"), [("reflect", 4), ("circular", 3), ("replicate", 1)])
 def test_map_that_is_smaller_than_its_padding_is_refused(kind, least, maps):
     network = repad(nn.Sequential(nn.Conv2d(4, 4, 7, padding=3)), kind)
@@ -231,7 +365,7 @@ def test_says_what_it_padded(maps):
     repadded = repad(network, "reflect")
     for _ in range(2):
         repadded(maps)
-        assert repadded.calls == [
+        assert repadded.padded_calls == [
             PaddedCall("0", "conv2d", (2, 2, 1, 1)), PaddedCall("2", "max_pool2d", (1, 1, 1, 1)),
         ]  # fmt: skip
 
@@ -246,6 +380,21 @@ def test_named_layers_alone(maps):
     torch.testing.assert_close(repad(network, "circular", ["0"])(maps), expected)
     with pytest.raises(ValueError, match=r"^the network has no layer '0.1'; near or among"):
         repad(network, "circular", ["0.1"])
+
+
+def test_named_layer_is_no_beginning_of_another_name(maps):
+    layers = [nn.Conv2d(4, 4, 3, padding=1) for _ in range(11)]
+    repadded = repad(nn.Sequential(*layers), "circular", ["1"])
+    repadded(maps)
+    assert [call.layer for call in repadded.padded_calls] == ["1"]
+
+
+@pytest.mark.parametrize("kind", ["zero", "circular"])
+def test_named_layer_that_pads_nothing_is_refused(kind, maps):
+    network = nn.Sequential(nn.Conv2d(4, 4, 3, padding=1), nn.Conv2d(4, 4, 3))
+    with pytest.raises(ValueError) as raised:
+        repad(network, kind, ["0", "1"])(maps)
+    assert str(raised.value) == f"padding {kind!r}: layer '1' pads nothing"
 
 
 @pytest.mark.parametrize(
@@ -301,7 +450,7 @@ def test_convolutions_that_pad_by_themselves_are_changed(kind, generator):
     repadded = repad(network, kind)
     with torch.no_grad():
         outputs = repadded(images)
-    assert {call.function for call in repadded.calls} == {"conv2d", "pad"}
+    assert {call.function for call in repadded.padded_calls} == {"conv2d", "pad"}
     if kind == "circular":
         with torch.no_grad():
             moved = repadded(images.roll((32, 64), (2, 3)))
@@ -333,4 +482,4 @@ def test_detection_network_is_repadded(generator):
     with torch.no_grad():
         answers = repadded([torch.rand(3, 320, 320, generator=generator)])
     assert set(answers[0]) == {"boxes", "labels", "scores"}
-    assert any(call.layer.startswith("backbone.fpn") for call in repadded.calls)
+    assert any(call.layer.startswith("backbone.fpn") for call in repadded.padded_calls)

@@ -19,6 +19,11 @@ def test_attributes_layers_and_tensors_keep_their_names():
     assert wrapper.get_submodule("0") is network[0]
     assert not wrapper.training
     assert wrapper.state_dict().keys() == network.state_dict().keys()
+    assert dict(wrapper.named_parameters()).keys() == dict(network.named_parameters()).keys()
+    assert dict(wrapper.named_buffers()).keys() == dict(network.named_buffers()).keys()
+    assert [name for name, _ in wrapper.named_modules(prefix="maps")] == [
+        "maps", "maps", "maps.0", "maps.1",
+    ]  # fmt: skip
     with pytest.raises(AttributeError, match="no attribute 'missing'"):
         _ = wrapper.missing
 
@@ -44,6 +49,17 @@ def test_layers_of_the_network_may_be_replaced():
     setattr(wrapper, "0", replaced)
     assert network[0] is replaced
     assert wrapper.state_dict().keys() == network.state_dict().keys()
+
+
+def test_a_network_may_have_parameters_of_its_own_and_layers_by_any_name():
+    network = nn.Module()
+    network.scale = nn.Parameter(torch.ones(1))
+    network.network, network.calls = nn.Linear(2, 2), nn.Linear(2, 3)
+    wrapper = Wrapper(network)
+    assert wrapper.network is network.network and wrapper.calls is network.calls
+    names = ["scale", "network.weight", "network.bias", "calls.weight", "calls.bias"]
+    assert [name for name, _ in wrapper.named_parameters()] == names
+    assert list(wrapper.state_dict()) == names
 
 
 def test_copies_have_networks_of_their_own():

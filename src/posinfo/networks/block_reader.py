@@ -51,11 +51,11 @@ class BlockReader(Wrapper):
 
         with ExitStack() as hooks:
             for index, layer in enumerate(self._paths):
-                module = self.network.get_submodule(layer.partition("[")[0])
+                module = self.wrapped.get_submodule(layer.partition("[")[0])
                 hooks.callback(module.register_forward_hook(partial(keep, index)).remove)
             with suppress(_AllFoundError):
-                self.network(images)
-        require_padded(self.network)
+                self.wrapped(images)
+        require_padded(self.wrapped)
         missed = [layer for index, layer in enumerate(self._paths) if index not in found]
         if missed:
             raise ValueError(f"the network does not run its layer {missed[0]!r}")

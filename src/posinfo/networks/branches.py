@@ -18,6 +18,13 @@ def name_of(function: Callable) -> str:
     return getattr(function, "__name__", str(function)).strip("_")
 
 
+def is_in_place(function: Callable) -> bool:
+    """Whether a function of PyTorch writes into its first argument, as ``add_`` and ``+=`` do."""
+    name = getattr(function, "__name__", str(function))
+    dunder = name.startswith("__")
+    return name.startswith("__i") if dunder else name.endswith("_")
+
+
 def crop_branches(function: Callable, args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict]:
     """The arguments of a function, with maps (n, c, h, w) of several sizes cropped to the least.
 

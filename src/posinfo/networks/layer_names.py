@@ -1,5 +1,6 @@
 """Layers of a network by their names."""
 
+from collections.abc import Iterable
 from difflib import get_close_matches
 
 from torch import nn
@@ -24,3 +25,13 @@ def require_layer(network: nn.Module, layer: str, where: str) -> None:
         raise ValueError(
             f"{where} has no layer {layer!r}; near or among its layers are {', '.join(near)}"
         )
+
+
+def is_within(layer: str, names: Iterable[str]) -> bool:
+    """Whether a layer is one of those named, or inside of one.
+
+    Args:
+        layer: its name.
+        names: of other layers.
+    """
+    return any(layer == name or layer.startswith(f"{name}.") for name in names)

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from posinfo.choices import check, one_of
-from posinfo.networks.layer_names import require_layer
+from posinfo.networks.layer_names import is_within, require_layer
 from posinfo.networks.padding_mode import PaddedCall, PaddingMode
 from posinfo.networks.wrapper import Wrapper
 
@@ -28,6 +28,8 @@ def repad(model: nn.Module, kind: str, layers: Sequence[str] = ()) -> nn.Module:
 
     Nothing is traced: the padding is changed where ``conv2d``, pooling and ``pad`` are called, so
     that any ``forward`` will do, and hooks, parametrisations and functional calls keep working.
+    Whatever else pads is refused. Activation checkpointing calls ``forward`` again outside of the
+    copy's own, with the padding as built: switch it off where gradients are wanted.
 
     Args:
         model: any network whose layers are Python; it stays as it is.
@@ -47,9 +49,9 @@ def repad(model: nn.Module, kind: str, layers: Sequence[str] = ()) -> nn.Module:
 
     Raises:
         ValueError: an unknown kind, or a layer that is not there. In the first forward pass: a
-            network that pads nowhere (a ViT, for one), or that pads in a way that cannot be
-            changed; the message names the layer. A ``MapTooSmallError`` if a map is too small to be
-            padded by so much.
+            network (a ViT, for one) or a named layer that pads nowhere, or one that pads in a way
+            that cannot be changed; the message names the layer. A ``MapTooSmallError`` if a map is
+            too small to be padded by so much.
     """
     check("padding", kind, PADDINGS)
     for layer in layers:
@@ -70,32 +72,39 @@ class Repadded(Wrapper):
         layers: see ``repad``.
 
     Attributes:
-        calls: what the last forward pass padded.
+        padding_kind, padding_layers: the arguments.
+        padded_calls: what the last forward pass padded.
     """
 
     def __init__(self, network: nn.Module, kind: str, layers: Sequence[str] = ()) -> None:
         super().__init__(network)
-        self.kind, self.covered = kind, tuple(layers)
-        self.calls: list[PaddedCall] = []
+        self.padding_kind, self.padding_layers = kind, tuple(layers)
+        self.padded_calls: list[PaddedCall] = []
 
     @torch.compiler.disable
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """What the network returns."""
-        with PaddingMode(self.kind, self.network, self.covered) as mode:
-            self.calls = mode.calls
-            output = self.network(*args, **kwargs)
+        with PaddingMode(self.padding_kind, self.wrapped, self.padding_layers) as mode:
+            self.padded_calls = mode.calls
+            output = self.wrapped(*args, **kwargs)
         require_padded(self)
         return output
 
 
 def require_padded(network: nn.Module) -> None:
-    """Refuse a re-padded network whose last forward pass padded nothing.
+    """Refuse a re-padded network whose last forward pass padded nothing, or not in a named layer.
 
     Raises:
         ValueError: there was no padded layer.
     """
-    if isinstance(network, Repadded) and network.kind != "zero" and not network.calls:
+    if not isinstance(network, Repadded):
+        return
+    kind, calls = network.padding_kind, network.padded_calls
+    for layer in network.padding_layers:
+        if not any(is_within(call.layer, [layer]) for call in calls):
+            raise ValueError(f"padding {kind!r}: layer {layer!r} pads nothing")
+    if kind != "zero" and not calls:
         raise ValueError(
-            f"padding {network.kind!r}: this network has no padded layer, there is nothing to pad; "
-            "a ViT gets its positions from an embedding, which `positions: none` removes"
+            f"padding {kind!r}: this network has no padded layer, there is nothing to pad; if its "
+            "positions come from an embedding, as those of a ViT, `positions: none` removes it"
         )

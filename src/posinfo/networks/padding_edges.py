@@ -42,14 +42,22 @@ def pool_edges(
         step * (side - 1) + 1 for side, step in zip(pair(kernel), pair(dilation), strict=True)
     ]
     over = [
-        _overhang(*axis) if ceil_mode else 0
+        overhang(*axis) if ceil_mode else 0
         for axis in zip(sides, windows, pair(stride or kernel), pair(padding), strict=True)
     ]
     rows, columns = pair(padding)
     return columns, columns + over[1], rows, rows + over[0]
 
 
-def _overhang(side: int, window: int, stride: int, padding: int) -> int:
+def overhang(side: int, window: int, stride: int, padding: int) -> int:
+    """Pixels by which the last window of a pooling layer with ``ceil_mode`` stands out.
+
+    Args:
+        side: of the maps, in pixels, along one axis.
+        window: from its first to its last pixel.
+        stride: of the window.
+        padding: pixels per side.
+    """
     last = -(-(side + 2 * padding - window) // stride) * stride  # where the last window starts
     if last >= side + padding:  # PyTorch drops a window that starts beyond the map
         last -= stride

@@ -39,6 +39,6 @@ def run(cell: FeaturesCell, inputs: Inputs, work: Work) -> Result:
     backbone = build_backbone(cell.backbone, *sizes, cell.normalisation)
     pixels = inputs["images"].arrays["pixels"]
     features = extract_features(backbone, pixels, sum(channels.values()), work)
-    padded = getattr(backbone.blocks, "calls", [])
+    padded = getattr(backbone.blocks, "padded_calls", [])
     facts = {"channels": list(channels.items()), "padded": padded}
     return Result(arrays={"features": features}, facts=facts)

@@ -1,0 +1,92 @@
+"""Finds padding below PyTorch's functions, in the operators that they end in."""
+
+from collections.abc import Callable
+from itertools import repeat
+from typing import Any
+
+from torch import Tensor
+from torch._ops import OpOverload
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from posinfo.networks.padding_edges import Size, overhang
+
+PADS = ("padding", "pad", "pad_h", "pad_w", "output_padding")
+
+
+class PaddingGuard(TorchDispatchMode):
+    """Within the block, says when an operator is about to pad.
+
+    Every function of PyTorch, TorchScript and fused layers end in operators, so that nothing
+    passes unseen. What an operator pads is read from its arguments by name, whichever it is.
+
+    Args:
+        found: is called with an operator's name, as ``convolution``, before an operator that
+            pads; what it raises stops the operator.
+    """
+
+    def __init__(self, found: Callable[[str], None]) -> None:
+        super().__init__()
+        self._found = found
+
+    def __torch_dispatch__(
+        self, func: OpOverload, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """PyTorch calls it in place of each of its operators."""
+        kwargs = kwargs or {}
+        name = func._schema.name.partition("::")[2].strip("_")
+        if "backward" not in name and _pads(name, _settings(func, args, kwargs)):
+            self._found(name)
+        return func(*args, **kwargs)
+
+
+def _settings(func: OpOverload, args: tuple, kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of an operator by name, its defaults among them."""
+    declared = func._schema.arguments
+    defaults = {each.name: each.default_value for each in declared if each.has_default_value()}
+    return (
+        defaults | {each.name: value for each, value in zip(declared, args, strict=False)} | kwargs
+    )
+
+
+def _pads(name: str, settings: dict[str, Any]) -> bool:
+    if any(_is_padding(settings.get(setting)) for setting in PADS):
+        return True
+    if settings.get("transposed") or "transpose" in name:
+        return _windows_overlap(settings)
+    return bool(settings.get("ceil_mode")) and _stands_out(settings)
+
+
+def _is_padding(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return any(_is_padding(each) for each in value)
+    return value == "same" or (isinstance(value, int) and value > 0)
+
+
+def _windows_overlap(settings: dict[str, Any]) -> bool:
+    """Whether a transposed convolution adds up fewer windows at the border than inside of it."""
+    weight = settings.get("weight")
+    if not isinstance(weight, Tensor):
+        return False
+    steps = zip(_per_axis(settings, "dilation"), _per_axis(settings, "stride"), strict=False)
+    return any(
+        dilation * (side - 1) + 1 > stride
+        for side, (dilation, stride) in zip(weight.shape[2:], steps, strict=False)
+    )
+
+
+def _stands_out(settings: dict[str, Any]) -> bool:
+    """Whether the last window of a pooling layer stands out of its map."""
+    kernel = settings["kernel_size"]
+    maps = next(value for value in settings.values() if isinstance(value, Tensor))
+    strides = _per_axis(settings, "stride") if settings.get("stride") else kernel
+    sides, steps = maps.shape[-len(kernel) :], _per_axis(settings, "dilation")
+    return any(
+        overhang(side, step * (taps - 1) + 1, stride, 0)
+        for side, taps, stride, step in zip(sides, kernel, strides, steps, strict=False)
+    )
+
+
+def _per_axis(settings: dict[str, Any], name: str) -> Any:
+    value: Size = settings.get(name) or 1
+    values = (value,) if isinstance(value, int) else tuple(value)
+    return repeat(values[0]) if len(values) == 1 else values
