@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -32,3 +34,10 @@ def test_interval_is_the_textbook_formula():
 
 def test_a_single_value_has_no_interval():
     assert np.isnan(mean_interval(np.array([0.7]))).all()
+
+
+def test_equal_values_have_an_interval_without_width():
+    with warnings.catch_warnings(action="error"):
+        assert mean_interval(np.array([0.25, 0.25, 0.25])) == (0.25, 0.25)
+        low, high = mean_interval(np.array([0.1 + 0.2, 0.3, 0.3]))
+    assert low <= 0.3 <= high

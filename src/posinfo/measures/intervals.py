@@ -2,7 +2,7 @@
 
 import numpy as np
 from jaxtyping import Float
-from scipy.stats import ttest_1samp
+from scipy.stats import sem, t
 
 CONFIDENCE = 0.95
 
@@ -27,5 +27,6 @@ def mean_interval(
     """
     if len(values) < 2:
         return np.nan, np.nan
-    interval = ttest_1samp(values, 0).confidence_interval(confidence)
-    return float(interval.low), float(interval.high)
+    mean = float(np.mean(values))
+    half = float(t.ppf((1 + confidence) / 2, len(values) - 1) * sem(values))
+    return mean - half, mean + half

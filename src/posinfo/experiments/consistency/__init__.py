@@ -1,8 +1,8 @@
 """Does a whole classifier give a shifted photograph the same class? (Zhang, ICML 2019)."""
 
 from posinfo.experiment import Experiment, Step
+from posinfo.experiments import images
 from posinfo.experiments.consistency import classify, report, settings
-from posinfo.experiments.posenet import images
 
 CONSISTENCY = Experiment(
     name="consistency",

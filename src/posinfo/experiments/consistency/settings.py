@@ -9,7 +9,7 @@ from pydantic import Field
 from posinfo.choices import check
 from posinfo.experiment import Section
 from posinfo.experiments.consistency.classify import ClassifyCell
-from posinfo.experiments.posenet.images import ImagesCell
+from posinfo.experiments.images import ImagesCell
 from posinfo.grid import Label, Once
 from posinfo.networks.architectures import user_modules
 from posinfo.networks.weights import weights_key

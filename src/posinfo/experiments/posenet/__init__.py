@@ -6,7 +6,8 @@ Table 1, and the ablations, which are the same experiment with more cells.
 from dataclasses import replace
 
 from posinfo.experiment import Experiment, Step
-from posinfo.experiments.posenet import evaluate, features, images, readouts, report, settings
+from posinfo.experiments import images
+from posinfo.experiments.posenet import evaluate, features, readouts, report, settings
 
 POSENET = Experiment(
     name="posenet",

@@ -9,8 +9,8 @@ from pydantic import Field
 
 from posinfo.choices import check
 from posinfo.experiment import Section
+from posinfo.experiments.images import ImagesCell
 from posinfo.experiments.posenet.features import FeaturesCell
-from posinfo.experiments.posenet.images import ImagesCell
 from posinfo.experiments.posenet.readouts import ReadoutsCell
 from posinfo.grid import Grid, Item, Label, Once, Seeds
 from posinfo.networks.architectures import user_modules

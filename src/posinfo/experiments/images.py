@@ -1,4 +1,4 @@
-"""Step 1: photographs, decoded once, and images without content."""
+"""The first step of experiments on real photographs: decoded once, and images without content."""
 
 import numpy as np
 import pandas as pd

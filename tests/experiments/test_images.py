@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from posinfo.experiments.posenet.images import ImagesCell, run
+from posinfo.experiments.images import ImagesCell, run
 from posinfo.stimuli.decoding import DamagedImageError
 from posinfo.stimuli.photos import decode_images, manifest_key, whole_images
 from posinfo.stimuli.synthetic import synthetic_image
