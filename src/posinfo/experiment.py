@@ -14,17 +14,12 @@ from matplotlib.figure import Figure
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
+from posinfo.choices import Section
 from posinfo.work import Work
 
 C = TypeVar("C", bound="Cell")
 
 STAGES = ("data_preparation", "modeling", "evaluation")
-
-
-class Section(BaseModel):
-    """A part of the configuration: unknown keys are refused, and nothing changes it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Cell(Section):

@@ -3,12 +3,17 @@
 import os
 
 from posinfo.hooks import ReportHooks, RequestHooks, TrackingHooks
+from posinfo.pipelines import console, tracking_store
+
+tracking_store.hide_credentials()
+console.set_up()  # Kedro reads this file before it loads its plugins, which have warnings
 
 HOOKS = (RequestHooks(), TrackingHooks(), ReportHooks())
 
 CONFIG_LOADER_ARGS = {
     "base_env": "base",
     "default_run_env": "local",
+    "config_patterns": {"mlflow": ["mlflow*", "mlflow*/**", "**/mlflow*"]},
     "merge_strategy": {"parameters": "soft"},  # or --params of one nested key would drop the rest
     "custom_resolvers": {
         "environment": os.environ.get,

@@ -6,8 +6,7 @@ from typing import Annotated
 import pandas as pd
 from pydantic import Field
 
-from posinfo.choices import check
-from posinfo.experiment import Section
+from posinfo.choices import Section, check
 from posinfo.experiments.consistency.classify import ClassifyCell
 from posinfo.experiments.images import ImagesCell
 from posinfo.grid import Label, Once

@@ -7,8 +7,7 @@ from typing import Annotated, Any
 import pandas as pd
 from pydantic import Field
 
-from posinfo.choices import check
-from posinfo.experiment import Section
+from posinfo.choices import Section, Seed, check
 from posinfo.experiments.images import ImagesCell
 from posinfo.experiments.posenet.features import FeaturesCell
 from posinfo.experiments.posenet.readouts import ReadoutsCell
@@ -40,7 +39,7 @@ class TableCell(Section):
     """
 
     backbone: str
-    backbone_seed: int | None
+    backbone_seed: Seed | None
     normalisation: NormalisationName
     blocks: Annotated[tuple[str, ...], Once]
     readout: ReadoutConfig
