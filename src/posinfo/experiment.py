@@ -132,7 +132,7 @@ class Experiment:
         settings: class of the settings; each of its fields is a section of the configuration.
         steps: the steps in the order in which they run.
         report: function of the settings, of results by step and label, and of the published
-            numbers (docs/papers/published.csv) that returns the report.
+            numbers (measures/published.csv) that returns the report.
         tables: names of all tables of the report.
         texts: names of all its texts.
         figures: names of all its figures.

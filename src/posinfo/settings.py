@@ -1,6 +1,7 @@
 """Project settings; see Kedro's documentation of settings.py."""
 
 import os
+from pathlib import Path
 
 from posinfo.hooks import ReportHooks, RequestHooks, TrackingHooks
 from posinfo.pipelines import console, tracking_store
@@ -16,6 +17,7 @@ CONFIG_LOADER_ARGS = {
     "config_patterns": {"mlflow": ["mlflow*", "mlflow*/**", "**/mlflow*"]},
     "merge_strategy": {"parameters": "soft"},  # or --params of one nested key would drop the rest
     "custom_resolvers": {
+        "package": lambda file: str(Path(__file__).parent / file),  # what a wheel, too, has
         "environment": os.environ.get,
         # a server keeps its own artifacts; a folder of this machine is of no use to its other users
         "artifacts": lambda folder: None if "MLFLOW_TRACKING_URI" in os.environ else folder,

@@ -19,7 +19,12 @@ from posinfo.choices import problems
 
 PACKAGE = Path(__file__).parents[1]
 OTHERS = (PACKAGE, Path(sys.prefix), Path(logging.__file__).parents[1])  # no code of a user's
-UNHELPFUL = ("Add type hints to the `predict`", "Option '--pipeline' is deprecated")
+UNHELPFUL = (
+    "Add type hints to the `predict`",  # a class of kedro-mlflow's
+    "Option '--pipeline' is deprecated",
+    "No Kedro project found",  # kedro-viz, of a packaged project
+    "Could not find a Kedro project",
+)
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +34,7 @@ def set_up() -> None:
 
     - Errors that posinfo raises are shown as their message; the log file has the traceback.
     - Where the output is no terminal, lines are neither wrapped nor coloured.
-    - Of other packages, warnings and errors alone are shown, but for two that are about nothing
+    - Of other packages, warnings and errors alone are shown, but for a few that are about nothing
       that a user could change.
     - The programs of this environment are found: `kedro mlflow ui` calls `mlflow` by its name.
     """
@@ -101,8 +106,9 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _concerns_the_user(record: LogRecord) -> bool:
-    if record.name == "py.warnings":  # MLflow's go past the filters of Python's `warnings`
-        return not any(text in record.getMessage() for text in UNHELPFUL)
+    # MLflow's warnings go past the filters of Python's `warnings`
+    if record.levelno == logging.WARNING and any(t in record.getMessage() for t in UNHELPFUL):
+        return False
     if record.name.startswith("kedro.validation"):  # logs what it raises
         return False
     return record.levelno >= logging.WARNING or record.name.startswith("posinfo")

@@ -103,7 +103,9 @@ def page() -> str:
     runs = f"/#/experiments/{run.info.experiment_id}/runs" if run else ""
     if address.startswith("http"):
         return address.rstrip("/") + runs
-    return f"make mlflow, then http://127.0.0.1:5000{runs}"
+    clone = Path("Makefile").is_file()
+    command = "make mlflow" if clone else f"mlflow ui --backend-store-uri={address}"
+    return f"{command}, then http://127.0.0.1:5000{runs}"
 
 
 @lru_cache(maxsize=1)
