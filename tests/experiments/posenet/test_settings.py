@@ -4,6 +4,7 @@ from pydantic import ValidationError
 
 from posinfo.experiments import POSENET, POSENET_ABLATIONS
 from posinfo.experiments.posenet.settings import AblationSettings, PosenetSettings
+from posinfo.stimuli.photos import EMBEDDED, embedded_photograph
 from tests.experiments.conftest import base, changed, check, keys, planned
 
 BASE = base("photos", "posenet")
@@ -146,6 +147,22 @@ def test_other_train_photographs_change_all_but_what_is_said_of_test_photographs
     assert same == {
         "images/test", "images/synthetic", "features/posenet.test", "features/posenet.synthetic",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("step", ["train", "test"])
+def test_a_copy_of_a_train_photograph_is_no_test_photograph(tmp_path, step):
+    """Whichever of the two sets is new: its file differs, and its name."""
+    for folder in ("train", "test"):
+        (tmp_path / folder).mkdir()
+    first, second = list(EMBEDDED["train"])[:2]
+    embedded_photograph(first).save(tmp_path / "train/a.png")
+    embedded_photograph(second).save(tmp_path / "test/b.png")
+    folders = {f"photos__{name}_dir": str(tmp_path / name) for name in ("train", "test")}
+    planned(POSENET, changed(BASE, **folders))["images"][step].cell.check()
+    embedded_photograph(first).save(tmp_path / "test/c.jpg", quality=80)
+    cell = planned(POSENET, changed(BASE, **folders))["images"][step].cell
+    with pytest.raises(ValueError, match="^1 photographs show what another one shows, the first"):
+        cell.check()
 
 
 def test_other_images_without_content_leave_photographs_and_readouts_alone():
