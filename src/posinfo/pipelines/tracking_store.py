@@ -81,7 +81,7 @@ def prepare(config: dict[str, Any]) -> None:
 def _require_writable(file: Path) -> None:
     with closing(sqlite3.connect(file, timeout=LOCKED)) as database:
         database.execute("BEGIN IMMEDIATE")
-        database.execute("CREATE TABLE posinfo_may_write (nothing)")
+        database.execute("CREATE TABLE posinfo_may_write (number)")
         database.rollback()
 
 
