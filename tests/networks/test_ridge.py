@@ -71,6 +71,9 @@ def test_penalty_is_the_best_on_whole_held_out_photographs(features, targets, pr
         torch.testing.assert_close(
             readouts.convolutions[0].weight[target], alone.convolutions[0].weight[target]
         )
+    for penalty, error in zip(settings.ridge.penalties, errors, strict=True):
+        _, own = fit(features, targets, config(protocol, penalties=(penalty,), kernel_size=1))
+        torch.testing.assert_close(error, own[0])
 
 
 def test_held_out_error_is_measured_on_photographs_that_were_not_fitted(
