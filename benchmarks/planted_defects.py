@@ -51,6 +51,9 @@ def misfit(defect: Defect) -> str:
         return "there is no such module"
     if defect.old == defect.new:
         return "nothing is changed"
+    for name in shlex.split(defect.tests):
+        if name.endswith(".py") and not (PROJECT / "tests" / name).is_file():
+            return f"there are no tests {name}"
     count = path.read_text().count(defect.old)
     return "" if count == 1 else f"the old text stands there {count} times, not once"
 

@@ -284,7 +284,7 @@ DEFECTS = [
             "untrained networks are tested", '    load_trained(network, inputs["network"])\n', ""
         ),
         Defect(
-            "top-1 over all offsets",
+            "top-1 against labels of other images",
             "top1 = (unshifted.flatten() == labels)",
             "top1 = (unshifted.flatten() == labels.flip(0))",
         ),

@@ -227,7 +227,7 @@ DEFECTS = [
         Defect(
             "the standard error for the deviation", 'spc_sd=("spc", "std")', 'spc_sd=("spc", "sem")'
         ),
-        Defect("the median of the seeds", 'spc=("spc", "mean")', 'spc=("spc", "max")'),
+        Defect("the best of the seeds", 'spc=("spc", "mean")', 'spc=("spc", "max")'),
         Defect(
             "stuck readouts are not counted", 'n_stuck=("stuck", "sum")', 'n_stuck=("stuck", "min")'
         ),

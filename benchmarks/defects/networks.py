@@ -50,7 +50,7 @@ DEFECTS = [
             tests="experiments/posenet/test_features.py -k refused",
         ),
         Defect(
-            "weights of an image alone are not checked",
+            "the size of images is not checked",
             "        self.block_channels(image_size)\n",
             "",
             tests="experiments/posenet/test_features.py -k refused",
@@ -474,7 +474,7 @@ DEFECTS = [
         Defect("another release of ImageNet's weights", '"IMAGENET1K_V1"', '"IMAGENET1K_V2"'),
         Defect("downloads are not checked", "check_hash=True", "check_hash=False"),
         Defect(
-            "the colours of timm's first weights",
+            "mean and deviation swapped",
             '_configured(arch, "mean"), _configured(arch, "std")',
             '_configured(arch, "std"), _configured(arch, "mean")',
             tests="networks/test_weights.py -k colours",

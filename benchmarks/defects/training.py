@@ -225,7 +225,7 @@ DEFECTS = [
             "if tensor.is_complex() and not",
         ),
         Defect(
-            "the steps of earlier processes count twice",
+            "the steps of earlier processes do not count",
             '"steps"] += len(history)',
             '"steps"] += 0',
         ),
