@@ -24,7 +24,7 @@ def seconds(*arguments: str) -> float:
     if done.returncode:
         sys.exit(done.stderr)
     if arguments[0] == "run" and "to compute" in done.stdout:
-        counts = done.stdout.partition("to compute: ")[2].partition("INFO")[0]
+        counts = done.stdout.partition("to compute: ")[2].partition("\n")[0]
         if re.search(r"\b[1-9]\d* of \d", counts):
             sys.exit(f"the run had something to compute: {counts}")
     return time.perf_counter() - start

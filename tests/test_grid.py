@@ -134,9 +134,9 @@ def test_unknown_nested_setting_is_refused_and_its_item_named():
     item = {"network": "a", "training": {"epoch": 3}}
     with pytest.raises(ValueError) as raised:
         GRID.cells([item], SHARED, [])
-    message = str(raised.value)
-    assert message.startswith(f"section.cells: {item}: 1 validation error for Row")
-    assert "training.epoch\n  Extra inputs are not permitted" in message
+    assert str(raised.value) == (
+        f"section.cells: {item}: training.epoch: Extra inputs are not permitted; got 3"
+    )
 
 
 def test_equal_cells_are_refused():

@@ -1,4 +1,5 @@
 import logging
+import re
 
 import pandas as pd
 import pytest
@@ -25,6 +26,9 @@ class Section(BaseModel):
 
 class Settings(BaseModel):
     tiny: Section
+
+
+HERE = r"\(.*test_hooks.py:\d+\)"  # of code that is no package's
 
 
 class ImagesCell(Cell):
@@ -156,30 +160,30 @@ def test_parameter_of_any_registered_pipeline_is_known(session, registered):
 def test_cell_that_cannot_be_run_is_refused_before_any_node(session):
     with pytest.raises(ValueError) as raised:
         session.start(size=2)
-    assert str(raised.value) == "tiny: b: size 2 is too small"
+    assert re.fullmatch(f"tiny: b: ValueError: size 2 is too small {HERE}", str(raised.value))
 
 
 def test_cell_that_lacks_a_file_is_refused(session):
-    with pytest.raises(ValueError, match="^tiny: all: folder of photographs is missing$"):
+    with pytest.raises(ValueError, match="^tiny: all: FileNotFoundError: folder of"):
         session.start(size=0)
 
 
 def test_cell_that_has_its_result_is_not_asked(session):
     finish(session.request(size=2), "train/b")
     session.start(size=2)
-    with pytest.raises(ValueError, match="^tiny: b: size 1 is too small$"):
+    with pytest.raises(ValueError, match="^tiny: b: ValueError: size 1 is too small"):
         session.start(size=1)
 
 
 def test_cell_of_a_step_that_is_not_run_is_not_asked(session, registered):
     images_alone = registered["tiny"].filter(node_names=["tiny.images"])
     session.start(images_alone, size=2)
-    with pytest.raises(ValueError, match="^tiny: b: size 2 is too small$"):
+    with pytest.raises(ValueError, match="^tiny: b: ValueError: size 2 is too small"):
         session.start(registered["tiny"].filter(node_names=["tiny.train"]), size=2)
 
 
 def test_experiment_that_is_not_run_is_not_asked(session, registered):
-    with pytest.raises(ValueError, match="^tiny_too: b: size 2"):
+    with pytest.raises(ValueError, match="^tiny_too: b: ValueError: size 2"):
         session.start(registered["tiny_too"], size=2)
 
 

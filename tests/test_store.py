@@ -352,15 +352,88 @@ FULL = Result(
 )
 
 
-@pytest.mark.parametrize("file", ["tensors.safetensors", "a.npy", "rows.csv"])
-@pytest.mark.parametrize("content", [b"", b"damaged,"])
-def test_damaged_file_is_named(store, file, content):
-    store.add(KEY, IDENTITY, lambda folder: FULL)
-    (store.path(KEY) / file).write_bytes(content)
+def _truncated(file):
+    file.write_bytes(file.read_bytes()[:-1])
+    return f"{file} has {file.stat().st_size} bytes, {file.stat().st_size + 1} were written"
+
+
+def _empty(file):
+    size = file.stat().st_size
+    file.write_bytes(b"")
+    return f"{file} has 0 bytes, {size} were written"
+
+
+def _absent(file):
+    file.unlink()
+    return f"{file} is missing"
+
+
+def _overwritten(where):
+    def overwrite(file):
+        content = bytearray(file.read_bytes())
+        content[where] ^= 1
+        file.write_bytes(content)
+        return f"{file} is not what was written"
+
+    return overwrite
+
+
+LARGE = Result(
+    tensors={"x": torch.ones(100_000)},
+    arrays={"a": np.ones(100_000)},
+    rows=pd.DataFrame({"x": np.arange(100_000) / 7}),
+    files={"table.md": b"|" * 200_000},
+)
+FILES = ("tensors.safetensors", "a.npy", "rows.csv", "files/table.md")
+ENDS = [_truncated, _empty, _absent, _overwritten(-1), _overwritten(8)]
+
+
+@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize("damage", ENDS)
+def test_damaged_file_is_named_and_its_result_is_absent(store, file, damage):
+    store.add(KEY, IDENTITY, lambda folder: LARGE)
+    assert KEY in store
+    said = damage(store.path(KEY) / file)
+    assert KEY not in store and not is_finished(store.path(KEY))
+    assert store.damage(KEY) == said
     with pytest.raises(ValueError) as raised:
         store.open(KEY)
-    assert str(raised.value) == f"a file in {store.path(KEY)} is damaged; remove that folder"
-    assert raised.value.__cause__ is not None
+    assert str(raised.value) == f"{said}; run again, or remove {store.path(KEY)}"
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_damage_in_the_middle_of_a_file_is_found_on_request(store, file):
+    store.add(KEY, IDENTITY, lambda folder: LARGE)
+    assert store.damage(KEY) == ""
+    said = _overwritten(100_000)(store.path(KEY) / file)
+    assert KEY in store
+    assert store.damage(KEY) == said
+
+
+def test_array_of_another_shape_is_not_taken(store):
+    store.add(KEY, IDENTITY, lambda folder: LARGE)
+    np.save(store.path(KEY) / "a.npy", np.ones((1000, 100)))
+    assert KEY not in store
+
+
+def test_damaged_result_is_set_aside_with_a_warning_when_it_is_computed_again(store, caplog):
+    store.add(KEY, IDENTITY, lambda folder: LARGE)
+    said = _truncated(store.path(KEY) / "a.npy")
+    store.add(KEY, IDENTITY, lambda folder: LARGE)
+    (aside,) = store.leftovers()
+    assert aside.parent == store.path(KEY).parent and (aside / "a.npy").is_file()
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert record.message == f"{said}; it was computed again, and what was there is in {aside}"
+    assert KEY in store and list(store) == [KEY] and store.damage(KEY) == ""
+
+
+def test_damaged_record_is_set_aside_too(store):
+    store.add(KEY, IDENTITY, lambda folder: FULL)
+    (store.path(KEY) / "result.json").write_text("{")
+    assert KEY not in store
+    store.add(KEY, IDENTITY, lambda folder: FULL)
+    assert KEY in store and len(store.leftovers()) == 1
 
 
 @pytest.mark.parametrize("content", ["", "{", '{"identity'])
@@ -442,17 +515,6 @@ def test_interrupted_removal_counts_as_absent(store, monkeypatch):
     monkeypatch.setattr("shutil.rmtree", lambda path: None)
     store.remove(KEY)
     assert KEY not in store and list(store) == []
-
-
-@pytest.mark.parametrize("file", ["tensors.safetensors", "pixels.npy", "rows.csv"])
-def test_absent_file_is_damage(store, file):
-    made = Result(
-        tensors={"x": torch.ones(1)}, arrays={"pixels": np.ones(2)}, rows=pd.DataFrame({"a": [1]})
-    )
-    store.add(KEY, IDENTITY, lambda folder: made)
-    (store.path(KEY) / file).unlink()
-    with pytest.raises(ValueError, match="a file in .* is damaged; remove that folder"):
-        store.open(KEY)
 
 
 def test_leftovers_are_those_of_killed_processes_of_this_host(store):

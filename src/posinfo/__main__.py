@@ -15,7 +15,8 @@ def main() -> None:
         store_command(sys.argv[2:], prog_name="posinfo store")
     package = Path(__file__).parent.name
     configure_project(package)
-    find_run_command(package)(sys.argv[1:])
+    run = find_run_command(package)
+    run(sys.argv[1:], prog_name="run")  # the section of a --config file that is read
 
 
 if __name__ == "__main__":

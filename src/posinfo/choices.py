@@ -1,12 +1,45 @@
-"""One look-up for every table of choices (patterns, backbones, paddings, metrics, ...)."""
+"""What settings are made of: sections, seeds, and names from a table of choices."""
 
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
-from typing import TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 T = TypeVar("T")
+
+Seed = Annotated[int, Field(strict=True, ge=0, lt=2**32)]  # what NumPy, too, can be seeded with
+
+
+class Section(BaseModel):
+    """A part of the configuration, which nothing changes.
+
+    Keys that it does not have are refused with the nearest one that it has, and so are infinities
+    and NaN, for which results could not be found again.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_only_known_keys(cls, values: Any) -> Any:
+        for name in values if isinstance(values, Mapping) else ():
+            check("setting", str(name), cls.model_fields)
+        return values
+
+
+def problems(error: ValidationError) -> str:
+    """What is wrong with settings: for each, its name, dotted as in YAML, and why; by ``; ``."""
+    return "; ".join(
+        ": ".join(filter(None, (".".join(map(str, each["loc"])), _reason(each))))
+        for each in error.errors(include_url=False)
+    )
+
+
+def _reason(problem: Any) -> str:
+    if problem["type"] == "value_error":  # of a validator of ours, which says what it got
+        return problem["msg"].removeprefix("Value error, ")
+    return f"{problem['msg']}; got {problem['input']!r:.80}"
 
 
 def check(kind: str, name: str, allowed: Iterable[str]) -> str:

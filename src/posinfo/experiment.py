@@ -14,17 +14,12 @@ from matplotlib.figure import Figure
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
+from posinfo.choices import Section
 from posinfo.work import Work
 
 C = TypeVar("C", bound="Cell")
 
 STAGES = ("data_preparation", "modeling", "evaluation")
-
-
-class Section(BaseModel):
-    """A part of the configuration: unknown keys are refused, and nothing changes it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Cell(Section):
@@ -137,7 +132,7 @@ class Experiment:
         settings: class of the settings; each of its fields is a section of the configuration.
         steps: the steps in the order in which they run.
         report: function of the settings, of results by step and label, and of the published
-            numbers (docs/papers/published.csv) that returns the report.
+            numbers (measures/published.csv) that returns the report.
         tables: names of all tables of the report.
         texts: names of all its texts.
         figures: names of all its figures.

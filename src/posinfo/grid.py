@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import AfterValidator, BaseModel, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints, ValidationError
 
-from posinfo.choices import check
+from posinfo.choices import Seed, check, problems
 
 
 def no_repeats(values: tuple) -> tuple:
@@ -24,10 +24,9 @@ def no_repeats(values: tuple) -> tuple:
 Once = AfterValidator(no_repeats)
 """The validator of a field whose values may stand once each."""
 
-Label = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][\w.+-]*$")]
-"""Of a cell, which names files: letters, digits, ``. _ + -``."""
+Label = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][\w.+-]*$", max_length=100)]
+"""Of a cell, which names files: 100 letters, digits or ``. _ + -`` at most."""
 
-Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Seeds = Annotated[tuple[Seed, ...], Field(min_length=1), Once]
 Item = Mapping[str, Any]
 C = TypeVar("C", bound=BaseModel)
@@ -92,7 +91,8 @@ class Grid(Generic[C]):
         try:
             return self.model.model_validate(merged(shared, item))
         except ValueError as error:
-            raise ValueError(f"{self.where}: {dict(item)}: {error}") from error
+            why = problems(error) if isinstance(error, ValidationError) else error
+            raise ValueError(f"{self.where}: {dict(item)}: {why}") from error
 
     def _label(self, cell: C, item: Item) -> str:
         parts = [self.first(cell)]

@@ -3,8 +3,10 @@
 import atexit
 import logging
 import os
+from pathlib import Path
 from typing import Any
 
+from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.framework.project import pipelines
 from kedro.io import CatalogProtocol
@@ -14,7 +16,8 @@ from rich import get_console
 
 from posinfo.choices import check
 from posinfo.experiments import EXPERIMENTS
-from posinfo.pipelines import tracking
+from posinfo.pipelines import tracking, tracking_store
+from posinfo.pipelines.console import said_by
 from posinfo.pipelines.datasets import ResultsDataset, TableFile
 from posinfo.pipelines.factory import results_name
 from posinfo.pipelines.reports import report_files, report_identity
@@ -64,8 +67,9 @@ def _prepare(request: Request, nodes: set[str], catalog: CatalogProtocol) -> Non
         for cell in missing:
             try:
                 cell.cell.check()
-            except (OSError, ValueError) as error:
-                raise ValueError(f"{experiment.name}: {cell.label}: {error}") from error
+            except Exception as error:  # of a user's own network: anything
+                said = f"{experiment.name}: {cell.label}: {said_by(error)}"
+                raise ValueError(said) from error
         dataset = catalog.get(results_name(experiment, step))
         assert isinstance(dataset, ResultsDataset)
         dataset.expected = {label: cell.key for label, cell in cells.items()}
@@ -89,10 +93,24 @@ def _expect_report(request: Request, catalog: CatalogProtocol) -> None:
 class TrackingHooks:
     """The parent run ends as the pipeline did; left to itself, MLflow would call it finished."""
 
-    @hook_impl
+    @hook_impl(tryfirst=True)
+    def after_context_created(self, context: KedroContext) -> None:
+        """Before kedro-mlflow opens the database.
+
+        Raises:
+            ValueError: there is no such environment, or the database cannot be used.
+        """
+        source = Path(str(context.config_loader.conf_source))
+        if source.is_dir() and context.env:
+            folders = sorted(path.name for path in source.iterdir() if path.is_dir())
+            check("--env (a folder of conf/)", context.env, folders)
+        tracking_store.prepare(context.config_loader["mlflow"])
+
+    @hook_impl(trylast=True)
     def before_pipeline_run(self) -> None:
         """Ctrl-C reaches no hook of Kedro's, but it reaches this."""
         atexit.register(tracking.end_runs)
+        tracking.begin()
 
     @hook_impl(trylast=True)
     def on_pipeline_error(self) -> None:

@@ -1,8 +1,10 @@
 """The one store of results: a folder per result, under a key of all that it depends on.
 
-A folder appears under its key when it is complete, so present means finished:
+A folder appears under its key when it is complete, so present means finished. One whose files are
+not those that were written counts as absent: it is set aside when its result is computed again.
 
-    result.json           what the result depends on, when it was made, small values, histories
+    result.json           what the result depends on, when it was made, small values, histories, and
+                          the size and checksum of every other file
     rows.csv              rows of a result table
     tensors.safetensors   weights, answers, maps
     NAME.npy              arrays that are read memory-mapped
@@ -10,12 +12,15 @@ A folder appears under its key when it is complete, so present means finished:
 """
 
 import json
+import logging
 import os
 import shutil
 import socket
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import lru_cache
+from hashlib import file_digest, sha256
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -30,7 +35,10 @@ from safetensors.torch import load_file, save_file
 from posinfo.experiment import Result
 
 RECORD, ROWS, TENSORS, FILES = "result.json", "rows.csv", "tensors.safetensors", "files"
-PARTIAL = ".partial"
+PARTIAL, DAMAGED = ".partial", ".damaged"
+END = 2**16  # bytes at the beginning and at the end of a file that are read whenever it is opened
+
+log = logging.getLogger(__name__)
 
 
 class Store:
@@ -56,13 +64,13 @@ class Store:
         return set((self.folder / "checkpoints").glob("*.pt"))
 
     def __contains__(self, key: str) -> bool:
-        """Whether a result is finished."""
+        """Whether a result is finished and undamaged."""
         return bool(key) and is_finished(self.path(key))
 
     def __iter__(self) -> Iterator[str]:
         """The keys of all results, sorted."""
         for record in sorted(self.folder.rglob(RECORD)):
-            if not record.parent.name.endswith(PARTIAL):
+            if not record.parent.name.endswith((PARTIAL, DAMAGED)):
                 yield record.parent.relative_to(self.folder).as_posix()
 
     def record(self, key: str) -> dict[str, Any]:
@@ -88,6 +96,8 @@ class Store:
             ValueError: one of its files is damaged.
         """
         folder, record = self.path(key), self.record(key)
+        if damage := damage_of(folder):
+            raise ValueError(f"{damage}; run again, or remove {folder}")
         try:
             return Result(
                 tensors=load_file(folder / TENSORS) if record["tensors"] else {},
@@ -102,6 +112,18 @@ class Store:
             )
         except Exception as error:  # NumPy, pandas and safetensors each have errors of their own
             raise ValueError(f"a file in {folder} is damaged; remove that folder") from error
+
+    def damage(self, key: str) -> str:
+        """What is wrong with the files of a result, all of which are read; empty: nothing."""
+        folder = self.path(key)
+        return damage_of(folder) or next(
+            (
+                f"{folder / name} is not what was written"
+                for name, written in self.record(key)["files"].items()
+                if _whole(folder / name) != written["sha256"]
+            ),
+            "",
+        )
 
     def add(
         self, key: str, identity: Mapping[str, Any], compute: Callable[[Path], Result]
@@ -133,6 +155,7 @@ class Store:
                 "history": {name: list(values) for name, values in result.history.items()},
                 "facts": dict(result.facts),
                 "columns": _column_types(result.rows),
+                "files": _checksums(folder),
             }
             (folder / RECORD).write_text(json.dumps(record, indent=1, allow_nan=False) + "\n")
             _sync(folder)
@@ -150,8 +173,9 @@ class Store:
         shutil.rmtree(self.path(key))
 
     def leftovers(self) -> list[Path]:
-        """Half-written folders and files of processes of this host that were killed."""
-        return sorted(filter(_is_left, self.folder.rglob(f"*{PARTIAL}")))
+        """What processes of this host that were killed have half written, and damaged results."""
+        left = filter(_is_left, self.folder.rglob(f"*{PARTIAL}"))
+        return sorted([*left, *self.folder.glob(f"*/*/*{DAMAGED}")])
 
     @contextmanager
     def _partial(self, key: str) -> Iterator[Path]:
@@ -170,8 +194,31 @@ class Store:
 
 
 def is_finished(folder: Path) -> bool:
-    """Whether a folder holds a result."""
-    return (folder / RECORD).is_file()
+    """Whether a folder holds an undamaged result."""
+    return (folder / RECORD).is_file() and not damage_of(folder)
+
+
+def damage_of(folder: Path) -> str:
+    """What is wrong with the files of a finished result; empty: nothing is.
+
+    Sizes are compared, and a checksum of both ends of each file, among them the dtype and shape of
+    an array; what stands between is left to ``Store.damage``.
+    """
+    record = folder / RECORD
+    try:
+        files = json.loads(record.read_text())["files"]
+    except (KeyError, TypeError, ValueError):
+        return f"{record} is damaged"
+    for name, written in files.items():
+        file = folder / name
+        if not file.is_file():
+            return f"{file} is missing"
+        found = file.stat()
+        if found.st_size != written["bytes"]:
+            return f"{file} has {found.st_size} bytes, {written['bytes']} were written"
+        if _ends(file, found.st_size, found.st_mtime_ns) != written["ends"]:
+            return f"{file} is not what was written"
+    return ""
 
 
 def key_of(folder: Path) -> str:
@@ -206,13 +253,46 @@ def _write(folder: Path, result: Result) -> None:
 
 
 def _publish(folder: Path, target: Path) -> None:
-    if target.is_dir() and not is_finished(target):  # its removal was interrupted
+    if (target / RECORD).is_file() and not is_finished(target):
+        aside = target.with_name(f"{target.name}.{uuid4().hex[:8]}{DAMAGED}")
+        log.warning(
+            "%s; it was computed again, and what was there is in %s", damage_of(target), aside
+        )
+        target.rename(aside)
+    elif target.is_dir() and not is_finished(target):  # its removal was interrupted
         shutil.rmtree(target)
     try:
         folder.rename(target)
     except OSError:
         if not is_finished(target):  # or another process was faster
             raise
+
+
+def _checksums(folder: Path) -> dict[str, dict[str, Any]]:
+    """Size, both ends and whole of each file by its path inside of the folder."""
+    return {
+        path.relative_to(folder).as_posix(): {
+            "bytes": path.stat().st_size,
+            "ends": _ends(path, path.stat().st_size, path.stat().st_mtime_ns),
+            "sha256": _whole(path),
+        }
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path != folder / RECORD
+    }
+
+
+def _whole(path: Path) -> str:
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
+
+
+@lru_cache(maxsize=4096)
+def _ends(path: Path, size: int, modified: int) -> str:
+    """A checksum of both ends; not read again while size and time (ns) stay as they are."""
+    with path.open("rb") as file:
+        first = file.read(END)
+        file.seek(max(len(first), size - END))
+        return sha256(first + file.read()).hexdigest()
 
 
 def _sync(folder: Path) -> None:

@@ -25,12 +25,14 @@ MEGABYTE = 1e6
 @click.option("--env", help="Environment of conf/ whose store it is, as for `kedro run`.")
 @click.option("--prune", is_flag=True, help="Say what could be removed.")
 @click.option("--yes", is_flag=True, help="With --prune: remove it.")
-def store_command(env: str | None, prune: bool, yes: bool) -> None:
+@click.option("--check", "whole", is_flag=True, help="Read every file and name the damaged ones.")
+def store_command(env: str | None, prune: bool, yes: bool, whole: bool) -> None:
     """List the results in the store by experiment and step, with size and age.
 
     A result is out of reach when no default run of any experiment would open it: settings, inputs
     or code have changed since, or it was made with --params or --config, or on another device or
-    in another precision. --prune names those results, and removes them with --yes.
+    in another precision. --prune names those results, and removes them with --yes. Damaged results
+    are computed again by the next run that needs them.
     """
     if yes and not prune:
         raise click.UsageError("--yes goes with --prune")
@@ -51,6 +53,13 @@ def store_command(env: str | None, prune: bool, yes: bool) -> None:
             console.print(f"nothing of {experiment.name} is called out of reach: {error}")
     lost = [key for key in store if key not in reached and key.partition("/")[0] not in unknown]
     console.print(_table(store, set(lost)))
+    if whole:
+        damaged = [said for key in store if (said := store.damage(key))]
+        for said in damaged:
+            console.print(said, highlight=False, soft_wrap=True)
+        console.print(f"{len(damaged)} damaged results")
+        if damaged:
+            raise click.exceptions.Exit(1)
     if prune:
         begun = {path for path in store.checkpoints() if path.name.partition("-")[0] not in unknown}
         unfinished = begun - {store.checkpoint(key) for key in reached}

@@ -54,7 +54,25 @@ def test_settings_of_the_tests_are_no_bad_input(experiment, tmp_path):
             {"posenet__backbones__vgg16__weights": "nothing.pth"},
             "weights: there is no file nothing.pth",
         ),
-        (POSENET, {"posenet__readout__kernels": 3}, "Extra inputs are not permitted"),
+        (POSENET, {"posenet__image_size": 100_000}, "less than or equal to 4096"),
+        (POSENET, {"photos__seed": True}, "seed\n  Input should be a valid integer"),
+        (POSENET, {"posenet__seeds": [2**64]}, "seeds.0\n  Input should be less than 4294967296"),
+        (
+            POSENET,
+            {"posenet__seeds": [-1]},
+            "seeds.0\n  Input should be greater",
+        ),
+        (POSENET, {"posenet__readout__lr": float("inf")}, "lr\n  Input should be a finite number"),
+        (
+            POSENET,
+            {
+                "posenet__backbones": {
+                    "a" * 300: {"arch": "image", "weights": "none", "padding": "zero"}
+                }
+            },
+            "String should have at most 100 characters",
+        ),
+        (POSENET, {"posenet__readout__kernels": 3}, "setting must be one of"),
         (
             POSENET,
             {"photos__train_dir": "/nowhere/at/all"},

@@ -4,7 +4,7 @@ import pytest
 from posinfo.measures.augshift_table import augshift_markdown, augshift_table
 from tests.conftest import PROJECT
 
-PUBLISHED = pd.read_csv(PROJECT / "docs/papers/published.csv")
+PUBLISHED = pd.read_csv(PROJECT / "src/posinfo/measures/published.csv")
 
 
 def score(method="augshift", top1=0.9, exact=0.95, seed=0, dataset="cifar10", padding="zero"):

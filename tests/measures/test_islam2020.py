@@ -6,7 +6,7 @@ from posinfo.measures.islam2020 import beside_paper, differences_markdown
 from tests.conftest import PROJECT
 
 PUBLISHED = pd.read_csv(
-    PROJECT / "docs/papers/published.csv",
+    PROJECT / "src/posinfo/measures/published.csv",
     keep_default_na=False,
     na_values=[""],
     dtype={"note": str},

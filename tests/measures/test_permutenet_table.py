@@ -4,7 +4,7 @@ import pytest
 from posinfo.measures.permutenet_table import permutenet_markdown, permutenet_table
 from tests.conftest import PROJECT
 
-PUBLISHED = pd.read_csv(PROJECT / "docs/papers/published.csv")
+PUBLISHED = pd.read_csv(PROJECT / "src/posinfo/measures/published.csv")
 
 
 def score(network, task, accuracy, seed=0, **changes):

@@ -9,7 +9,7 @@ import pytest
 from posinfo.measures.published import beside_published, published_rows
 from tests.conftest import PROJECT
 
-FILE = PROJECT / "docs/papers/published.csv"
+FILE = PROJECT / "src/posinfo/measures/published.csv"
 LINES = list(csv.DictReader(FILE.open(encoding="utf-8")))
 TABLES = {
     paper: list(dict.fromkeys(line["table"] for line in LINES if line["paper"] == paper))

@@ -14,7 +14,7 @@ from posinfo.stimuli.patterns import make_pattern
 from tests.conftest import PROJECT
 
 PUBLISHED = pd.read_csv(
-    PROJECT / "docs/papers/published.csv", keep_default_na=False, na_values=[""]
+    PROJECT / "src/posinfo/measures/published.csv", keep_default_na=False, na_values=[""]
 )
 ARCHITECTURES = {"trained": "vgg16", "random": "vgg16"}
 SETTINGS = {

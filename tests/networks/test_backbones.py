@@ -124,7 +124,7 @@ def test_too_small_images_are_refused():
             "arch 'image' has no layers: weights and padding must be none; got weights "
             "'untrained', padding 'zero'",
         ),
-        ({"colour": "red"}, "Extra inputs are not permitted"),
+        ({"colour": "red"}, "setting must be one of"),
     ],
 )
 def test_bad_rows_are_refused(fields, message):

@@ -35,11 +35,45 @@ def pixels(generator):
     return torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8).numpy()
 
 
-def test_each_image_is_seen_once(pixels):
+def test_each_image_is_seen_once_but_for_two_that_try_the_network(pixels):
     network, totals, done = backbone(), [], []
     work = Work(on_total=totals.append, on_progress=done.append)
     extract_features(network, pixels, 4, work)
-    assert network.blocks.seen == sum(done) == COUNT and totals == [COUNT]
+    assert network.blocks.seen - 2 * 2 == sum(done) == COUNT and totals == [COUNT]
+
+
+class Draws(Counted):
+    def forward(self, images):
+        drawn = 1e-4 * torch.rand(len(images), 3, 1, 1)
+        return super().forward(images + drawn)
+
+
+class CarriesOver(Counted):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(()))
+
+    def forward(self, images):
+        self.mean += images.mean()
+        return super().forward(images)
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        (Draws, "answers the same images differently each time: it draws at random in its forward"),
+        (CarriesOver, "changes its buffers in its forward pass, in evaluation mode"),
+        (Counted, None),
+    ],
+)
+def test_network_that_does_not_repeat_itself_is_refused(pixels, network, message):
+    if message is None:
+        extract_features(backbone(network()), pixels, 4, Work())
+        return
+    done = []
+    with pytest.raises(ValueError, match=message):
+        extract_features(backbone(network()), pixels, 4, Work(on_progress=done.append))
+    assert done == []
 
 
 def test_features_are_those_of_the_network(pixels, work):

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -86,8 +88,59 @@ def test_misfit_names_the_keys(features, tmp_path):
 
 
 @pytest.mark.parametrize(
+    "wrapped",
+    [
+        lambda state: {"state_dict": state, "epoch": 3},
+        lambda state: {"model": state},
+        lambda state: {f"module.{name}": tensor for name, tensor in state.items()},
+        lambda state: {"state_dict": {f"model._orig_mod.{n}": t for n, t in state.items()}},
+    ],
+)
+def test_state_dicts_of_training_frameworks_are_unwrapped(tmp_path, wrapped):
+    state = small().state_dict()
+    torch.save(wrapped(state), tmp_path / "w.pth")
+    assert same(load_network(f"{__name__}:small", str(tmp_path / "w.pth")), state)
+
+
+def test_names_of_a_network_are_no_wrapper(tmp_path):
+    state = inner().state_dict()
+    assert all(name.startswith("model.") for name in state)
+    torch.save(state, tmp_path / "w.pth")
+    assert same(load_network(f"{__name__}:inner", str(tmp_path / "w.pth")), state)
+
+
+def small():
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
+
+
+def inner():
+    network = nn.Module()
+    network.model = small()
+    return network
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("0.weight", lambda t: t.int(), "of another type: 0.weight int32"),
+        ("0.weight", lambda t: t.to(torch.complex64), "of another type: 0.weight complex64"),
+        ("0.weight", lambda t: t.to_sparse(), "of another type: 0.weight float32"),
+        ("1.num_batches_tracked", lambda t: t.float(), "type: 1.num_batches_tracked float32"),
+        ("1.running_var", lambda t: t * torch.nan, "not finite: 1.running_var"),
+        ("0.bias", lambda t: t / 0, "not finite: 0.bias"),
+    ],
+)
+def test_tensors_that_are_no_weights_are_named(tmp_path, name, change, message):
+    state = small().state_dict()
+    torch.save({**state, name: change(state[name])}, tmp_path / "w.pth")
+    with pytest.raises(ValueError, match=re.escape(message)):
+        check_source(f"{__name__}:small", str(tmp_path / "w.pth"))
+
+
+@pytest.mark.parametrize(
     ("content", "message"),
     [
+        ({0: torch.zeros(1)}, "w.pth must hold a state dict"),
         (b"junk", "w.pth is damaged, or holds more than tensors"),
         ([1, 2], "w.pth must hold a state dict"),
         (print, "w.pth is damaged, or holds more than tensors"),

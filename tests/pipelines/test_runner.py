@@ -179,22 +179,23 @@ def test_failed_cells_are_named_and_the_others_are_finished(store, n_jobs, caplo
     assert [cell.label for cell in cells if cell.key in store] == ["a", "c", "e"]
     first, second, *lines = str(raised.value).split("\n")
     assert first == ("2 of 5 cells of squares failed, the others are finished and kept:")
-    assert sorted([second, *lines]) == [
+    assert [line.partition(" (")[0] for line in sorted([second, *lines])] == [
         "  b: FloatingPointError: the loss is infinite",
-        "  d: RuntimeError: AwkwardError: 3 is not 4",
+        "  d: AwkwardError: 3 is not 4",
     ]
+    assert all(re.search(r"test_runner.py:\d+\)$", line) for line in [second, *lines])
     errors = [record.message for record in caplog.records if record.levelname == "ERROR"]
     assert sorted(errors) == sorted(line.strip() for line in [second, *lines])
-    assert raised.value.__cause__ is not None
     assert list(store.folder.rglob("*.partial")) == []
 
 
-def test_cause_has_the_place_where_a_cell_failed(store):
-    with pytest.raises(CellsFailedError) as raised:
-        run_step(squares(a="diverged"), store, machine(), Told())
-    cause = raised.value.__cause__
-    assert isinstance(cause, FloatingPointError)
-    assert "raise FloatingPointError(cell.error)" in "".join(cause.__notes__)
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_log_file_has_the_traceback_of_a_failed_cell(store, n_jobs, caplog):
+    caplog.set_level("DEBUG", "posinfo")
+    with pytest.raises(CellsFailedError):
+        run_step(squares(a="diverged"), store, machine(n_jobs), Told())
+    (trace,) = [record.message for record in caplog.records if record.levelname == "DEBUG"]
+    assert "raise FloatingPointError(cell.error)" in trace
 
 
 def test_finished_cells_are_not_computed_again_after_a_failure(store):
@@ -208,7 +209,7 @@ def test_finished_cells_are_not_computed_again_after_a_failure(store):
 
 def test_missing_input_fails_its_cell_alone(store):
     cells = squares(a=number(1, before="first/all"), b=2)
-    with pytest.raises(CellsFailedError, match="  a: FileNotFoundError: there is no result test/"):
+    with pytest.raises(CellsFailedError, match="  a: there is no result test/"):
         run_step(cells, store, machine(), Told())
     assert cells[1].key in store
 
@@ -300,7 +301,10 @@ def test_threads_are_shared_by_the_processes(threads, n_jobs, threads_per_job, e
         ({"n_jobs": 0, "threads_per_job": None}, "n_jobs\n  Input should be greater than or equal"),
         ({"n_jobs": 1, "threads_per_job": 0}, "threads_per_job\n  Input should be greater than"),
         ({"n_jobs": 1}, "threads_per_job\n  Field required"),
-        ({"n_jobs": 1, "threads_per_job": 1, "backend": "x"}, "backend\n  Extra inputs are not"),
+        (
+            {"n_jobs": 1, "threads_per_job": 1, "backend": "x"},
+            "setting must be one of n_jobs",
+        ),
     ],
 )
 def test_impossible_processes_are_refused(values, message):
@@ -395,7 +399,7 @@ def test_failing_tracker_fails_its_cell_and_not_the_others(store):
         if cell.label == "a":
             raise OSError("the server is gone")
 
-    with pytest.raises(CellsFailedError, match="  a: OSError: the server is gone$"):
+    with pytest.raises(CellsFailedError, match="  a: OSError: the server is gone"):
         run_step(cells, store, machine(), tell)
     assert all(cell.key in store for cell in cells)
 

@@ -1,4 +1,5 @@
 import subprocess
+from pathlib import Path
 
 import mlflow
 import pandas as pd
@@ -211,11 +212,16 @@ def test_page_is_the_list_of_runs(experiment):
     with mlflow.start_run():
         pass
     runs = f"/#/experiments/{experiment}/runs"
+    address = mlflow.get_tracking_uri()  # this folder is no clone
+    assert tracking.page() == (
+        f"mlflow ui --backend-store-uri={address}, then http://127.0.0.1:5000{runs}"
+    )
+    Path("Makefile").touch()
     assert tracking.page() == f"make mlflow, then http://127.0.0.1:5000{runs}"
 
 
 def test_page_of_a_server(monkeypatch):
-    monkeypatch.setattr(mlflow, "get_tracking_uri", lambda: "https://runs.example.org/")
+    monkeypatch.setattr(mlflow, "get_tracking_uri", lambda: "https://me:secret@runs.example.org/")
     monkeypatch.setattr(mlflow, "last_active_run", lambda: None)
     assert tracking.page() == "https://runs.example.org"
 

@@ -5,6 +5,7 @@ import pandas as pd
 from pydantic import Field
 
 from posinfo.experiment import Cell, Inputs, Result
+from posinfo.stimuli.duplicates import require_distinct
 from posinfo.stimuli.photos import decode_images
 from posinfo.stimuli.synthetic import synthetic_image
 from posinfo.work import Work
@@ -18,12 +19,19 @@ class ImagesCell(Cell):
         content: key of the photographs and of what is cut out of them; empty: no photographs.
         stimuli: in their place, images without content, keys of ``SYNTHETIC``.
         manifest: of the photographs, see ``posinfo.stimuli.photos``.
+        others: paths of photographs of which none may be among these.
     """
 
     image_size: int
     content: str = ""
     stimuli: tuple[str, ...] = ()
     manifest: pd.DataFrame | None = Field(default=None, exclude=True)
+    others: tuple[str, ...] = Field(default=(), exclude=True)
+
+    def check(self) -> None:
+        """See ``require_distinct``."""
+        if self.manifest is not None and self.others:
+            require_distinct(self.others, self.manifest.file)
 
 
 def run(cell: ImagesCell, inputs: Inputs, work: Work) -> Result:

@@ -26,7 +26,7 @@ def augshift_table(scores: pd.DataFrame, published: pd.DataFrame) -> pd.DataFram
         scores: one row per cell, seed and range of offsets, columns ``SETTINGS, METRICS, seed,
             floor, n, n_right``: every figure is a share in [0, 1], ``floor`` is the top-1 of
             chance, ``n`` the number of images, ``n_right`` of those that are classified rightly.
-        published: the published numbers; see docs/papers/published.csv.
+        published: the published numbers; see published.csv.
 
     Returns:
         A row per cell and range: its settings, mean and sd (``_sd``) of every figure, ``floor,

@@ -27,7 +27,7 @@ def beside_paper(
         table: one row per cell, pattern and stimulus, columns ``SETTINGS, pattern, stimulus``; with
             a column ``table``, numbers of that table alone stand beside it, or else those of the
             first table that prints them.
-        published: the published numbers; see docs/papers/published.csv.
+        published: the published numbers; see published.csv.
         architectures: architecture by label of the backbone, as the published numbers name it.
         signed: whether our stripes span [-1, 1], as the published ones do.
 

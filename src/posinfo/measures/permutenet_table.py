@@ -26,7 +26,7 @@ def permutenet_table(scores: pd.DataFrame, published: pd.DataFrame) -> pd.DataFr
     Args:
         scores: one row per cell and seed: ``accuracy`` and ``floor`` (the accuracy of chance) in
             [0, 1], ``n`` canvases, ``seed``; every other column is a setting.
-        published: the published numbers; see docs/papers/published.csv.
+        published: the published numbers; see published.csv.
 
     Returns:
         A row per cell: its settings, ``accuracy, accuracy_sd, floor, survival, n_seeds, n,

@@ -1,7 +1,8 @@
 """Published numbers: from one line per number to the rows that our tables are joined with.
 
-docs/papers/published.csv has one line per number that a paper prints. Its columns ``row`` and
-``column`` say where in the paper's table the number stands: ``key=value`` pairs, joined by ``; ``.
+published.csv, beside this module, has one line per number that a paper prints. Its columns ``row``
+and ``column`` say where in the paper's table the number stands: ``key=value`` pairs, joined by
+``; ``.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -20,13 +21,13 @@ def published_rows(published: pd.DataFrame, paper: str, tables: Sequence[str]) -
         .. code-block:: python
 
             published = pd.read_csv(
-                "docs/papers/published.csv", keep_default_na=False, na_values=[""]
+                "src/posinfo/measures/published.csv", keep_default_na=False, na_values=[""]
             )
             rows = published_rows(published, "islam2021", ["Experiment 2"])
             rows.query("method == 'augshift' and dataset == 'cifar10'").accuracy  # 0.921
 
     Args:
-        published: docs/papers/published.csv; one row per number, columns ``COLUMNS``, of which
+        published: published.csv; one row per number, columns ``COLUMNS``, of which
             ``value`` is a float and the others are text.
         paper: as the file names it (``islam2020``).
         tables: as the file names them (``Table 1``).

@@ -5,11 +5,11 @@ from typing import Annotated, NamedTuple
 
 import torch
 from jaxtyping import Float, Int64
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, mse_loss
 
-from posinfo.choices import check, one_of
+from posinfo.choices import Section, check, one_of
 from posinfo.networks.resnet18 import cifar_resnet18
 from posinfo.networks.shift_invariant import blur_strides, pad_fully
 
@@ -40,7 +40,7 @@ def in_order(method: str) -> str:
 MethodName = Annotated[str, AfterValidator(in_order)]
 
 
-class AugShiftConfig(BaseModel):
+class AugShiftConfig(Section):
     """The network and the loss.
 
     Attributes:
@@ -50,8 +50,6 @@ class AugShiftConfig(BaseModel):
         loss: how the cross entropies of two crops are joined: ``mean``, or ``sum`` as drawn on the
             poster, which doubles the effective learning rate.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     method: MethodName
     width: int = Field(ge=1)

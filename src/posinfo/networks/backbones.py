@@ -6,10 +6,10 @@ from typing import Annotated
 
 import torch
 from jaxtyping import Float, UInt8
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import model_validator
 from torch import Tensor, nn
 
-from posinfo.choices import one_of
+from posinfo.choices import Section, Seed, one_of
 from posinfo.networks.architectures import IMAGE, ArchName
 from posinfo.networks.block_reader import BlockReader, drop_unused
 from posinfo.networks.blocks import Blocks, align, is_channels_last
@@ -24,7 +24,7 @@ POSITIONS = ("kept", "none")
 PROBED = 128  # px; a multiple of every stride of a network that is padded fully
 
 
-class BackboneConfig(BaseModel):
+class BackboneConfig(Section):
     """A network whose features are read.
 
     Attributes:
@@ -40,15 +40,13 @@ class BackboneConfig(BaseModel):
         seed: seed of untrained weights.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     arch: ArchName
     weights: str
     padding: PaddingName
     padding_layers: tuple[str, ...] = ()
     blocks: Blocks = "default"
     positions: Annotated[str, one_of("positions", POSITIONS)] = "kept"
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0
 
     @model_validator(mode="after")
     def _image_has_no_layers(self) -> "BackboneConfig":

@@ -3,9 +3,9 @@
 from typing import Annotated, NamedTuple
 
 import torch
-from pydantic import AfterValidator, BaseModel, Field, RootModel
+from pydantic import AfterValidator, Field, RootModel
 
-from posinfo.choices import check, one_of
+from posinfo.choices import Section, check, one_of
 
 KINDS = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = {"bfloat16": torch.bfloat16, "float32": torch.float32}
@@ -78,7 +78,7 @@ class Precision(RootModel[Annotated[str, one_of("precision", ["auto", *PRECISION
         return pick_precision(self.root, device)
 
 
-class Parallel(BaseModel, frozen=True, extra="forbid"):
+class Parallel(Section):
     """How many cells of a step are computed at the same time.
 
     Attributes:

@@ -5,9 +5,12 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 from jaxtyping import Float16, UInt8
+from torch import Tensor
 
 from posinfo.networks.backbones import Backbone
 from posinfo.work import Work
+
+REPEATED = 2  # images that are shown twice
 
 
 def batch_size(device: torch.device) -> int:
@@ -31,11 +34,13 @@ def extract_features(
 
     Raises:
         OverflowError: a feature does not fit float16.
+        ValueError: the network answers the same images differently the second time.
         OSError: the disk has no room.
     """
     backbone.to(work.device, work.dtype)
     backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     size = batch_size(work.device)
+    _require_repeatable(backbone, torch.from_numpy(np.array(pixels[:REPEATED])).to(work.device))
 
     def batches() -> Iterator[np.ndarray]:
         for start in range(0, len(pixels), size):
@@ -48,6 +53,22 @@ def extract_features(
     work.on_total(len(pixels))
     side = backbone.feature_size
     return work.array("features", (len(pixels), side, side, channels), np.float16, batches())
+
+
+def _require_repeatable(backbone: Backbone, images: UInt8[Tensor, "n 3 h w"]) -> None:
+    """Features are computed once and kept: they may depend on nothing but images and weights."""
+    before = [buffer.clone() for buffer in backbone.buffers()]
+    with torch.inference_mode():
+        first, second = backbone(images), backbone(images)
+    # a GPU may add in another order; a CPU does not
+    tolerance = 0 if images.device.type == "cpu" else 1e-2 * float(first.abs().max())
+    if not torch.allclose(first, second, rtol=0, atol=tolerance, equal_nan=True):
+        raise ValueError(
+            "the network answers the same images differently each time: it draws at random in its "
+            "forward pass, or carries something over from the last one"
+        )
+    if not all(map(torch.equal, before, backbone.buffers())):
+        raise ValueError("the network changes its buffers in its forward pass, in evaluation mode")
 
 
 def _finite(features: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from posinfo.networks.padding_mode import MapTooSmallError
 
 T = TypeVar("T")
 
-LARGEST_IMAGE = 4096  # px; no size beyond it is proposed
+LARGEST_IMAGE = 4096  # px; beyond it no size is proposed, nor taken by a setting
 # what PyTorch raises for a map that is used up, and padding for one that it outgrows
 TOO_SMALL = (RuntimeError, AssertionError, MapTooSmallError)
 

@@ -6,10 +6,10 @@ from zlib import crc32
 
 import torch
 from jaxtyping import Float
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from posinfo.choices import one_of
+from posinfo.choices import Section, one_of
 from posinfo.networks.architectures import OWN, NetworkName
 from posinfo.networks.block_reader import BlockReader, drop_unused
 from posinfo.networks.blocks import as_maps, is_channels_last, is_resnet
@@ -22,7 +22,7 @@ from posinfo.networks.weights import load_network
 NETWORKS = ("gapnet", "permutenet")
 
 
-class ClassifierConfig(BaseModel):
+class ClassifierConfig(Section):
     """A backbone with one of the two heads.
 
     Attributes:
@@ -35,8 +35,6 @@ class ClassifierConfig(BaseModel):
         permuted_before: the stage of a ResNet before which channels are permuted, 1 to 4; None:
             after pooling, which only PermuteNet can.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     network: Annotated[str, one_of("network", NETWORKS)]
     arch: NetworkName

@@ -2,10 +2,12 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from posinfo.choices import Section
 
 
-class RidgeConfig(BaseModel):
+class RidgeConfig(Section):
     """The closed-form readout (``head: ridge``), which the paper does not have.
 
     Attributes:
@@ -16,15 +18,13 @@ class RidgeConfig(BaseModel):
         memory_gib: upper limit of the memory of the normal equations, in GiB.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     penalties: tuple[Annotated[float, Field(gt=0)], ...] = Field(min_length=1)
     held_out: float = Field(gt=0, lt=1)
     positions: int = Field(ge=1)
     memory_gib: float = Field(gt=0)
 
 
-class ReadoutConfig(BaseModel):
+class ReadoutConfig(Section):
     """The head and its training (Islam et al., ICLR 2020; what it leaves open: released code).
 
     Attributes:
@@ -45,8 +45,6 @@ class ReadoutConfig(BaseModel):
         batch_size: images per step.
         ridge: settings that only ``head: ridge`` uses.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     head: Literal["code", "paper", "ridge"]
     kernel_size: int = Field(ge=1)

@@ -19,6 +19,8 @@ from posinfo.networks.trained_file import (
 )
 
 SUFFIXES = (".safetensors", ".pth", ".pt")
+WRAPPERS = ("state_dict", "model_state_dict", "model")  # keys of training frameworks' checkpoints
+PREFIXES = ("module.", "model.", "_orig_mod.")  # DataParallel's, frameworks', torch.compile's
 COUNTER = "num_batches_tracked"  # files of older PyTorch versions lack it
 KEYS_LISTED = 4
 CLASSIFIERS = ("classifier.", "fc.", "head.", "heads.", "AuxLogits.", "aux1.", "aux2.")
@@ -58,17 +60,28 @@ def fitting_state(
         FileNotFoundError: there is no such file.
         ValueError: it cannot be read, or is of another network.
     """
-    state = _of_the_backbone(_read(path))
+    state = _of_the_backbone(_read(path), expected)
     if needed is None:
         needed = frozenset(name for name in expected if not name.startswith(CLASSIFIERS))
     needed |= {name for name in expected if name.endswith(FULLY_PADDED)}  # no map depends on it
     misshapen = {n for n in state.keys() & expected.keys() if state[n].shape != expected[n].shape}
+    known = state.keys() & expected.keys() - misshapen
     problems = {
         "missing": sorted(name for name in needed - state.keys() if not name.endswith(COUNTER)),
         "unexpected": sorted(state.keys() - expected.keys()),
         "of another shape": sorted(
             f"{name} {tuple(state[name].shape)} instead of {tuple(expected[name].shape)}"
             for name in needed & misshapen
+        ),
+        "of another type": sorted(
+            f"{name} {str(state[name].dtype).removeprefix('torch.')}"
+            for name in known
+            if not _same_type(state[name], expected[name])
+        ),
+        "not finite": sorted(
+            name
+            for name in known
+            if _same_type(state[name], expected[name]) and not state[name].isfinite().all()
         ),
     }
     if any(problems.values()):
@@ -114,16 +127,30 @@ def _read(path: Path) -> dict[str, Tensor]:
         raise ValueError(
             f"weights: {path} is damaged, or holds more than tensors (weights_only): {error}"
         ) from error
-    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
+    for wrapper in WRAPPERS:
+        if isinstance(state, dict) and isinstance(state.get(wrapper), dict):
+            state = state[wrapper]
+    if not isinstance(state, dict) or not all(
+        isinstance(name, str) and isinstance(value, Tensor) for name, value in state.items()
+    ):
         raise ValueError(f"weights: {path} must hold a state dict (names to tensors)")
     return state
 
 
-def _of_the_backbone(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The backbone in a file of DataParallel's, or of the experiments that train networks."""
+def _of_the_backbone(state: dict[str, Tensor], expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The backbone in a file of a wrapped network, or of the experiments that train networks."""
     if is_trained_file(state):
         return backbone_weights(state)
-    return {name.removeprefix("module."): tensor for name, tensor in state.items()}
+    for prefix in PREFIXES * 2:  # they may be nested
+        own = all(name.startswith(prefix) for name in expected)
+        if state and not own and all(name.startswith(prefix) for name in state):
+            state = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
+    return state
+
+
+def _same_type(tensor: Tensor, expected: Tensor) -> bool:
+    kind = tensor.is_floating_point() == expected.is_floating_point()
+    return kind and not tensor.is_complex() and tensor.layout == torch.strided
 
 
 def _listed(names: list[str]) -> str:

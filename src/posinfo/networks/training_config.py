@@ -5,17 +5,17 @@ from typing import Annotated
 
 import torch
 from jaxtyping import Float
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from posinfo.choices import one_of
+from posinfo.choices import Section, one_of
 from posinfo.networks.training import KEPT, Batch, Fitted, Optimiser, Schedule, fit_epochs
 from posinfo.work import Work
 
 Rate = Annotated[float, Field(ge=0, lt=1)]
 
 
-class TrainingConfig(BaseModel):
+class TrainingConfig(Section):
     """Protocol of a training.
 
     Attributes:
@@ -33,8 +33,6 @@ class TrainingConfig(BaseModel):
         compile: whether ``torch.compile`` compiles the network; takes a minute before the first
             step.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     epochs: int = Field(ge=1)
     batch_size: int = Field(ge=2)

@@ -2,9 +2,9 @@
 
 import torch
 from jaxtyping import Int64, UInt8
-from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
+from posinfo.choices import Section, Seed
 from posinfo.networks.architectures import NetworkName, sketch_network
 from posinfo.networks.dry_run import dry_run
 from posinfo.networks.embedded_weights import EMBEDDED
@@ -16,7 +16,7 @@ from posinfo.networks.weights import check_source, load_network, own_colours
 from posinfo.work import Work
 
 
-class WholeNetworkConfig(BaseModel):
+class WholeNetworkConfig(Section):
     """A classifier.
 
     Attributes:
@@ -27,13 +27,11 @@ class WholeNetworkConfig(BaseModel):
         seed: of untrained weights.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     arch: NetworkName
     weights: str
     padding: PaddingName
     padding_layers: tuple[str, ...] = ()
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0
 
     def check(self, image_size: int) -> None:
         """Whether it classifies such images; a dry run on shapes.

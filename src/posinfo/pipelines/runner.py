@@ -1,7 +1,6 @@
 """The one runner: computes what the store lacks, and is alone to know processes."""
 
 import logging
-import pickle
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
@@ -9,13 +8,14 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import joblib
 import torch
 
 from posinfo.experiment import Result
 from posinfo.networks.devices import Machine
+from posinfo.pipelines.console import said_by
 from posinfo.pipelines.progress import StepBar, step_bar
 from posinfo.plan import Planned
 from posinfo.store import Store
@@ -38,13 +38,13 @@ def run_step(cells: Sequence[Planned], store: Store, machine: Machine, on_result
     ``on_result`` is called in this process when a cell's result is there, with whether it was
     computed now. A ``CellsFailedError`` names each cell that failed; the others are finished.
     """
-    failed: dict[str, Exception] = {}
+    failed: dict[str, str] = {}
 
     def tell(cell: Planned, computed: bool) -> None:
         try:
             on_result(cell, computed)
         except Exception as error:
-            _fail(cell, error, failed)
+            _fail(cell, Failure.of(error), failed)
 
     lacking: dict[str, Planned] = {}
     for cell in cells:  # asked once each: another process may be making the same results
@@ -57,20 +57,38 @@ def run_step(cells: Sequence[Planned], store: Store, machine: Machine, on_result
         for same in (other for other in cells if other.key == cell.key):
             tell(same, True)
     if failed:
-        lines = "\n".join(f"  {label}: {_said(error)}" for label, error in failed.items())
+        lines = "\n".join(f"  {label}: {said}" for label, said in failed.items())
         raise CellsFailedError(
             f"{len(failed)} of {len(cells)} cells of {cells[0].step.name} failed, the others are "
             f"finished and kept:\n{lines}"
-        ) from next(iter(failed.values()))
+        )
 
 
-def _fail(cell: Planned, error: Exception, failed: dict[str, Exception]) -> None:
-    failed[cell.label] = error
-    log.error("%s: %s", cell.label, _said(error), exc_info=error)
+class Failure(NamedTuple):
+    """Why a cell has no result, in words that go from process to process.
+
+    Attributes:
+        said: the error's message.
+        trace: its traceback.
+    """
+
+    said: str
+    trace: str
+
+    @classmethod
+    def of(cls, error: BaseException) -> "Failure":
+        """From an error that is being handled."""
+        return cls(said_by(error), "".join(traceback.format_exception(error)))
+
+
+def _fail(cell: Planned, failure: Failure, failed: dict[str, str]) -> None:
+    failed[cell.label] = failure.said
+    log.error("%s: %s", cell.label, failure.said)
+    log.debug("%s: %s", cell.label, failure.trace)
 
 
 def _computed(
-    missing: Sequence[Planned], store: Store, machine: Machine, failed: dict[str, Exception]
+    missing: Sequence[Planned], store: Store, machine: Machine, failed: dict[str, str]
 ) -> Iterator[Planned]:
     """The cells that could be computed, as they end."""
     name, start = missing[0].step.name, perf_counter()
@@ -79,7 +97,7 @@ def _computed(
             outcomes = _outcomes(missing, store, machine, bar)
             for done, (number, outcome) in enumerate(outcomes, start=1):
                 bar.finish()
-                if isinstance(outcome, Exception):
+                if isinstance(outcome, Failure):
                     _fail(missing[number], outcome, failed)
                     continue
                 rest = (perf_counter() - start) / done * (len(missing) - done)
@@ -90,12 +108,12 @@ def _computed(
         except BrokenProcessPool as error:
             for cell in missing:
                 if cell.key not in store and cell.label not in failed:
-                    _fail(cell, error, failed)
+                    _fail(cell, Failure.of(error), failed)
 
 
 def _outcomes(
     cells: Sequence[Planned], store: Store, machine: Machine, bar: StepBar
-) -> Iterator[tuple[int, float | Exception]]:
+) -> Iterator[tuple[int, float | Failure]]:
     """The number of each cell and the seconds that it took, or why it failed, as they end."""
     device, dtype, parallel = machine
     work, start = Work(device, dtype), silent
@@ -114,7 +132,7 @@ def _outcomes(
 
 def _attempt(
     number: int, cell: Planned, store: Store, threads: int, work: Work
-) -> tuple[int, float | Exception]:
+) -> tuple[int, float | Failure]:
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     torch.backends.cudnn.allow_tf32 = False  # float32 means float32
@@ -130,22 +148,6 @@ def _attempt(
 
         return number, store.add(cell.key, cell.identity, compute)
     except Exception as error:
-        error.add_note(traceback.format_exc())
-        return number, _picklable(error)
+        return number, Failure.of(error)
     finally:
         torch.set_num_threads(before)
-
-
-def _picklable(error: Exception) -> Exception:
-    """The error itself if it can go to another process, or else its text."""
-    try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:
-        text = RuntimeError(_said(error))
-        text.__notes__ = error.__notes__
-        return text
-    return error
-
-
-def _said(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"

@@ -1,4 +1,4 @@
-"""MLflow: the one module that knows it. kedro-mlflow opens the parent run of a `kedro run`."""
+"""What MLflow is told. kedro-mlflow opens the parent run of a `kedro run`."""
 
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -16,6 +16,7 @@ from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFLOW_SOURCE_NAME
 from mlflow.utils.time import get_current_time_millis
 
+from posinfo.pipelines.tracking_store import end_dead_runs, without_user
 from posinfo.plan import flatten
 
 LONGEST, AT_ONCE = 6000, 900  # letters of a parameter; metrics in one write, at most 1,000
@@ -77,6 +78,13 @@ def metrics_of(rows: pd.DataFrame | None) -> dict[str, float]:
     return {key: fmean(numbers) for key, numbers in values.items()}
 
 
+def begin() -> None:
+    """End what processes that were killed have left open in the experiment of the current run."""
+    run = mlflow.active_run()
+    if run is not None:
+        end_dead_runs(run.info.experiment_id)
+
+
 def log_files(folder: Path) -> None:
     """The files of a folder, among the artifacts of the current run; nothing where none is open."""
     if mlflow.active_run() is not None:  # or MLflow would open one
@@ -91,11 +99,13 @@ def end_runs(status: str = "KILLED") -> None:
 
 def page() -> str:
     """Where the runs can be seen: the list of the last run's experiment."""
-    address, run = mlflow.get_tracking_uri(), mlflow.last_active_run()
+    address, run = without_user(mlflow.get_tracking_uri()), mlflow.last_active_run()
     runs = f"/#/experiments/{run.info.experiment_id}/runs" if run else ""
     if address.startswith("http"):
         return address.rstrip("/") + runs
-    return f"make mlflow, then http://127.0.0.1:5000{runs}"
+    clone = Path("Makefile").is_file()
+    command = "make mlflow" if clone else f"mlflow ui --backend-store-uri={address}"
+    return f"{command}, then http://127.0.0.1:5000{runs}"
 
 
 @lru_cache(maxsize=1)

@@ -9,10 +9,10 @@ from typing import Annotated
 
 import torch
 from jaxtyping import Float, Int64, UInt8
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field
 from torch import Tensor
 
-from posinfo.choices import check
+from posinfo.choices import Section, check
 from posinfo.stimuli.device_images import DeviceImages
 
 Channel = Annotated[int, Field(ge=0, le=255)]
@@ -23,7 +23,7 @@ def _check_colour(colour: str | Colour) -> str | Colour:
     return check("canvas colour", colour, COLOURS) if isinstance(colour, str) else colour
 
 
-class CanvasConfig(BaseModel):
+class CanvasConfig(Section):
     """The canvas that tiles are pasted on.
 
     Attributes:
@@ -31,8 +31,6 @@ class CanvasConfig(BaseModel):
         location_size: side of a location in pixels; a smaller tile stands in its middle.
         colour: a key of ``COLOURS`` or red, green and blue, each 0..255.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     grid: int = Field(ge=2, le=16)
     location_size: int = Field(ge=1)

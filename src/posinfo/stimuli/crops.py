@@ -5,11 +5,11 @@ from typing import Annotated
 
 import torch
 from jaxtyping import Bool, Float, Int64, UInt8
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 from torch import Tensor
 from torch.nn.functional import interpolate, pad
 
-from posinfo.choices import one_of, pick
+from posinfo.choices import Section, one_of, pick
 from posinfo.stimuli.device_images import DeviceImages
 from posinfo.stimuli.labelled_images import SIDE
 from posinfo.work import Work
@@ -17,7 +17,7 @@ from posinfo.work import Work
 ShiftPaddingName = Annotated[str, one_of("shift padding", lambda: SHIFT_PADDINGS)]
 
 
-class ShiftConfig(BaseModel):
+class ShiftConfig(Section):
     """By how much images are shifted, and what lies outside of them.
 
     Attributes:
@@ -25,8 +25,6 @@ class ShiftConfig(BaseModel):
             image as it is, but for ``crop``.
         padding: a key of ``SHIFT_PADDINGS``.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     max_shift: int = Field(ge=0)
     padding: ShiftPaddingName

@@ -9,14 +9,14 @@ from urllib.error import URLError
 import numpy as np
 import torch
 from jaxtyping import Float, Int64, UInt8
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from torch import Tensor
 from torch.nn.functional import interpolate
 from torchvision.datasets import CIFAR10, CIFAR100
 
-from posinfo.choices import one_of, pick
+from posinfo.choices import Section, Seed, one_of, pick
 from posinfo.stimuli.textures import TEXTURES, texture_patches
 
 SIDE = 32  # px
@@ -27,7 +27,7 @@ TEXTURES_TRAIN, TEXTURES_TEST = 480, 30  # of each photograph
 Labelled = tuple[UInt8[Tensor, "_ 3 _ _"], Int64[Tensor, " _"]]
 
 
-class DatasetConfig(BaseModel):
+class DatasetConfig(Section):
     """Which labelled images to train and to test on.
 
     Attributes:
@@ -42,8 +42,6 @@ class DatasetConfig(BaseModel):
             of ``textures``, only the choice by ``train_limit`` does.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     name: Annotated[str, one_of("dataset.name", lambda: DATASETS)]
     folder: Path = Field(exclude=True)
     download: bool = Field(exclude=True)
@@ -51,7 +49,7 @@ class DatasetConfig(BaseModel):
     classes: int | None = Field(ge=2)
     train_limit: int | None = Field(ge=1)
     test_limit: int | None = Field(ge=1)
-    seed: int = Field(ge=0)
+    seed: Seed
 
     @model_validator(mode="after")
     def _has_so_many_classes(self) -> "DatasetConfig":

@@ -18,8 +18,9 @@ import pandas as pd
 import torch
 from jaxtyping import UInt8
 from PIL import Image
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from posinfo.choices import Section, Seed
 from posinfo.stimuli.decoding import SYMMETRIES, WHOLE, DamagedImageError, decode
 from posinfo.work import Work
 
@@ -49,7 +50,7 @@ EMBEDDED = {
 CROP_SIDE = (0.4, 1.0)  # of the photograph's shorter side
 
 
-class PhotosConfig(BaseModel):
+class PhotosConfig(Section):
     """Which photographs to train and to test on.
 
     Attributes:
@@ -60,13 +61,11 @@ class PhotosConfig(BaseModel):
         seed: of the places and scales of the crops.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     train_dir: Path | None
     test_dir: Path | None
     train_crops: int = Field(ge=1)
     test_crops: int = Field(ge=1)
-    seed: int = Field(ge=0)
+    seed: Seed
 
 
 def image_files(folder: Path) -> list[Path]:

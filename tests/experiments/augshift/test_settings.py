@@ -152,7 +152,7 @@ def test_seeds_and_places_change_no_result():
         ({"training__keep": "first"}, "training.keep must be one of best"),
         ({"split": "train"}, "Input should be 'test' or 'validation'"),
         ({"draws": 0}, "greater than or equal to 1"),
-        ({"widht": 3}, "Extra inputs are not permitted"),
+        ({"widht": 3}, "setting must be one of"),
     ],
 )
 def test_bad_values_are_refused_by_the_model(changes, message):
@@ -193,8 +193,8 @@ def test_bad_values_are_refused_by_the_model(changes, message):
         ),
         (
             {"methods": [{"method": "baseline", "training": {"epoch": 3}}]},
-            r"^augshift.methods: {'method': 'baseline', 'training': {'epoch': 3}}: (.*\n)*"
-            r"training.epoch\n +Extra inputs are not permitted",
+            "^augshift.methods: {'method': 'baseline', 'training': {'epoch': 3}}: "
+            "training: setting must be one of epochs",
         ),
         (
             {"methods": [{"method": "baseline", "training": 3}]},

@@ -20,7 +20,7 @@ from tests.experiments.conftest import base, changed
 
 PATTERNS = ["horizontal", "gaussian"]
 PUBLISHED = pd.read_csv(
-    PROJECT / "docs/papers/published.csv", keep_default_na=False, na_values=[""]
+    PROJECT / "src/posinfo/measures/published.csv", keep_default_na=False, na_values=[""]
 )
 SETTINGS = PosenetSettings.model_validate(
     changed(

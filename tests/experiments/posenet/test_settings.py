@@ -4,6 +4,7 @@ from pydantic import ValidationError
 
 from posinfo.experiments import POSENET, POSENET_ABLATIONS
 from posinfo.experiments.posenet.settings import AblationSettings, PosenetSettings
+from posinfo.stimuli.photos import EMBEDDED, embedded_photograph
 from tests.experiments.conftest import base, changed, check, keys, planned
 
 BASE = base("photos", "posenet")
@@ -66,8 +67,8 @@ def test_only_selects_cells_and_spares_the_others_their_weights():
         ),
         ({"stimuli": []}, "at least 1 item"),
         ({"stripes": "both"}, "stripes must be one of unit, signed; got 'both'"),
-        ({"colour": 1}, "Extra inputs are not permitted"),
-        ({"readout__kernel": 3}, "Extra inputs are not permitted"),
+        ({"colour": 1}, "setting must be one of"),
+        ({"readout__kernel": 3}, "setting must be one of"),
         ({"readout__lr": -1}, "greater than 0"),
     ],
 )
@@ -174,6 +175,22 @@ def test_other_train_photographs_change_all_but_what_is_said_of_test_photographs
     assert same == {
         "images/test", "images/synthetic", "features/posenet.test", "features/posenet.synthetic",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("step", ["train", "test"])
+def test_a_copy_of_a_train_photograph_is_no_test_photograph(tmp_path, step):
+    """Whichever of the two sets is new: its file differs, and its name."""
+    for folder in ("train", "test"):
+        (tmp_path / folder).mkdir()
+    first, second = list(EMBEDDED["train"])[:2]
+    embedded_photograph(first).save(tmp_path / "train/a.png")
+    embedded_photograph(second).save(tmp_path / "test/b.png")
+    folders = {f"photos__{name}_dir": str(tmp_path / name) for name in ("train", "test")}
+    planned(POSENET, changed(BASE, **folders))["images"][step].cell.check()
+    embedded_photograph(first).save(tmp_path / "test/c.jpg", quality=80)
+    cell = planned(POSENET, changed(BASE, **folders))["images"][step].cell
+    with pytest.raises(ValueError, match="^1 photographs show what another one shows, the first"):
+        cell.check()
 
 
 def test_other_images_without_content_leave_photographs_and_readouts_alone():
@@ -314,7 +331,7 @@ def test_only_takes_tables_and_labels(only, labels):
         ),
         (
             {"cells": [{"tables": ["1"], "backbone": "vgg16", "readout": {"kernel": 3}}]},
-            "readout.kernel\n  Extra inputs are not permitted",
+            ": readout: setting must be one of head, kernel_size",
         ),
         (
             {"cells": [{"tables": ["1"], "backbone": "vgg16", "block": ["f1"]}]},

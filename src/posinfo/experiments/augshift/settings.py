@@ -5,8 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from posinfo.choices import one_of
-from posinfo.experiment import Section
+from posinfo.choices import Section, one_of
 from posinfo.experiments.augshift.evaluate import EvaluateCell, MeasuredSplit
 from posinfo.experiments.augshift.train import NetworkCell
 from posinfo.experiments.labelled_images import ImagesCell

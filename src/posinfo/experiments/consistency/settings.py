@@ -6,12 +6,12 @@ from typing import Annotated
 import pandas as pd
 from pydantic import Field
 
-from posinfo.choices import check
-from posinfo.experiment import Section
+from posinfo.choices import Section, check
 from posinfo.experiments.consistency.classify import ClassifyCell
 from posinfo.experiments.images import ImagesCell
 from posinfo.grid import Label, Once
 from posinfo.networks.architectures import user_modules
+from posinfo.networks.legal_size import LARGEST_IMAGE
 from posinfo.networks.weights import weights_key
 from posinfo.networks.whole_network import WholeNetworkConfig
 from posinfo.stimuli.photos import PhotosConfig, manifest_key
@@ -30,7 +30,7 @@ class ConsistencyParameters(Section):
         only: labels of the classifiers to run; empty: all.
     """
 
-    image_size: int = Field(ge=8)
+    image_size: int = Field(ge=8, le=LARGEST_IMAGE)
     max_shift: int = Field(ge=1)
     step: int = Field(ge=1)
     crops: int = Field(ge=1)

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from posinfo.experiment import Section
+from posinfo.choices import Section
 from posinfo.experiments.labelled_images import ImagesCell
 from posinfo.experiments.permutenet.train import NetworkCell
 from posinfo.experiments.trained_network import network_label

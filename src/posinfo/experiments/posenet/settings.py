@@ -7,14 +7,14 @@ from typing import Annotated, Any
 import pandas as pd
 from pydantic import Field
 
-from posinfo.choices import check
-from posinfo.experiment import Section
+from posinfo.choices import Section, Seed, check
 from posinfo.experiments.images import ImagesCell
 from posinfo.experiments.posenet.features import FeaturesCell
 from posinfo.experiments.posenet.readouts import ReadoutsCell
 from posinfo.grid import Grid, Item, Label, Once, Seeds
 from posinfo.networks.architectures import user_modules
 from posinfo.networks.backbones import BackboneConfig
+from posinfo.networks.legal_size import LARGEST_IMAGE
 from posinfo.networks.normalisation import NormalisationName
 from posinfo.networks.readout_config import ReadoutConfig
 from posinfo.networks.weights import weights_key
@@ -40,7 +40,7 @@ class TableCell(Section):
     """
 
     backbone: str
-    backbone_seed: int | None
+    backbone_seed: Seed | None
     normalisation: NormalisationName
     blocks: Annotated[tuple[str, ...], Once]
     readout: ReadoutConfig
@@ -77,7 +77,7 @@ class PosenetParameters(TableParameters):
         readout: the head and its training.
     """
 
-    image_size: int = Field(ge=8)
+    image_size: int = Field(ge=8, le=LARGEST_IMAGE)
     feature_size: int = Field(ge=2)
     normalisation: NormalisationName
     stimuli: Annotated[tuple[StimulusName, ...], Field(min_length=1), Once]
@@ -194,10 +194,11 @@ PREFIXES = {
 def images_cells(settings: PosenetSettings) -> dict[str, ImagesCell]:
     """``train`` and ``test`` photographs, and ``synthetic`` images."""
     size, stimuli = settings.posenet.image_size, settings.posenet.stimuli
+    train, test = settings.manifests
     cells = {}
-    for name, manifest in zip(("train", "test"), settings.manifests, strict=True):
-        content = manifest_key(manifest)
-        cells[name] = ImagesCell(image_size=size, content=content, manifest=manifest)
+    for name, manifest, others in (("train", train, test), ("test", test, train)):
+        content, files = manifest_key(manifest), tuple(others.file.unique())
+        cells[name] = ImagesCell(image_size=size, content=content, manifest=manifest, others=files)
     return {**cells, "synthetic": ImagesCell(image_size=size, stimuli=stimuli)}
 
 
