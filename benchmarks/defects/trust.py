@@ -118,8 +118,30 @@ DEFECTS = [
         ),
         Defect(
             "half-written folders are results",
-            "if not record.parent.name.endswith(PARTIAL):",
-            "if record:",
+            "record.parent.name.endswith((PARTIAL, DAMAGED))",
+            "record.parent.name.endswith(DAMAGED)",
+        ),
+        Defect("missing files pass", "        if not file.is_file():\n", "        if not files:\n"),
+        Defect(
+            "files of another size pass",
+            'if found.st_size != written["bytes"]:',
+            'if found.st_size < 0 * written["bytes"]:',
+            reason="both ends of a file are compared, too, and differ where a part is missing",
+        ),
+        Defect(
+            "files of another content pass",
+            '_ends(file, found.st_size, found.st_mtime_ns) != written["ends"]',
+            "found.st_size < 0",
+        ),
+        Defect(
+            "damaged results are thrown away",
+            "        target.rename(aside)\n",
+            "        shutil.rmtree(target)\n",
+        ),
+        Defect(
+            "damaged results are finished",
+            "(folder / RECORD).is_file() and not damage_of(folder)",
+            "(folder / RECORD).is_file()",
         ),
         Defect(
             "tensors that share memory", "tensor.cpu().clone(memory_format=layout)", "tensor.cpu()"
@@ -180,7 +202,6 @@ DEFECTS = [
         "experiment.py",
         "test_experiment.py",
         Defect("inputs are replaced", '"inputs": {**self.inputs, **inputs}', '"inputs": inputs'),
-        Defect("unknown settings pass", 'extra="forbid"', 'extra="ignore"'),
         Defect(
             "the key has the names of inputs",
             "inputs: dict[str, str] = Field(default={}, exclude=True)",
@@ -190,6 +211,12 @@ DEFECTS = [
     *within(
         "choices.py",
         "test_choices.py",
+        Defect("infinite settings pass", "allow_inf_nan=False", "allow_inf_nan=True"),
+        Defect(
+            "no near name of an unknown setting",
+            '            check("setting", str(name), cls.model_fields)\n',
+            "            pass\n",
+        ),
         Defect(
             "the nearest name is taken",
             '    raise ValueError(f"{kind} must be',
@@ -294,9 +321,9 @@ DEFECTS = [
         ),
         Defect(
             "the place of a failure is lost",
-            "        error.add_note(traceback.format_exc())\n",
-            '        error.add_note("")\n',
-            tests="pipelines/test_runner.py -k place",
+            '"".join(traceback.format_exception(error))',
+            '""',
+            tests="pipelines/test_runner.py -k traceback",
         ),
         Defect(
             "always in float32",
