@@ -57,12 +57,12 @@ class Falling(nn.Module):
         self.weight = nn.Parameter(torch.zeros(1))
 
 
-def train(scores=(0.0, 0.0), **changes):
+def train(scores=(0.0, 0.0), work=Work(), **changes):
     network, scores = Falling(), iter(scores)
     settings = {"momentum": 0.0, "schedule": "cosine", "keep": "last", **changes}
     fitted = train_network(
         network, config("sgd", **settings), 5, lambda epoch: range(5),
-        lambda step: network.weight, validate=lambda: next(scores), work=Work(),
+        lambda step: network.weight, validate=lambda: next(scores), work=work,
     )  # fmt: skip
     return network.weight.item(), fitted.epoch
 
@@ -71,6 +71,12 @@ def test_schedule_is_of_the_whole_training():
     """Two epochs of five steps: ten learning rates along one half of a cosine."""
     rates = [0.05 * (1 + math.cos(math.pi * step / 10)) for step in range(10)]
     assert train() == (pytest.approx(-sum(rates)), 2)
+
+
+def test_steps_of_all_epochs_are_foretold():
+    totals, done = [], []
+    train(work=Work(on_total=totals.append, on_progress=done.append))
+    assert totals == [2 * 5] and sum(done) == 2 * 5
 
 
 def test_kept_epoch_is_that_of_the_protocol():
