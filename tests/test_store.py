@@ -3,6 +3,7 @@ import os
 import re
 import signal
 import socket
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -408,6 +409,41 @@ def test_damage_in_the_middle_of_a_file_is_found_on_request(store, file):
     said = _overwritten(100_000)(store.path(KEY) / file)
     assert KEY in store
     assert store.damage(KEY) == said
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text.replace("0.91", "0.19"),
+        lambda text: "",
+        lambda text: "[1]",
+        lambda text: '{"files": []}',
+        lambda text: text[:-3],
+    ],
+)
+def test_record_that_is_not_what_was_written_is_damage(store, change):
+    """It holds numbers of its own."""
+    store.add(KEY, IDENTITY, lambda folder: Result(facts={"accuracy": 0.91}))
+    record = store.path(KEY) / "result.json"
+    record.write_text(change(record.read_text()))
+    assert KEY not in store
+    with pytest.raises(ValueError, match="result.json is "):
+        store.open(KEY)
+
+
+def test_process_that_sets_the_same_damage_aside_at_the_same_moment_is_let(store, monkeypatch):
+    store.add(KEY, IDENTITY, lambda folder: FULL)
+    (store.path(KEY) / "a.npy").unlink()
+    rename = Path.rename
+
+    def other_is_faster(path, target):
+        if path == store.path(KEY):
+            rename(path, f"{target}.other")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", other_is_faster)
+    store.add(KEY, IDENTITY, lambda folder: FULL)
+    assert KEY in store
 
 
 def test_array_of_another_shape_is_not_taken(store):

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from kedro.config import MissingConfigException
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.framework.project import pipelines
@@ -104,7 +105,10 @@ class TrackingHooks:
         if source.is_dir() and context.env:
             folders = sorted(path.name for path in source.iterdir() if path.is_dir())
             check("--env (a folder of conf/)", context.env, folders)
-        tracking_store.prepare(context.config_loader["mlflow"])
+        try:
+            tracking_store.prepare(context.config_loader["mlflow"])
+        except MissingConfigException:
+            log.debug("there is no mlflow.yml: kedro-mlflow has defaults")
 
     @hook_impl(trylast=True)
     def before_pipeline_run(self) -> None:

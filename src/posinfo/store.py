@@ -17,7 +17,7 @@ import os
 import shutil
 import socket
 from collections.abc import Callable, Hashable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import file_digest, sha256
@@ -84,8 +84,8 @@ class Store:
         if not path.is_file():
             raise FileNotFoundError(f"there is no result {key} in {self.folder}")
         try:
-            return json.loads(path.read_text())
-        except ValueError as error:
+            return dict(json.loads(path.read_text()))
+        except (TypeError, ValueError) as error:
             raise ValueError(f"{path} is damaged; remove its folder: {error}") from error
 
     def open(self, key: str) -> Result:
@@ -157,6 +157,7 @@ class Store:
                 "columns": _column_types(result.rows),
                 "files": _checksums(folder),
             }
+            record["checksum"] = _of_record(record)
             (folder / RECORD).write_text(json.dumps(record, indent=1, allow_nan=False) + "\n")
             _sync(folder)
             _publish(folder, self.path(key))
@@ -204,20 +205,22 @@ def damage_of(folder: Path) -> str:
     Sizes are compared, and a checksum of both ends of each file, among them the dtype and shape of
     an array; what stands between is left to ``Store.damage``.
     """
-    record = folder / RECORD
+    file = folder / RECORD
     try:
-        files = json.loads(record.read_text())["files"]
-    except (KeyError, TypeError, ValueError):
-        return f"{record} is damaged"
-    for name, written in files.items():
-        file = folder / name
-        if not file.is_file():
-            return f"{file} is missing"
-        found = file.stat()
-        if found.st_size != written["bytes"]:
-            return f"{file} has {found.st_size} bytes, {written['bytes']} were written"
-        if _ends(file, found.st_size, found.st_mtime_ns) != written["ends"]:
+        record = json.loads(file.read_text())
+        if record["checksum"] != _of_record(record):
             return f"{file} is not what was written"
+        for name, written in record["files"].items():
+            file = folder / name
+            found = file.stat()
+            if found.st_size != written["bytes"]:
+                return f"{file} has {found.st_size} bytes, {written['bytes']} were written"
+            if _ends(file, found.st_size, found.st_mtime_ns) != written["ends"]:
+                return f"{file} is not what was written"
+    except FileNotFoundError:
+        return f"{file} is missing"
+    except (AttributeError, KeyError, OSError, TypeError, ValueError) as error:
+        return f"{file} is damaged ({error})"
     return ""
 
 
@@ -253,12 +256,11 @@ def _write(folder: Path, result: Result) -> None:
 
 
 def _publish(folder: Path, target: Path) -> None:
-    if (target / RECORD).is_file() and not is_finished(target):
+    if (target / RECORD).is_file() and (damage := damage_of(target)):
         aside = target.with_name(f"{target.name}.{uuid4().hex[:8]}{DAMAGED}")
-        log.warning(
-            "%s; it was computed again, and what was there is in %s", damage_of(target), aside
-        )
-        target.rename(aside)
+        with suppress(FileNotFoundError):  # another process has found the same
+            target.rename(aside)
+            log.warning("%s; it was computed again, and what was there is in %s", damage, aside)
     elif target.is_dir() and not is_finished(target):  # its removal was interrupted
         shutil.rmtree(target)
     try:
@@ -266,6 +268,11 @@ def _publish(folder: Path, target: Path) -> None:
     except OSError:
         if not is_finished(target):  # or another process was faster
             raise
+
+
+def _of_record(record: Mapping[str, Any]) -> str:
+    plain = {name: value for name, value in record.items() if name != "checksum"}
+    return sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
 
 def _checksums(folder: Path) -> dict[str, dict[str, Any]]:

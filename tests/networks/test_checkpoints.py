@@ -1,5 +1,7 @@
 import os
 import re
+import socket
+from pathlib import Path
 
 import pytest
 import torch
@@ -36,6 +38,17 @@ def test_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
         save_checkpoint(path, {"model": model}, {"epoch": 2})
     assert read_checkpoint(path)["epoch"] == 1
     assert [file.name for file in tmp_path.iterdir()] == ["a.pt"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's full device")
+def test_full_disk_is_named_and_the_old_file_is_left(tmp_path):
+    path, model = tmp_path / "a.pt", nn.Linear(500, 500)
+    save_checkpoint(path, {"model": model}, {"epoch": 1})
+    partial = tmp_path / f".a.pt.{socket.gethostname()}.{os.getpid()}.partial"
+    partial.symlink_to("/dev/full")
+    with pytest.raises(OSError, match="disk full|No space left on device"):
+        save_checkpoint(path, {"model": model}, {"epoch": 2})
+    assert read_checkpoint(path)["epoch"] == 1
 
 
 def test_damaged_file_says_what_to_do(tmp_path):

@@ -39,7 +39,7 @@ def test_each_image_is_seen_once_but_for_two_that_try_the_network(pixels):
     network, totals, done = backbone(), [], []
     work = Work(on_total=totals.append, on_progress=done.append)
     extract_features(network, pixels, 4, work)
-    assert network.blocks.seen - 2 * 2 == sum(done) == COUNT and totals == [COUNT]
+    assert network.blocks.seen - 2 * 2 - 1 == sum(done) == COUNT and totals == [COUNT]
 
 
 class Draws(Counted):
@@ -58,9 +58,16 @@ class CarriesOver(Counted):
         return super().forward(images)
 
 
+class NormalisesOverTheBatch(Counted):
+    def forward(self, images):
+        features = super().forward(images)["f1"]
+        return {"f1": features - features.mean(0)}
+
+
 @pytest.mark.parametrize(
     ("network", "message"),
     [
+        (NormalisesOverTheBatch, "answers an image differently in other company"),
         (Draws, "answers the same images differently each time: it draws at random in its forward"),
         (CarriesOver, "changes its buffers in its forward pass, in evaluation mode"),
         (Counted, None),

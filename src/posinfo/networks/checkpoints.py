@@ -31,6 +31,9 @@ def save_checkpoint(path: Path, parts: Mapping[str, Stateful], more: Mapping[str
         path: the file to replace; its folder is made.
         parts: models, optimisers and schedules by name.
         more: tensors, numbers, texts and lists or dicts of them, by name.
+
+    Raises:
+        OSError: the disk is full, or the folder cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     # another process, here or on another host, may be training the same
@@ -41,6 +44,9 @@ def save_checkpoint(path: Path, parts: Mapping[str, Stateful], more: Mapping[str
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
+    except RuntimeError as error:  # PyTorch's, which says nothing of a full disk
+        said = f"the checkpoint {path} cannot be written, is the disk full? {error}"
+        raise OSError(said) from error
     finally:
         partial.unlink(missing_ok=True)
 

@@ -11,6 +11,7 @@ from posinfo.networks.backbones import Backbone
 from posinfo.work import Work
 
 REPEATED = 2  # images that are shown twice
+ROUNDING = 0.05  # of the largest feature, by which bfloat16 may differ from batch to batch
 
 
 def batch_size(device: torch.device) -> int:
@@ -34,7 +35,8 @@ def extract_features(
 
     Raises:
         OverflowError: a feature does not fit float16.
-        ValueError: the network answers the same images differently the second time.
+        ValueError: the network answers the same images differently the second time, or in another
+            batch.
         OSError: the disk has no room.
     """
     backbone.to(work.device, work.dtype)
@@ -60,14 +62,23 @@ def _require_repeatable(backbone: Backbone, images: UInt8[Tensor, "n 3 h w"]) ->
     before = [buffer.clone() for buffer in backbone.buffers()]
     with torch.inference_mode():
         first, second = backbone(images), backbone(images)
+        alone = backbone(images[:1])
+    _finite(first.to(torch.float16).cpu().numpy())
+    rounding = ROUNDING * float(first.abs().max())
     # a GPU may add in another order; a CPU does not
-    tolerance = 0 if images.device.type == "cpu" else 1e-2 * float(first.abs().max())
-    if not torch.allclose(first, second, rtol=0, atol=tolerance, equal_nan=True):
+    again = 0 if images.device.type == "cpu" else rounding
+    if not torch.allclose(first, second, rtol=0, atol=again):
         raise ValueError(
             "the network answers the same images differently each time: it draws at random in its "
             "forward pass, or carries something over from the last one"
         )
-    if not all(map(torch.equal, before, backbone.buffers())):
+    if not torch.allclose(first[:1], alone, rtol=0, atol=rounding):
+        raise ValueError(
+            "the network answers an image differently in other company: it normalises over a batch "
+            "(BatchNorm without running statistics, for one)"
+        )
+    pairs = zip(before, backbone.buffers(), strict=True)
+    if not all(torch.allclose(old, new, rtol=0, atol=0, equal_nan=True) for old, new in pairs):
         raise ValueError("the network changes its buffers in its forward pass, in evaluation mode")
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from itertools import repeat
+from operator import gt
 from typing import Any
 
 from torch import Tensor
@@ -16,8 +17,10 @@ PADS = ("padding", "pad", "pad_h", "pad_w", "output_padding")
 class PaddingGuard(TorchDispatchMode):
     """Within the block, says when an operator is about to pad.
 
-    Every function of PyTorch, TorchScript and fused layers end in operators, so that nothing
-    passes unseen. What an operator pads is read from its arguments by name, whichever it is.
+    PyTorch's functions, TorchScript and extensions end in operators. What an operator pads is read
+    from its arguments by name, whichever it is. What has no such argument is not seen: zeros that a
+    network concatenates or writes around its maps, indices that are clamped, ``roll``, Fourier
+    transforms, ``grid_sample``, and quantised layers, whose padding is packed.
 
     Args:
         found: is called with an operator's name, as ``convolution``, before an operator that
@@ -53,6 +56,8 @@ def _pads(name: str, settings: dict[str, Any]) -> bool:
         return True
     if settings.get("transposed") or "transpose" in name:
         return _windows_overlap(settings)
+    if name == "col2im":  # fold
+        return any(map(gt, settings["kernel_size"], settings["stride"]))
     return bool(settings.get("ceil_mode")) and _stands_out(settings)
 
 

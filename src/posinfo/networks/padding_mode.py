@@ -288,5 +288,8 @@ HANDLERS: dict[Callable, Callable] = {
     functional.max_pool2d_with_indices: PaddingMode.max_pool2d,
     functional.avg_pool2d: PaddingMode.avg_pool2d,
     functional.pad: PaddingMode.pad,
+    functional.local_response_norm: lambda mode, *args, **kwargs: functional.local_response_norm(
+        *args, **kwargs
+    ),  # which pads the row of channels
     torch.constant_pad_nd: lambda mode, input, pad, value=0: mode.pad(input, pad, value=value),
 }

@@ -74,14 +74,14 @@ def fitting_state(
             for name in needed & misshapen
         ),
         "of another type": sorted(
-            f"{name} {str(state[name].dtype).removeprefix('torch.')}"
+            f"{name} {state[name].dtype} {state[name].layout}".replace("torch.", "")
             for name in known
             if not _same_type(state[name], expected[name])
         ),
         "not finite": sorted(
             name
             for name in known
-            if _same_type(state[name], expected[name]) and not state[name].isfinite().all()
+            if _same_type(state[name], expected[name]) and not state[name].float().isfinite().all()
         ),
     }
     if any(problems.values()):
@@ -127,9 +127,10 @@ def _read(path: Path) -> dict[str, Tensor]:
         raise ValueError(
             f"weights: {path} is damaged, or holds more than tensors (weights_only): {error}"
         ) from error
-    for wrapper in WRAPPERS:
-        if isinstance(state, dict) and isinstance(state.get(wrapper), dict):
-            state = state[wrapper]
+    while isinstance(state, dict) and (
+        inside := [state[name] for name in WRAPPERS if isinstance(state.get(name), dict)]
+    ):
+        state = inside[0]
     if not isinstance(state, dict) or not all(
         isinstance(name, str) and isinstance(value, Tensor) for name, value in state.items()
     ):

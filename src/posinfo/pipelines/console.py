@@ -34,11 +34,12 @@ def set_up() -> None:
 
     - Errors that posinfo raises are shown as their message; the log file has the traceback.
     - Where the output is no terminal, lines are neither wrapped nor coloured.
-    - Of other packages, warnings and errors alone are shown, but for a few that are about nothing
-      that a user could change.
+    - Warnings of Kedro and MLflow about what a user cannot change are left out.
     - The programs of this environment are found: `kedro mlflow ui` calls `mlflow` by its name.
     """
-    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    os.environ["PATH"] = os.pathsep.join(
+        [str(Path(sys.executable).parent), os.environ.get("PATH", "")]
+    )
     root = logging.getLogger()
     for handler in list(root.handlers):
         if isinstance(handler, RichHandler) and not sys.stdout.isatty():
@@ -48,7 +49,8 @@ def set_up() -> None:
             plain.setLevel(handler.level)
             root.addHandler(plain)
     for handler in root.handlers:
-        handler.addFilter(_concerns_the_user)
+        if not isinstance(handler, logging.FileHandler):
+            handler.addFilter(_concerns_the_user)
     sys.excepthook = show_error
 
 
@@ -73,7 +75,8 @@ def message_of(error: BaseException) -> str:
         return message_of(error.__cause__)
     frames = traceback.extract_tb(error.__traceback__)
     ours = bool(frames) and Path(frames[-1].filename).is_relative_to(PACKAGE)
-    return str(error) if ours and isinstance(error, OSError | RuntimeError | ValueError) else ""
+    raised = ours and (frames[-1].line or "").startswith("raise ")  # not by what is called there
+    return str(error) if raised else ""
 
 
 def said_by(error: BaseException) -> str:
@@ -106,12 +109,14 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _concerns_the_user(record: LogRecord) -> bool:
+    text = f"{record.msg} {record.args}"
     # MLflow's warnings go past the filters of Python's `warnings`
-    if record.levelno == logging.WARNING and any(t in record.getMessage() for t in UNHELPFUL):
+    if record.levelno == logging.WARNING and any(t in text for t in UNHELPFUL):
         return False
     if record.name.startswith("kedro.validation"):  # logs what it raises
         return False
-    return record.levelno >= logging.WARNING or record.name.startswith("posinfo")
+    # it sets its own level, whatever conf/logging.yml says
+    return record.levelno >= logging.WARNING or not record.name.startswith("kedro_mlflow")
 
 
 def _refused_parameters(text: str) -> str:

@@ -4,8 +4,12 @@ import json
 import logging
 import os
 import re
+import shutil
 import socket
+import sqlite3
+from contextlib import closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -18,6 +22,8 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 ADDRESS, CONTEXT, PROCESS = "MLFLOW_TRACKING_URI", "MLFLOW_RUN_CONTEXT", "posinfo.process"
+CLOCK = 60  # seconds by which the start of one process may seem to move
+LOCKED = 60  # seconds to wait for another run that writes into the database
 
 log = logging.getLogger(__name__)
 
@@ -55,20 +61,28 @@ def prepare(config: dict[str, Any]) -> None:
     me = json.loads(os.environ.get(CONTEXT, "{}")) | {PROCESS: _process(os.getpid())}
     os.environ[CONTEXT] = json.dumps(me)  # tags of every run, from its first moment
     os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"  # a run ends with a line of ours
-    address = str(config["server"]["mlflow_tracking_uri"])
-    if not address.startswith("sqlite"):
+    address = str(config.get("server", {}).get("mlflow_tracking_uri", ""))
+    file = Path(make_url(address).database or "") if address.startswith("sqlite") else Path()
+    if not file.name:
         return
-    file = Path(make_url(address).database or "")
-    if not file.exists():
-        _make(file, config["tracking"]["experiment"])
     try:
+        if not file.exists():
+            _make(file, config.get("tracking", {}).get("experiment", {}))
+        _require_writable(file)
         MlflowClient(address).search_experiments(max_results=1)
-    except (MlflowException, SQLAlchemyError) as error:
+    except (MlflowException, SQLAlchemyError, sqlite3.Error) as error:
         raise ValueError(
-            f"MLflow cannot use its database {file}: {str(error).splitlines()[0]} If another "
+            f"MLflow cannot use its database {file}: {str(error).splitlines()[0]}. If another "
             f"version of MLflow has made it, copy it and run `mlflow db upgrade {address}`; "
-            "otherwise move it away. Results do not depend on it"
+            "otherwise make it writable, or move it away. Results do not depend on it"
         ) from error
+
+
+def _require_writable(file: Path) -> None:
+    with closing(sqlite3.connect(file, timeout=LOCKED)) as database:
+        database.execute("BEGIN IMMEDIATE")
+        database.execute("CREATE TABLE posinfo_may_write (nothing)")
+        database.rollback()
 
 
 def end_dead_runs(experiment: str) -> None:
@@ -86,20 +100,25 @@ def end_dead_runs(experiment: str) -> None:
 
 
 def _make(file: Path, experiment: dict[str, Any]) -> None:
+    """Make a database in a folder of this process's, and give it its name in one step."""
     logging.getLogger("mlflow.store").setLevel(logging.WARNING)
-    for left in file.parent.glob(f".{file.name}.*"):
-        if not psutil.pid_exists(int(left.name.rpartition(".")[2])):
-            left.unlink(missing_ok=True)
-    new = file.with_name(f".{file.name}.{os.getpid()}")
-    artifacts = experiment["create_experiment_kwargs"]["artifact_location"]
+    here = f".{file.name}.{socket.gethostname()}."
+    for left in file.parent.glob(f"{here}*"):
+        pid = left.name.removeprefix(here).partition("-")[0]
+        if pid.isdigit() and not psutil.pid_exists(int(pid)):
+            shutil.rmtree(left, ignore_errors=True)
+    artifacts = experiment.get("create_experiment_kwargs", {}).get("artifact_location")
     location = Path(artifacts).resolve().as_uri() if artifacts else None
-    try:
-        MlflowClient(f"sqlite:///{new}").create_experiment(experiment["name"], location)
-        os.link(new, file)
-    except FileExistsError:  # of a run that began at the same time
-        log.debug("another process has made %s", file)
-    finally:
-        new.unlink(missing_ok=True)
+    with TemporaryDirectory(prefix=f"{here}{os.getpid()}-", dir=file.parent.resolve()) as folder:
+        new = Path(folder) / file.name
+        client = MlflowClient(f"sqlite:///{new}")
+        client.create_experiment(experiment.get("name", "posinfo"), location)
+        try:
+            os.link(new, file)
+        except FileExistsError:  # of a run that began at the same time
+            log.debug("another process has made %s", file)
+        except OSError:  # a file system without links
+            new.rename(file)
 
 
 def _process(pid: int) -> str:
@@ -111,5 +130,8 @@ def _is_dead(process: str) -> bool:
     host, _, rest = process.partition(" ")
     if host != socket.gethostname():
         return False
-    pid = int(rest.partition(" ")[0])
-    return not psutil.pid_exists(pid) or _process(pid) != process
+    pid, _, began = rest.partition(" ")
+    try:
+        return abs(psutil.Process(int(pid)).create_time() - float(began)) > CLOCK
+    except psutil.NoSuchProcess:
+        return True
