@@ -121,7 +121,7 @@ DEFECTS = [
             "record.parent.name.endswith((PARTIAL, DAMAGED))",
             "record.parent.name.endswith(DAMAGED)",
         ),
-        Defect("missing files pass", "        if not file.is_file():\n", "        if not files:\n"),
+        Defect("missing files pass", 'return f"{file} is missing"', 'return ""'),
         Defect(
             "files of another size pass",
             'if found.st_size != written["bytes"]:',
