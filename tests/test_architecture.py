@@ -79,6 +79,13 @@ def test_every_dataset_has_a_file_of_its_own():
     assert len(set(files)) == len(files)
 
 
+def test_every_defect_of_the_campaign_can_be_planted():
+    """In benchmarks/planted_defects.py, which says what each of them costs the tests."""
+    command = [sys.executable, "benchmarks/planted_defects.py", "--list"]
+    listed = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert listed.returncode == 0, listed.stdout + listed.stderr
+
+
 KEDROS = ("hooks.py", "settings.py", "pipeline_registry.py", "store_command.py", "__main__.py")
 SCIENCE = [
     ".".join(path.relative_to(PROJECT / "src").with_suffix("").parts).removesuffix(".__init__")

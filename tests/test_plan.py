@@ -122,9 +122,10 @@ def test_keys_change_with_device_and_precision_where_the_step_is_numeric():
     assert identities["train"]["dtype"] == "float32" and identities["train"]["device"] == "cpu"
     assert identities["images"].keys() == {"settings", "inputs", "code", "packages"}
     assert identities["images"]["packages"] == identities["train"]["packages"]
-    assert identities["images"]["packages"].items() >= {
-        "torch": version("torch"), "pillow": version("pillow"), "numpy": np.__version__,
-    }.items()  # fmt: skip
+    computing = ("pillow", "scikit-image", "scikit-learn", "timm", "torch", "torchvision")
+    assert identities["images"]["packages"] == {
+        "numpy": np.__version__, **{name: version(name) for name in computing},
+    }  # fmt: skip
 
 
 def test_keys_change_with_the_kind_of_device_and_not_with_its_number():

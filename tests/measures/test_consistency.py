@@ -58,6 +58,7 @@ def test_sampled_consistency_by_hand():
 
 def test_accuracies_by_hand():
     assert diagonal_accuracy(TOY, LABELS) == pytest.approx((2 / 3 + 1) / 2)
+    assert diagonal_accuracy(TOY, torch.tensor([1, 1])) == pytest.approx((1 / 3 + 1) / 2)
     assert worst_case_accuracy(TOY, LABELS) == 0.5
     expected = [[1.0, 1.0, 1.0], [1.0, 1.0, 0.5], [1.0, 0.5, 0.5]]
     torch.testing.assert_close(agreement_by_offset(TOY), torch.tensor(expected).double())

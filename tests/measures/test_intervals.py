@@ -33,7 +33,8 @@ def test_interval_is_the_textbook_formula():
 
 
 def test_a_single_value_has_no_interval():
-    assert np.isnan(mean_interval(np.array([0.7]))).all()
+    with warnings.catch_warnings(action="error"):
+        assert np.isnan(mean_interval(np.array([0.7]))).all()
 
 
 def test_equal_values_have_an_interval_without_width():

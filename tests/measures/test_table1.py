@@ -140,6 +140,14 @@ def test_comparisons_are_paired_over_photographs_with_the_first_of_an_architectu
     assert effect["n_photographs"] == 6
 
 
+def test_images_without_content_are_no_photographs_that_are_compared():
+    images = image_scores()
+    photos = images[images.stimulus == "photos"]
+    of_all, of_photos = (padding_comparisons(i, ARCHITECTURES) for i in (images, photos))
+    assert set(of_all.n_photographs) == {3}
+    pd.testing.assert_frame_equal(of_all, of_photos)
+
+
 def test_a_difference_below_zero_excludes_it_too_and_a_single_photograph_nothing():
     effects = {"image": 0, "vgg": 0, "bare": 0.1, "random": 0.1}
     assert compared(effects).separable.all()

@@ -55,6 +55,30 @@ def test_loss_by_hand():
         assert got.item() == pytest.approx(value), (method, loss)
 
 
+def test_both_latents_are_drawn_together():
+    """Half of the gradient of a squared difference belongs to each of the two."""
+    first, second = (view.clone().requires_grad_() for view in views())
+    labels, settings = torch.tensor([2, 0]), {"latent_weight": 3}
+    gradients = {}
+    for method in ("two_crops", "augshift"):
+        loss = augshift_loss(Linear(), [first, second], labels, config(method, **settings))
+        gradients[method] = torch.stack(torch.autograd.grad(loss, [first, second]))
+    difference = (first - second).detach()
+    expected = 3 * 2 * difference / 6 / 16  # of six numbers, each the mean of 16 pixels
+    drawn = gradients["augshift"] - gradients["two_crops"]
+    torch.testing.assert_close(drawn, torch.stack([expected, -expected]))
+
+
+def test_latents_and_logits_are_in_float32_whatever_the_maps_are_in():
+    images = torch.rand(4, 3, 9, 9, generator=torch.Generator().manual_seed(0)).bfloat16()
+    network = Linear()
+    with torch.autocast("cpu", torch.bfloat16):
+        latents, logits = network.latents(images), network(images)
+    assert latents.dtype == logits.dtype == torch.float32
+    torch.testing.assert_close(latents, images.float().mean((2, 3)))
+    torch.testing.assert_close(logits, latents)  # the head is the identity
+
+
 def test_training_starts_at_the_untrained_network_of_the_same_seed():
     """`--env=trained` pairs them."""
     trained = build_latent_classifier(config("two_crops"), classes=4, seed=3).maps.state_dict()

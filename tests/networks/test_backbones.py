@@ -7,8 +7,9 @@ from torch.nn.functional import interpolate
 
 from posinfo.networks.architectures import sketch_network
 from posinfo.networks.augshift import AugShiftConfig, build_latent_classifier
-from posinfo.networks.backbones import BackboneConfig, _beyond_the_image, build_backbone
+from posinfo.networks.backbones import BackboneConfig, build_backbone
 from posinfo.networks.block_reader import BlockReader
+from posinfo.networks.blocks import align
 from posinfo.networks.dry_run import find_layers
 from posinfo.networks.normalisation import normalise
 from posinfo.networks.padding import repad
@@ -44,7 +45,7 @@ def test_image_alone_is_resized(generator):
     torch.testing.assert_close(backbone(shown), expected)
 
 
-@pytest.mark.parametrize("arch", ["image", "vgg16", "resnet18", "mobilenet_v3_small"])
+@pytest.mark.parametrize("arch", ["image", "squeezenet1_1", "resnet18", "mobilenet_v3_small"])
 def test_dry_run_gives_the_true_number_of_channels(arch, generator):
     config = row("image", "none", "none") if arch == "image" else row(arch)
     features = build_backbone(config, 64, 5, "imagenet")(images(generator))
@@ -67,7 +68,7 @@ def test_backbone_without_a_classifier_moves_to_a_device(generator):
 
 
 def test_nothing_of_a_backbone_can_learn():
-    backbone = build_backbone(row(), 64, 7, "imagenet")
+    backbone = build_backbone(row("resnet18"), 64, 7, "imagenet")
     assert not any(parameter.requires_grad for parameter in backbone.parameters())
     assert not any(module.training for module in backbone.blocks.modules())
 
@@ -177,16 +178,54 @@ def test_blocks_show_the_image_and_nothing_beyond_it(arch, generator):
                 assert middle.item() * stride == pytest.approx(place, abs=stride)
 
 
-def test_rows_beyond_the_image_are_those_that_full_padding_adds():
-    layers = ("layer1", "layer2", "layer3", "layer4")
-    network = sketch_network("cifar_resnet18_fconv(width=4)")
-    maps = BlockReader(network, layers, lambda block, index: block)(
-        torch.empty(1, 3, 224, 224, device="meta")
-    )
-    beyond = [block.shape[2] - 224 // 2**stage for stage, block in enumerate(maps.values())]
-    assert beyond == [10, 12, 13, 14]
-    for padding in ("as_built", "zero", "reflect", "circular"):
-        grown = row("cifar_resnet18_fconv(width=4)", padding=padding)
-        assert _beyond_the_image(grown, layers) == beyond
-    unpadded = row("cifar_resnet18_fconv(width=4)", padding="none")
-    assert _beyond_the_image(unpadded, layers) is None
+@pytest.mark.parametrize("padding", ["as_built", "zero", "reflect", "circular", "none"])
+def test_rows_beyond_the_image_are_those_that_full_padding_adds(generator, padding):
+    arch, layers = "cifar_resnet18_fconv(width=2)", ("layer1", "layer2", "layer3", "layer4")
+    config = row(arch, padding=padding, blocks=layers)
+    shown = images(generator, 224)
+    network = repad(load_network(arch, "untrained"), padding)
+    with torch.inference_mode():
+        maps = BlockReader(network, layers, lambda block, index: block)(
+            normalise(shown, "imagenet")
+        )
+    expected = []
+    for block, beyond in zip(maps.values(), (10, 12, 13, 14), strict=True):
+        first = 0 if padding == "none" else (beyond + 1) // 2
+        last = block.shape[2] if padding == "none" else block.shape[2] - beyond + first
+        expected.append(align(block[:, :, first:last, first:last], 9))
+    sides = [block.shape[2] for block in maps.values()]
+    assert padding == "none" or sides == [224 + 10, 112 + 12, 56 + 13, 28 + 14]
+    features = build_backbone(config, 224, 9, "imagenet")(shown)
+    torch.testing.assert_close(features, torch.cat(expected, 1), rtol=1e-4, atol=1e-5)
+
+
+class Patches(nn.Module):
+    """Patches of an image, to each of which its own embedding is added."""
+
+    def __init__(self, name):
+        super().__init__()
+        self.patches, self.name = nn.Conv2d(3, 4, 4, stride=4), name
+        self.register_parameter(name, nn.Parameter(torch.randn(1, 16, 4)))
+
+    def forward(self, images):
+        tokens = self.patches(images).flatten(2).transpose(1, 2) + getattr(self, self.name)
+        return tokens.transpose(1, 2).unflatten(2, (4, 4))
+
+
+def like_torchvision():
+    return Patches("pos_embedding")
+
+
+def like_timm():
+    return Patches("pos_embed")
+
+
+@pytest.mark.parametrize("name", ["like_torchvision", "like_timm"])
+def test_a_network_without_its_positions_sees_a_constant_image_alike_everywhere(name):
+    grey = torch.full((1, 3, 16, 16), 128, dtype=torch.uint8)
+    spread = {}
+    for positions in ("kept", "none"):
+        config = row(f"{__name__}:{name}", padding="as_built", positions=positions)
+        features = build_backbone(config, 16, 4, "imagenet")(grey)
+        spread[positions] = (features.amax((2, 3)) - features.amin((2, 3))).max().item()
+    assert spread["none"] == pytest.approx(0, abs=1e-6) and spread["kept"] > 1

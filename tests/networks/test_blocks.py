@@ -56,7 +56,7 @@ def channels(arch, padding="zero", size=224, **more):
         ("vgg13_bn", [64, 128, 256, 512, 512]),
         ("resnet18", [64, 128, 256, 512]),
         *((f"{name}(width=4)", [4, 8, 16, 32]) for name in OWN),
-        ("resnet152", [256, 512, 1024, 2048]),
+        ("resnet50", [256, 512, 1024, 2048]),
         ("alexnet", [64, 192, 256, 256]),
         ("densenet121", [64, 128, 256, 512, 1024]),
         ("mobilenet_v3_large", [64, 72, 240, 672, 960]),
@@ -98,7 +98,7 @@ def test_unknown_layer_lists_candidates():
 
 @pytest.mark.parametrize(
     ("arch", "smallest"),
-    [("resnet18", 467), ("resnet152", 1483), ("densenet121", 2103), ("vgg16", 196)],
+    [("resnet18", 467), ("vgg16", 196)],
 )
 def test_without_padding_too_small_images_are_refused_with_the_smallest(arch, smallest):
     with pytest.raises(ValueError) as raised:
@@ -116,6 +116,18 @@ def test_vit_has_positions_instead_of_padding():
     assert channels("vit_b_16", positions="none") == channels("vit_b_16")
     with pytest.raises(ValueError, match="^positions: none - this network has no position embed"):
         channels("resnet18", positions="none")
+
+
+@pytest.mark.parametrize(
+    ("arch", "layers"),
+    [
+        ("vit_b_16", [f"encoder.layers.encoder_layer_{index}" for index in (2, 5, 8, 11)]),
+        ("timm/vit_tiny_patch16_224", [f"blocks.{index}" for index in (2, 5, 8, 11)]),
+    ],
+)
+def test_a_vit_is_read_at_four_depths_up_to_its_last_layer(arch, layers):
+    images = torch.empty(1, 3, 224, 224, device="meta")
+    assert block_layers(sketch_network(arch), images, arch, "default") == layers
 
 
 def test_network_without_maps_is_refused():

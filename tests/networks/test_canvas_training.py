@@ -7,8 +7,6 @@ from torch import nn
 from posinfo.networks.canvas_training import (
     TASKS,
     LabelledCanvases,
-    _accuracy,
-    _batches,
     count_answers,
     train_on_canvases,
 )
@@ -27,6 +25,55 @@ def labelled(task, count=20, grid=3, tile=4):
     config = CanvasConfig(grid=grid, location_size=tile, colour="black")
     canvases = Canvases(pixels, config, torch.zeros(3), torch.ones(3), device=CPU)
     return LabelledCanvases(canvases, torch.arange(count) % 5, 5, task)
+
+
+def numbered(count):
+    """Tiles that say which one they are (red), and whether they are mirrored (blue falls)."""
+    pixels = torch.zeros(count, 3, 4, 4, dtype=torch.uint8)
+    pixels[:, 0] = torch.arange(1, count + 1)[:, None, None]
+    pixels[:, 2] = torch.arange(1, 5)
+    config = CanvasConfig(grid=3, location_size=4, colour="black")
+    canvases = Canvases(pixels, config, torch.zeros(3), torch.ones(3), device=CPU)
+    return LabelledCanvases(canvases, torch.arange(count) % 5, 5, "location")
+
+
+def read(canvases):
+    """Of canvases of ``numbered`` tiles: tile, location, whether mirrored."""
+    values = (canvases * 255).round().long()
+    locations = values[:, 0, ::4, ::4].flatten(1).argmax(1)
+    tiles = values.unflatten(2, (3, 4)).unflatten(4, (3, 4))  # (n, 3, rows, 4, columns, 4)
+    chosen = tiles[torch.arange(len(tiles)), :, locations // 3, :, locations % 3]
+    mirrored = chosen[:, 2, 0, 0] > chosen[:, 2, 0, 3]
+    return torch.stack([chosen[:, 0, 0, 0] - 1, locations, mirrored.long()])
+
+
+class Watched(nn.Module):
+    """Keeps what it is shown, and which order of channels it draws; answers by mean colours."""
+
+    def __init__(self, answers=9):
+        super().__init__()
+        self.head, self.permutation = nn.Linear(3, answers), ChannelPermutation("per_batch", 0)
+        self.trained, self.tested = [], []
+
+    def forward(self, canvases):
+        order = tuple(self.permutation(torch.arange(9.0)[None])[0].tolist())
+        (self.trained if self.training else self.tested).append((canvases.clone(), order))
+        return self.head(canvases.mean((2, 3)))
+
+
+def watched(count=240, **changes):
+    """What is shown in two epochs on batches of 40."""
+    network, settings = Watched(), {"batch_size": 40, "mirrored": True, **changes}
+    train_on_canvases(
+        network, numbered(count), numbered(9), protocol(**settings), seed=0, work=Work()
+    )
+    return network
+
+
+@pytest.fixture(scope="module")
+def shown():
+    """Tiles, locations and flips of each step: (12, 3, 40)."""
+    return torch.stack([read(canvases) for canvases, _ in watched().trained])
 
 
 def protocol(**changes):
@@ -121,14 +168,21 @@ def test_each_location_is_answered_under_many_orders_that_repeat():
     assert torch.equal(network.state_dict()["permutation._extra_state"], before)
 
 
-def test_validation_sees_the_same_orders_each_time_and_training_others():
-    network, shown = Orders(), labelled("location", count=100)
-    pairs = torch.arange(100), torch.zeros(100, dtype=torch.long)
-    for _ in range(2):
-        _accuracy(network, shown, pairs, Work())
-    assert network.orders[:2] == network.orders[2:]
-    network(torch.zeros(1, 3, 12, 12))
-    assert network.orders[4] not in network.orders[:4]
+def test_validation_draws_the_same_orders_each_time_and_leaves_those_of_the_training_alone():
+    network, drawn = watched(epochs=3), ChannelPermutation("per_batch", 0)
+    trained, tested = ([order for _, order in each] for each in (network.trained, network.tested))
+    assert len(tested) == 3 and len(set(tested)) == 1 and not set(tested) & set(trained)
+    expected = [drawn(torch.arange(9.0)[None])[0].tolist() for _ in trained]
+    assert [list(order) for order in trained] == expected
+
+
+def test_validation_images_stand_at_the_same_random_places_after_every_epoch():
+    (first, _), (second, _) = watched().tested
+    assert torch.equal(first, second)
+    tiles, locations, mirrored = read(first)
+    assert tiles.bincount().tolist() == [3] * 9 and not mirrored.any()
+    assert len(locations.unique()) > 5
+    assert len({tuple(locations[tiles == tile].tolist()) for tile in range(9)}) > 5
 
 
 def test_answers_on_images_are_counted_by_their_label():
@@ -141,25 +195,49 @@ def test_answers_on_images_are_counted_by_their_label():
     assert torch.equal(counts[:, :, 3], torch.full((9, 5), 4)) and counts.sum() == 9 * 20
 
 
-def test_every_image_is_drawn_once_an_epoch_and_locations_equally_often():
-    shown = labelled("location", count=6000)
-    batches = list(_batches(shown, protocol(batch_size=999), seed=0, epoch=1))
-    images, locations = (torch.cat(part) for part in list(zip(*batches, strict=True))[:2])
-    assert torch.equal(images.sort().values, torch.arange(6000))
-    counts = locations.bincount(minlength=9)
+def test_every_tile_is_shown_once_an_epoch_and_locations_equally_often(shown):
+    tiles, locations, mirrored = shown.unbind(1)
+    for epoch in tiles.split(6):
+        assert torch.equal(epoch.flatten().sort().values, torch.arange(240))
+    counts, expected = locations.flatten().bincount(minlength=9), 12 * 40 / 9
     # chi-square of 8 degrees of freedom: beyond 26.1 once in a thousand
-    assert ((counts - 6000 / 9).square() / (6000 / 9)).sum() < 26.1
-    assert [len(batch[0]) for batch in batches] == [999] * 6 + [6]
+    assert ((counts - expected).square() / expected).sum() < 26.1
+    assert 0.35 < mirrored.double().mean() < 0.65
 
 
-def test_epochs_and_seeds_draw_anew_and_repeat():
-    def drawn(seed, epoch):
-        return next(_batches(labelled("location"), protocol(mirrored=True), seed, epoch))
+def test_every_step_draws_anew(shown):
+    for drawn in shown.unbind(1):
+        assert len(drawn.unique(dim=0)) == 12
 
-    for one, two in zip(drawn(0, 1), drawn(0, 1), strict=True):
-        assert torch.equal(one, two)
-    assert not torch.equal(drawn(0, 1)[0], drawn(0, 2)[0])
-    assert not torch.equal(drawn(0, 1)[1], drawn(1, 1)[1])
+
+def test_smaller_batch_at_the_end_is_shown_and_nothing_is_flipped_unless_asked_for():
+    steps = [read(canvases) for canvases, _ in watched(count=47, mirrored=False).trained]
+    assert [step.shape[1] for step in steps] == [40, 7] * 2
+    assert not any(step[2].any() for step in steps)
+
+
+def test_seeds_draw_anew_and_repeat():
+    def first_step(seed):
+        network = Watched()
+        settings = protocol(batch_size=40, epochs=1)
+        train_on_canvases(network, numbered(40), numbered(9), settings, seed=seed, work=Work())
+        return network.trained[0][0]
+
+    assert torch.equal(first_step(0), first_step(0))
+    assert not torch.equal(first_step(0), first_step(1))
+
+
+def test_each_tile_is_answered_by_its_own_label():
+    """Three colours, which a linear layer tells apart once they have their labels."""
+    labels = torch.arange(24) % 3
+    pixels = 255 * torch.eye(3, dtype=torch.uint8)[labels]
+    config = CanvasConfig(grid=2, location_size=4, colour="black")
+    tiles = pixels[:, :, None, None].expand(-1, -1, 4, 4)
+    canvases = Canvases(tiles, config, torch.zeros(3), torch.ones(3), device=CPU)
+    coloured = LabelledCanvases(canvases, labels, 3, "image")
+    settings = protocol(lr=0.5, epochs=20)
+    fitted = train_on_canvases(Watched(3), coloured, coloured, settings, seed=0, work=Work())
+    assert fitted.losses[-1] < 0.2 and fitted.scores[-1] == 1
 
 
 def small_network(seed=0):
@@ -184,27 +262,23 @@ def test_training_repeats_and_lowers_the_loss(tmp_path, dtype):
         results.append((network, fitted))
     (one, fitted), (two, again) = results
     assert torch.equal(fitted.losses, again.losses) and fitted.losses[-1] < fitted.losses[0]
+    assert not torch.equal(fitted.losses, fitted.losses.bfloat16().float())  # always in float32
     for name, value in one.state_dict().items():
         assert torch.equal(value, two.state_dict()[name]), name
 
 
-def test_compiled_network_trains_and_keeps_the_names_of_its_weights(tmp_path, monkeypatch):
+def test_network_is_compiled_where_that_is_asked_for(monkeypatch):
     compiled = []
 
-    def eagerly(network):
+    def note(network):
         compiled.append(network)
-        original(network, backend="eager")
 
-    original = nn.Module.compile
-    monkeypatch.setattr(nn.Module, "compile", eagerly)
-    network, names = small_network(), list(small_network().state_dict())
-    shown = labelled("location", count=24, grid=2, tile=16)
-    fitted = train_on_canvases(
-        network, shown, shown, protocol(compile=True), seed=0,
-        work=Work(checkpoint=tmp_path / "a.pt"),
-    )  # fmt: skip
-    assert compiled == [network] and len(fitted.losses) == 2
-    assert list(network.state_dict()) == names
+    monkeypatch.setattr(nn.Module, "compile", note)
+    network, shown = Watched(), numbered(8)
+    for compile in (False, True):
+        settings = protocol(compile=compile, epochs=1)
+        train_on_canvases(network, shown, shown, settings, seed=0, work=Work())
+    assert compiled == [network]
 
 
 def test_steps_and_canvases_are_counted_but_not_those_of_the_validation():

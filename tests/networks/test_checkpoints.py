@@ -37,6 +37,7 @@ def test_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         save_checkpoint(path, {"model": model}, {"epoch": 2})
     assert read_checkpoint(path)["epoch"] == 1
+    assert [file.name for file in tmp_path.iterdir()] == ["a.pt"]
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's full device")
@@ -55,6 +56,35 @@ def test_damaged_file_says_what_to_do(tmp_path):
     path.write_bytes(b"no checkpoint")
     with pytest.raises(ValueError, match=re.escape(f"the checkpoint {path} is damaged: rem")):
         read_checkpoint(path)
+
+
+class Malicious:
+    """Makes a file where it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), "w")
+
+
+def test_checkpoint_runs_no_code(tmp_path):
+    torch.save({"model": Malicious(tmp_path / "made")}, tmp_path / "a.pt")
+    with pytest.raises(ValueError, match="is damaged: remove it to start anew$"):
+        read_checkpoint(tmp_path / "a.pt")
+    assert not (tmp_path / "made").exists()
+
+
+def test_checkpoint_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    synced, sync = [], os.fsync
+
+    def note(descriptor):
+        synced.append((tmp_path / "a.pt").exists())
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", note)
+    save_checkpoint(tmp_path / "a.pt", {}, {"epoch": 1})
+    assert synced == [False] and read_checkpoint(tmp_path / "a.pt") == {"epoch": 1}
 
 
 @pytest.mark.parametrize(

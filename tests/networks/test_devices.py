@@ -9,9 +9,14 @@ def test_cpu_is_always_there():
     assert pick_device("cpu") == torch.device("cpu")
 
 
-def test_auto_takes_what_there_is():
-    assert pick_device("auto").type in ("cuda", "mps", "cpu")
-    assert torch.cuda.is_available() == (pick_device("auto").type == "cuda")
+@pytest.mark.parametrize(
+    ("cuda", "mps", "kind"),
+    [(True, True, "cuda"), (True, False, "cuda"), (False, True, "mps"), (False, False, "cpu")],
+)
+def test_auto_takes_what_there_is(monkeypatch, cuda, mps, kind):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    assert pick_device("auto") == Device("auto").pick() == torch.device(kind)
 
 
 @pytest.mark.parametrize("name", ["gpu", "cuda:x", "cpux"])
@@ -34,11 +39,25 @@ def test_precisions():
     cpu = torch.device("cpu")
     assert pick_precision("float32", cpu) == torch.float32
     assert pick_precision("bfloat16", cpu) == torch.bfloat16
-    assert pick_precision("auto", cpu) in (torch.float32, torch.bfloat16)
     with pytest.raises(
         ValueError, match="^precision must be one of auto, bfloat16, float32; got 'half'$"
     ):
         pick_precision("half", cpu)
+
+
+@pytest.mark.parametrize(("native", "dtype"), [(True, torch.bfloat16), (False, torch.float32)])
+def test_auto_is_bfloat16_where_that_is_fast(monkeypatch, native, dtype):
+    def supported(including_emulation=True):
+        return native or including_emulation
+
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", supported)
+    assert pick_precision("auto", torch.device("cuda")) == dtype
+
+
+def test_auto_is_float32_without_onednn_and_on_mps(monkeypatch):
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    for kind in ("cpu", "mps"):
+        assert pick_precision("auto", torch.device(kind)) == torch.float32
 
 
 CPU = torch.device("cpu")
@@ -48,7 +67,6 @@ def test_device_and_precision_by_name():
     assert Device("cpu").pick() == CPU
     assert Precision("float32").pick(CPU) == torch.float32
     assert Precision("bfloat16").pick(CPU) == torch.bfloat16
-    assert Device("auto").pick().type in ("cpu", "cuda", "mps")
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,9 @@ from urllib.error import URLError
 import pytest
 import timm
 import torch
+from torchvision.models import ResNet50_Weights, ViT_B_16_Weights, ViT_H_14_Weights
 
+from posinfo.networks.downloaded_weights import imagenet_fetched
 from posinfo.networks.weights import check_source, load_network, weights_key
 
 
@@ -16,6 +18,29 @@ def test_imagenet_weights_that_cannot_be_had_name_their_address(monkeypatch):
         ValueError, match=r"^weights 'imagenet' could not be had from https://.*vgg16"
     ):
         check_source("vgg16", "imagenet")
+
+
+@pytest.mark.parametrize(
+    ("arch", "release"),
+    [
+        ("resnet50", ResNet50_Weights.IMAGENET1K_V1),  # of two
+        ("vit_b_16", ViT_B_16_Weights.IMAGENET1K_V1),  # and two of SWAG's
+        ("vit_h_14", ViT_H_14_Weights.IMAGENET1K_SWAG_LINEAR_V1),  # at 224 px
+    ],
+)
+def test_release_of_imagenet_weights_is_the_first_and_is_checked(monkeypatch, arch, release):
+    asked = []
+
+    def fetch(url, *_, **options):
+        asked.append((url, options.get("check_hash")))
+        return {}
+
+    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", fetch)
+    for remembered in (check_source, imagenet_fetched):
+        remembered.cache_clear()
+    assert weights_key(arch, "imagenet", "mine") == release.url
+    check_source(arch, "imagenet")
+    assert asked == [(release.url, True)]
 
 
 def test_imagenet_weights_are_torchvisions():

@@ -1,3 +1,5 @@
+from pickle import UnpicklingError
+
 import pytest
 import torch
 from skimage import data
@@ -55,6 +57,12 @@ def test_every_tensor_is_loaded(network):
     assert len(state) == len(stored) == 296
     assert all(torch.equal(*pair) for pair in zip(state.values(), stored.values(), strict=True))
     assert not network.training
+
+
+def test_file_runs_no_code(tmp_path):
+    torch.save(print, tmp_path / "w.pth")
+    with pytest.raises(UnpicklingError, match="Weights only load failed"):
+        read_efficientnet_lite0(tmp_path / "w.pth")
 
 
 def test_network_that_timm_has_changed_is_refused(monkeypatch):

@@ -20,6 +20,14 @@ def test_none_stops_at_one(generator):
     torch.testing.assert_close(normalise(shown, "none") * 255, shown.float())
 
 
+def test_own_colours_replace_imagenets_alone(generator):
+    shown, own = images(generator), ((0.25, 0.5, 0.75), (0.5, 0.25, 0.125))
+    mean, std = (torch.tensor(values)[:, None, None] for values in own)
+    expected = (shown.double() / 255 - mean) / std
+    torch.testing.assert_close(normalise(shown, "imagenet", own), expected.float())
+    assert torch.equal(normalise(shown, "none", own), normalise(shown, "none"))
+
+
 @pytest.mark.parametrize("kind", NORMALISATIONS)
 def test_input_is_unchanged(kind, generator):
     shown = images(generator)

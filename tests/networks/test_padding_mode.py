@@ -79,6 +79,16 @@ def test_call_without_padding_is_the_middle_of_the_padded_one(name, maps):
     torch.testing.assert_close(unpadded, built[:, :, rows, columns])
 
 
+@pytest.mark.parametrize("pool", [functional.max_pool2d, functional.avg_pool2d])
+def test_ceil_mode_is_padding(pool, maps):
+    """Twelve pixels hold two whole windows of five, and a part of a third."""
+    network = Calls(lambda x, w: pool(x, 5, 5, ceil_mode=True), 1)
+    assert network(maps).shape[2:] == (3, 3)
+    torch.testing.assert_close(repad(network, "none")(maps), pool(maps, 5, 5))
+    reflected = functional.pad(maps, (0, 3, 0, 3), "reflect")
+    torch.testing.assert_close(repad(network, "reflect")(maps), pool(reflected, 5, 5))
+
+
 REFUSED = {
     "conv_transpose2d": (lambda x, w: functional.conv_transpose2d(x, w, stride=2), 4, 4, 3, 3),
     "convolution": (
@@ -314,6 +324,12 @@ def test_branches_are_cropped_around_their_centres(name, wider_first, maps):
 )
 def test_what_is_spread_over_a_map_does_not_crop_it(spread, maps):
     assert repad(Calls(spread, 4, 4, 3, 3), "none")(maps).shape == (2, 4, 10, 10)
+
+
+def test_maps_that_are_joined_along_a_side_are_no_branches(maps):
+    network = Calls(lambda x, w: torch.cat([x, torch.conv2d(x, w, padding=1)], dim=2), 4, 4, 3, 3)
+    with pytest.raises(ValueError, match="^padding 'none': maps of 10x10 px and 12x12 px meet in"):
+        repad(network, "none")(maps)
 
 
 def test_branches_that_meet_elsewhere_are_refused_by_name(maps):

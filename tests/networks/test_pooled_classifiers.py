@@ -5,7 +5,6 @@ from torch import nn
 from torch.nn.functional import cross_entropy, dropout
 
 from posinfo.networks.padding import PADDINGS, repad
-from posinfo.networks.permutation import PERMUTATIONS
 from posinfo.networks.pooled_classifiers import (
     NETWORKS,
     ClassifierConfig,
@@ -153,8 +152,13 @@ def test_same_seed_same_weights_and_the_global_generator_is_left_alone():
     assert not torch.equal(first.maps.conv1.weight, other.maps.conv1.weight)
 
 
-def test_permutations_of_the_table_are_those_of_the_paper_and_controls():
-    assert set(PERMUTATIONS) == {"none", "fixed", "per_batch", "per_sample"}
+def test_each_seed_permutes_in_its_own_way():
+    channels = torch.arange(32.0)[None]
+    orders = [
+        build_classifier(config(permutation="fixed"), 9, seed, SIDE).permutation(channels)
+        for seed in (0, 0, 1)
+    ]
+    assert torch.equal(orders[0], orders[1]) and not torch.equal(orders[0], orders[2])
 
 
 @pytest.mark.parametrize("network", NETWORKS)

@@ -3,7 +3,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 from torch import nn
-from torch.nn.functional import interpolate, mse_loss
+from torch.nn.functional import batch_norm, conv2d, interpolate, mse_loss
 
 from posinfo.networks.feature_array import FeatureArray
 from posinfo.networks.readout_config import ReadoutConfig
@@ -56,22 +56,74 @@ def test_head_alone_learns_what_it_learns_beside_others(
 
 def test_training_equals_the_released_procedure(features, targets, protocol):
     """Conv, BatchNorm, sigmoid, upsampling and MSE at full size, one head, plain PyTorch."""
-    ours, _ = train(features, targets[:1], protocol, seeds=[3])
+    ours, history = train(features, targets[:1], protocol, seeds=[3])
     head = nn.Sequential(nn.Conv2d(5, 1, 3), nn.BatchNorm2d(1), nn.Sigmoid())
     nn.init.zeros_(head[0].bias)
     nn.init.xavier_uniform_(head[0].weight, generator=torch.Generator().manual_seed(3))
     optimiser = torch.optim.SGD(head.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4)
     order = torch.Generator().manual_seed(0)
     batches = [b for _ in range(3) for b in torch.randperm(12, generator=order).split(4)][:8]
+    losses = []
     for step, batch in enumerate(batches):
         optimiser.param_groups[0]["lr"] = 0.1 if step < 5 else 0.01  # two thirds of 8 steps
         shown = torch.from_numpy(features[batch.sort().values]).float().permute(0, 3, 1, 2)
         full = interpolate(head(shown), (24, 24), mode="bilinear")[:, 0]
         optimiser.zero_grad()
-        mse_loss(full, targets[0].expand_as(full)).backward()
+        loss = mse_loss(full, targets[0].expand_as(full))
+        loss.backward()
         optimiser.step()
+        losses.append(loss.detach())
     shown = torch.from_numpy(features).float().permute(0, 3, 1, 2)
     torch.testing.assert_close(ours(shown), head.eval()(shown), rtol=1e-4, atol=1e-5)
+    epochs = torch.stack([torch.stack(losses[i : i + 3]).mean() for i in (0, 3, 6)])
+    torch.testing.assert_close(history[:, 0], epochs, rtol=1e-4, atol=1e-6)
+
+
+def test_layers_have_batch_norms_and_relus_between_them(features, protocol):
+    config = protocol.model_copy(update={"layers": 3})
+    readouts = Readouts(5, [1], config)
+    shown = torch.from_numpy(features).float().permute(0, 3, 1, 2)
+    maps = shown
+    for layer, (convolution, norm) in enumerate(
+        zip(readouts.convolutions, readouts.norms, strict=True)
+    ):
+        maps = conv2d(maps, convolution.weight, convolution.bias)
+        maps = batch_norm(maps, None, None, norm.weight, norm.bias, training=True)
+        maps = maps.clamp(min=0) if layer < 2 else 1 / (1 + (-maps).exp())
+    torch.testing.assert_close(readouts(shown), maps)
+
+
+def test_convolutions_alone_are_in_the_precision_of_the_work(features, protocol):
+    readouts = Readouts(5, [1], protocol).eval()
+    readouts.norms[0].running_mean.fill_(0.1)
+    shown = torch.from_numpy(features).permute(0, 3, 1, 2).bfloat16()
+    with torch.autocast("cpu", torch.bfloat16):
+        maps = readouts(shown)
+    convolution = readouts.convolutions[0]
+    rounded = conv2d(shown, convolution.weight.bfloat16(), convolution.bias.bfloat16())
+    assert maps.dtype == torch.float32
+    torch.testing.assert_close(maps, readouts.norms[0](rounded.float()).sigmoid())
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("head", "paper"), ("kernel_size", 5), ("layers", 2), ("hidden_width", "same"),
+        ("padding", 1), ("loss", "half_mse"), ("steps", 9), ("epochs", 3), ("lr", 0.2),
+        ("momentum", 0.8), ("weight_decay", 0.0), ("batch_size", 5),
+    ],
+)  # fmt: skip
+def test_readout_depends_on_each_of_its_settings(protocol, field, value):
+    assert protocol.model_copy(update={field: value}).settings != protocol.settings
+
+
+def test_readout_depends_on_the_settings_of_ridge_where_it_is_solved(protocol):
+    ridge = protocol.ridge.model_copy(update={"penalties": (1.0,)})
+    assert protocol.model_copy(update={"ridge": ridge}).settings == protocol.settings
+    solved = protocol.model_copy(update={"head": "ridge"})
+    assert solved.model_copy(update={"ridge": ridge}).settings != solved.settings
+    assert solved.model_copy(update={"kernel_size": 5}).settings != solved.settings
+    assert solved.model_copy(update={"lr": 0.2}).settings == solved.settings
 
 
 def test_same_seed_gives_the_same_bits(features, targets, protocol):

@@ -73,6 +73,22 @@ def test_penalty_is_the_best_on_whole_held_out_photographs(features, targets, pr
         )
 
 
+def test_each_penalty_is_tried_by_itself(features, targets, protocol):
+    penalties = (0.5, 1.0, 2.0)
+    _, errors = fit(features, targets, config(protocol, penalties=penalties, kernel_size=1))
+    for penalty, error in zip(penalties, errors, strict=True):
+        _, alone = fit(features, targets, config(protocol, penalties=(penalty,), kernel_size=1))
+        torch.testing.assert_close(error, alone[0])
+
+
+def test_steps_of_half_precision_say_nothing(features, targets, protocol):
+    """Around 1000, float16 knows halves alone: that one shows the row is a matter of rounding."""
+    features[..., 2] = 1000 + 0.5 * (np.arange(SIDE) >= SIDE // 2)[:, None]
+    readouts, _ = fit(features, targets, config(protocol, kernel_size=1))
+    assert (readouts.convolutions[0].weight[:, 2] == 0).all()
+    assert (readouts.convolutions[0].weight[:, 0] != 0).all()
+
+
 def test_held_out_error_is_measured_on_photographs_that_were_not_fitted(
     features, targets, protocol
 ):

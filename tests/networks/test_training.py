@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from posinfo.networks.training import fit, fit_epochs
+from posinfo.networks.training import epoch_generator, fit, fit_epochs
 from posinfo.work import Work
 
 
@@ -19,6 +19,22 @@ def test_steps_follow_the_schedule():
     # w: 2 -> 2 - .1 * 4 = 1.6 -> 1.6 - .05 * 3.2 = 1.44
     assert model.weight.item() == pytest.approx(1.44)
     torch.testing.assert_close(history, torch.tensor([[4.0], [2.56]]))
+
+
+def test_loss_of_an_epoch_is_the_mean_over_its_steps():
+    model, optimiser, schedule = setup()
+    fitted = fit_epochs(
+        model, 1, lambda epoch: [torch.ones(1)] * 2, lambda x: model(x).square(), optimiser,
+        schedule, validate=lambda: 1.0, keep="last",
+    )  # fmt: skip
+    assert fitted.losses.tolist() == pytest.approx([(4.0 + 2.56) / 2])
+
+
+def test_every_seed_and_epoch_draws_by_itself():
+    pairs = [(seed, epoch) for seed in range(4) for epoch in range(1, 5)]
+    drawn = {pair: torch.rand(4, generator=epoch_generator(*pair)) for pair in pairs}
+    assert len(torch.stack([*drawn.values()]).unique(dim=0)) == len(pairs)
+    assert torch.equal(torch.rand(4, generator=epoch_generator(2, 3)), drawn[2, 3])
 
 
 def test_progress_is_told_after_each_step():

@@ -1,9 +1,17 @@
+import math
+
 import pytest
 import torch
 from pydantic import ValidationError
 from torch import nn
 
-from posinfo.networks.training_config import OPTIMISERS, SCHEDULES, TrainingConfig
+from posinfo.networks.training_config import (
+    OPTIMISERS,
+    SCHEDULES,
+    TrainingConfig,
+    train_network,
+)
+from posinfo.work import Work
 
 OWN = {"adam": {"betas": (0.5, 0.999), "momentum": None}, "sgd": {"betas": None, "momentum": 0.9}}
 
@@ -39,6 +47,41 @@ def test_schedule_over_all_steps(schedule):
         torch.tensor(rates).double(), expected if schedule == "cosine" else constant,
         rtol=1e-5, atol=1e-8,
     )  # fmt: skip
+
+
+class Falling(nn.Module):
+    """Its loss is its one weight, which falls by the learning rate in each step."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1))
+
+
+def train(scores=(0.0, 0.0), work=Work(), **changes):
+    network, scores = Falling(), iter(scores)
+    settings = {"momentum": 0.0, "schedule": "cosine", "keep": "last", **changes}
+    fitted = train_network(
+        network, config("sgd", **settings), 5, lambda epoch: range(5),
+        lambda step: network.weight, validate=lambda: next(scores), work=work,
+    )  # fmt: skip
+    return network.weight.item(), fitted.epoch
+
+
+def test_schedule_is_of_the_whole_training():
+    """Two epochs of five steps: ten learning rates along one half of a cosine."""
+    rates = [0.05 * (1 + math.cos(math.pi * step / 10)) for step in range(10)]
+    assert train() == (pytest.approx(-sum(rates)), 2)
+
+
+def test_steps_of_all_epochs_are_foretold():
+    totals, done = [], []
+    train(work=Work(on_total=totals.append, on_progress=done.append))
+    assert totals == [2 * 5] and sum(done) == 2 * 5
+
+
+def test_kept_epoch_is_that_of_the_protocol():
+    rates = [0.05 * (1 + math.cos(math.pi * step / 10)) for step in range(5)]
+    assert train((0.5, 0.25), keep="best") == (pytest.approx(-sum(rates)), 1)
 
 
 @pytest.mark.parametrize(

@@ -405,7 +405,7 @@ def test_failing_tracker_fails_its_cell_and_not_the_others(store):
 
 
 def test_result_that_another_process_has_made_since_is_not_computed(store, monkeypatch):
-    cells, told = squares(a=1, b=2), Told()
+    cells, told = squares(a=1, b="computed"), Told()
 
     def tell(cell, computed):
         told(cell, computed)

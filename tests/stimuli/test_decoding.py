@@ -31,11 +31,29 @@ def test_box_is_cut_out(save_photo):
     np.testing.assert_array_equal(decode(file, (10, 5, 26, 21), 0, 16), expected)
 
 
-def test_sixteen_bits_are_scaled_not_clipped(tmp_path):
-    values = np.linspace(0, 65535, 256).astype(np.uint16).reshape(16, 16)
-    Image.fromarray(values).save(tmp_path / "deep.png")
-    pixels = decode(tmp_path / "deep.png", (0, 0, 16, 16), 0, 16)
+@pytest.mark.parametrize(("suffix", "order"), [("png", "<"), ("tiff", "<"), ("tiff", ">")])
+def test_sixteen_bits_are_scaled_not_clipped(tmp_path, suffix, order):
+    values = np.linspace(0, 65535, 256).astype(f"{order}u2").reshape(16, 16)
+    file = tmp_path / f"deep.{suffix}"
+    Image.fromarray(values).save(file)
+    pixels = decode(file, (0, 0, 16, 16), 0, 16)
     np.testing.assert_array_equal(pixels[0], values // 256)
+
+
+def test_smaller_image_is_a_mean_of_pixels(tmp_path):
+    """Of a fine pattern nothing is left but its mean."""
+    board = np.indices((64, 64)).sum(0) % 2 * 255
+    Image.fromarray(board.astype(np.uint8)).save(tmp_path / "board.png")
+    pixels = decode(tmp_path / "board.png", WHOLE, 0, 16).astype(int)
+    assert (abs(pixels - 127.5) < 5).all()
+
+
+def test_larger_image_is_interpolated(tmp_path):
+    Image.fromarray(np.array([[0, 200]], dtype=np.uint8).repeat(2, 0)).save(tmp_path / "step.png")
+    pixels = decode(tmp_path / "step.png", WHOLE, 0, 8)[0, 0]
+    # pixels are 1/4 wide and lie between the centres of the two, which are at 1/2 and 3/2
+    expected = np.clip((np.arange(8) + 0.5) / 4 - 0.5, 0, 1) * 200
+    np.testing.assert_allclose(pixels, expected, atol=1)
 
 
 def test_transparent_pixels_are_white(tmp_path):

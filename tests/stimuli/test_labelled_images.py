@@ -6,6 +6,7 @@ from urllib.error import URLError
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from sklearn.datasets import load_digits
 from torchvision.datasets import CIFAR10
 
@@ -65,6 +66,20 @@ def test_enlarged_digit_shows_its_pixels():
         assert labels[distances.argmin()] == images["train.labels"][index]
 
 
+def test_digits_are_enlarged_as_pillow_does():
+    """Bilinearly, pixel centres at halves."""
+    images = load_labelled_images(config())
+    originals = load_digits().images * 255 / 16
+    for enlarged in images["test.pixels"][:5].float():
+        small = torch.nn.functional.avg_pool2d(enlarged[:1], 4)[0].numpy()
+        digit = originals[np.square(originals - small).sum((1, 2)).argmin()]
+        expected = Image.fromarray(digit.astype(np.float32)).resize(
+            (32, 32), Image.Resampling.BILINEAR
+        )
+        for channel in enlarged:
+            np.testing.assert_allclose(channel, np.asarray(expected), atol=1)
+
+
 def test_splits_are_disjoint_stratified_and_repeatable():
     first, second = load_labelled_images(config()), load_labelled_images(config())
     assert all(torch.equal(first[name], second[name]) for name in first)
@@ -92,6 +107,13 @@ def test_limits(cifar):
         images = load_labelled_images(limited.model_copy(update={"validation": 0.25}))
         sizes = [len(images[f"{split}.labels"]) for split in ("train", "validation", "test")]
         assert sizes == [60, 20, 10]
+
+
+def test_limited_test_images_do_not_follow_the_seed():
+    first, second = (load_labelled_images(config(seed=s, test_limit=50)) for s in (0, 1))
+    assert len(first["test.labels"]) == 50
+    assert torch.equal(first["test.pixels"], second["test.pixels"])
+    assert not torch.equal(first["train.pixels"], second["train.pixels"])
 
 
 def test_cifar10_from_its_files(cifar):

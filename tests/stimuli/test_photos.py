@@ -1,3 +1,4 @@
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,6 +48,19 @@ def test_crops_are_squares_inside_the_photograph():
     assert set(crops.symmetry) == set(range(8))
     assert crops.equals(embedded_crops("test", 60, 0))
     assert not crops[BOX].equals(embedded_crops("test", 60, 1)[BOX])
+
+
+def test_sides_and_places_of_crops_are_drawn_each_by_itself():
+    crops = embedded_crops("train", 10 * len(EMBEDDED["train"]), 0)
+    crops = crops[crops.photograph == "astronaut"]  # 512 x 512
+    side = crops.right - crops.left
+    drawn = {"side": (side / 512 - 0.4) / 0.6, "left": crops.left / (512 - side)}
+    drawn["top"] = crops.top / (512 - side)
+    for values in drawn.values():
+        assert values.min() < 0.35 and values.max() > 0.65
+        assert values.between(-0.01, 1.01).all()
+    assert not np.allclose(drawn["left"], drawn["top"], atol=0.05)
+    assert not np.allclose(drawn["left"], drawn["side"], atol=0.05)
 
 
 def test_folder_is_searched_recursively_and_other_files_are_passed_over(save_photo):
@@ -113,6 +127,20 @@ def test_test_images_must_not_be_train_images(save_photo):
     folder = save_photo("a.png").parent
     with pytest.raises(ValueError, match=r"^1 test images are also train images, the first is .*a"):
         photo_manifests(config(train_dir=folder, test_dir=folder))
+
+
+def test_renamed_copies_of_train_images_are_no_test_images(save_photo):
+    train = save_photo("train/a.png")
+    test = save_photo("test/b.png").parent
+    photo_manifests(config(train_dir=train.parent, test_dir=test))
+    (test / "below").mkdir()
+    shutil.copy(train, test / "below" / "renamed.PNG")
+    with pytest.raises(ValueError) as raised:
+        photo_manifests(config(train_dir=train.parent, test_dir=test))
+    assert str(raised.value) == (
+        f"1 test images are also train images, the first is {test / 'below' / 'renamed.PNG'}: "
+        "photos.train_dir and photos.test_dir must not share images"
+    )
 
 
 def test_missing_and_empty_folders_are_refused_when_they_are_read(tmp_path):

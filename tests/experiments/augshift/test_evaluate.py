@@ -67,6 +67,14 @@ def test_rows_are_measures_of_the_answers(evaluated):
     assert set(rows.top1) == {(middle == labels).double().mean().item()}
 
 
+def test_top_1_is_1_where_every_answer_is_the_label_of_its_image(trained, evaluated):
+    answers = evaluated.tensors["answers.zero-2"][:, 1, 1].long()
+    assert not torch.equal(answers, answers.flip(0))
+    images = Result(tensors={**labelled_images().tensors, "test.labels": answers})
+    table = run(CELL, {"images": images, "network": trained}, Work()).table
+    assert set(table.top1) == {1}
+
+
 def test_agreement_is_a_share_for_each_offset(evaluated):
     agreement = evaluated.tensors["agreement.zero-2"]
     answers = evaluated.tensors["answers.zero-2"]

@@ -18,6 +18,13 @@ class Where(nn.Module):
         return images.sum(1).amax(1)
 
 
+class Height(nn.Module):
+    """The class is the row of the brightest pixel."""
+
+    def forward(self, images):
+        return images.sum(1).amax(2)
+
+
 class What(nn.Module):
     """The class is whether anything is bright, wherever it is."""
 
@@ -48,6 +55,12 @@ def test_class_that_follows_the_position_is_found():
     np.testing.assert_allclose(table.consistency_exact, 1 / 3)
     assert table.unanimous.tolist() == [0, 0]
     assert table.classes.tolist() == [3, 3]
+
+
+def test_rows_and_columns_both_count():
+    table = classified("Height", spots(4, 5), ["a", "b"]).table
+    np.testing.assert_allclose(table.consistency_exact, 1 / 3)
+    assert table.unanimous.tolist() == [0, 0]
 
 
 def test_class_that_does_not_follow_the_position_is_consistent():

@@ -67,6 +67,15 @@ def test_keys_follow_what_is_computed(change):
     assert keys(CONSISTENCY, sections(**change), "classify")["reflect"] != before
 
 
+def test_answers_depend_on_the_code_of_ones_own_classifier():
+    own = {"arch": "tests.networks.test_whole_network:Looks", "weights": "as-built"}
+    before = BASE["consistency"]["classifiers"]["reflect"]
+    plan = planned(CONSISTENCY, sections(consistency__classifiers__reflect=before | own))
+    modules = ("tests", "tests.networks", "tests.networks.test_whole_network")
+    assert plan["classify"]["reflect"].cell.modules == modules
+    assert plan["classify"]["circular"].cell.modules == ()
+
+
 def test_unpadded_network_of_small_images_is_refused():
     with pytest.raises(ValueError) as raised:
         check(CONSISTENCY, sections(consistency__classifiers__reflect__padding="none"))

@@ -124,6 +124,14 @@ def test_networks_are_trained_per_seed_and_evaluated_with_their_images():
         assert cells["train"][label].cell.seed == int(label[-1])
 
 
+def test_networks_depend_on_the_code_of_ones_own_backbone():
+    own = cell(arch="tests.networks.test_architectures:own_network", width=None)
+    plan = planned(PERMUTENET, sections(own))
+    modules = ("tests", "tests.networks", "tests.networks.test_architectures")
+    for step in ("train", "evaluate"):
+        assert {each.cell.modules for each in plan[step].values()} == {modules}
+
+
 def test_cell_that_cannot_be_run_is_refused_before_any_work():
     message = (
         r"^images of 96 px are too small .* the smallest canvas \(grid x location_size\) is 235 px$"

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from posinfo.experiments.posenet.readouts import open_blocks
+from posinfo.experiments.posenet.readouts import open_blocks, targets_of
 from posinfo.networks.readouts import initial_seed, train_readouts
 from posinfo.stimuli.patterns import make_pattern
 from posinfo.work import Work
@@ -26,6 +26,14 @@ def test_readouts_are_those_of_the_library(small, heads):
         for i, (pattern, seed) in enumerate(heads)
     }
     assert all(len(losses) == 8 for losses in result.history.values())  # epochs of one batch
+
+
+def test_targets_have_the_stripes_of_the_settings(small):
+    cell = small((("vertical_stripes", 4), ("gaussian", 4))).cell
+    for stripes in ("unit", "signed"):
+        expected = [make_pattern(name, (24, 24), stripes) for name, _ in cell.heads]
+        targets = targets_of(cell.model_copy(update={"stripes": stripes}))
+        assert torch.equal(targets, torch.stack(expected))
 
 
 def test_blocks_that_are_not_read_change_nothing(small):

@@ -133,6 +133,34 @@ def test_a_result_is_found_again_by_what_it_depends_on_alone(changes, same):
             assert (after[step][label].key == cell.key) == (step in same), (step, label)
 
 
+def test_readouts_learn_from_train_photographs_and_are_tested_on_the_others():
+    plan = planned(POSENET, changed(BASE, posenet__only=["posenet"]))
+    made = {
+        cell.key: f"{step}/{label}" for step, cells in plan.items() for label, cell in cells.items()
+    }
+
+    def inputs(step):
+        (cell,) = plan[step].values()
+        return {role: made[key] for role, key in cell.inputs.items()}
+
+    assert inputs("readouts") == {
+        "features": "features/posenet.train", "images": "images/train",
+    }  # fmt: skip
+    assert inputs("evaluate") == {
+        "readouts": "readouts/posenet", "test": "features/posenet.test", "images": "images/test",
+        "synthetic": "features/posenet.synthetic", "synthetic_images": "images/synthetic",
+    }  # fmt: skip
+
+
+def test_features_depend_on_the_code_of_ones_own_network():
+    sections = changed(BASE, posenet__only=["vgg16"])
+    own = {"arch": "tests.networks.test_architectures:own_network", "weights": "as-built"}
+    sections["posenet"]["backbones"]["vgg16"] |= own
+    modules = ("tests", "tests.networks", "tests.networks.test_architectures")
+    for cell in planned(POSENET, sections)["features"].values():
+        assert cell.cell.modules == modules
+
+
 def test_other_train_photographs_change_all_but_what_is_said_of_test_photographs():
     before, after = (
         planned(POSENET, changed(BASE, photos__train_crops=count, posenet__only=["posenet"]))

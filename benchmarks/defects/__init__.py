@@ -1,0 +1,13 @@
+"""The defects by subject."""
+
+from defects import data, experiments, measures, networks, training, trust
+from defects.defect import Defect
+
+SUBJECTS: dict[str, list[Defect]] = {
+    "training": training.DEFECTS,
+    "networks": networks.DEFECTS,
+    "data": data.DEFECTS,
+    "measures": measures.DEFECTS,
+    "experiments": experiments.DEFECTS,
+    "trust": trust.DEFECTS,
+}
