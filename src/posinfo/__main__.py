@@ -16,7 +16,8 @@ def main() -> None:
     package = Path(__file__).parent.name
     configure_project(package)
     run = find_run_command(package)
-    run(sys.argv[1:], prog_name="run")  # the section of a --config file that is read
+    # Kedro looks in a --config file for the section that has the name of the program
+    run(sys.argv[1:], prog_name="run")
 
 
 if __name__ == "__main__":
