@@ -19,8 +19,6 @@ import socket
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from functools import lru_cache
-from hashlib import file_digest, sha256
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -32,11 +30,11 @@ import psutil
 import torch
 from safetensors.torch import load_file, save_file
 
+from posinfo import checksums
 from posinfo.experiment import Result
 
 RECORD, ROWS, TENSORS, FILES = "result.json", "rows.csv", "tensors.safetensors", "files"
 PARTIAL, DAMAGED = ".partial", ".damaged"
-END = 2**16  # bytes at the beginning and at the end of a file that are read whenever it is opened
 
 log = logging.getLogger(__name__)
 
@@ -120,7 +118,7 @@ class Store:
             (
                 f"{folder / name} is not what was written"
                 for name, written in self.record(key)["files"].items()
-                if _whole(folder / name) != written["sha256"]
+                if checksums.of_file(folder / name) != written["sha256"]
             ),
             "",
         )
@@ -155,9 +153,9 @@ class Store:
                 "history": {name: list(values) for name, values in result.history.items()},
                 "facts": dict(result.facts),
                 "columns": _column_types(result.rows),
-                "files": _checksums(folder),
+                "files": checksums.of_files(folder, RECORD),
             }
-            record["checksum"] = _of_record(record)
+            record["checksum"] = checksums.of_record(record)
             (folder / RECORD).write_text(json.dumps(record, indent=1, allow_nan=False) + "\n")
             _sync(folder)
             _publish(folder, self.path(key))
@@ -208,14 +206,14 @@ def damage_of(folder: Path) -> str:
     file = folder / RECORD
     try:
         record = json.loads(file.read_text())
-        if record["checksum"] != _of_record(record):
+        if record["checksum"] != checksums.of_record(record):
             return f"{file} is not what was written"
         for name, written in record["files"].items():
             file = folder / name
             found = file.stat()
             if found.st_size != written["bytes"]:
                 return f"{file} has {found.st_size} bytes, {written['bytes']} were written"
-            if _ends(file, found.st_size, found.st_mtime_ns) != written["ends"]:
+            if checksums.of_ends(file, found.st_size, found.st_mtime_ns) != written["ends"]:
                 return f"{file} is not what was written"
     except FileNotFoundError:
         return f"{file} is missing"
@@ -268,38 +266,6 @@ def _publish(folder: Path, target: Path) -> None:
     except OSError:
         if not is_finished(target):  # or another process was faster
             raise
-
-
-def _of_record(record: Mapping[str, Any]) -> str:
-    plain = {name: value for name, value in record.items() if name != "checksum"}
-    return sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
-
-
-def _checksums(folder: Path) -> dict[str, dict[str, Any]]:
-    """Size, both ends and whole of each file by its path inside of the folder."""
-    return {
-        path.relative_to(folder).as_posix(): {
-            "bytes": path.stat().st_size,
-            "ends": _ends(path, path.stat().st_size, path.stat().st_mtime_ns),
-            "sha256": _whole(path),
-        }
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path != folder / RECORD
-    }
-
-
-def _whole(path: Path) -> str:
-    with path.open("rb") as file:
-        return file_digest(file, "sha256").hexdigest()
-
-
-@lru_cache(maxsize=4096)
-def _ends(path: Path, size: int, modified: int) -> str:
-    """A checksum of both ends; not read again while size and time (ns) stay as they are."""
-    with path.open("rb") as file:
-        first = file.read(END)
-        file.seek(max(len(first), size - END))
-        return sha256(first + file.read()).hexdigest()
 
 
 def _sync(folder: Path) -> None:
