@@ -6,7 +6,7 @@ take too long, and survives when all pass. Tests that fail without any defect, o
 with one, prove nothing and are called INVALID.
 
     python benchmarks/planted_defects.py                   # all of them
-    python benchmarks/planted_defects.py --only training   # those whose line has this text in it
+    python benchmarks/planted_defects.py --only training   # those whose line, as it is printed, has this text in it
     python benchmarks/planted_defects.py --list            # only check that each can be planted
 
 Libraries are loaded once: each copy is tested in a fork of this process.
@@ -123,7 +123,7 @@ def verdict(defect: Defect) -> str:
 def chosen(text: str) -> dict[str, list[Defect]]:
     """The defects whose line has a text in it, by subject."""
     lines = {
-        subject: [each for each in defects if text in f"{subject} {each.file} {each.what}"]
+        subject: [each for each in defects if text in f"{subject}: {each.file}: {each.what}"]
         for subject, defects in SUBJECTS.items()
     }
     return {subject: defects for subject, defects in lines.items() if defects}
