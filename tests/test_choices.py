@@ -3,9 +3,14 @@ from typing import Annotated
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from posinfo.choices import check, one_of, pick
+from posinfo.choices import Section, Seed, check, one_of, pick
 
 TABLE = {"zero": 1, "none": 2}
+
+
+class Fit(Section):
+    rate: float = 0.1
+    seed: Seed = 0
 
 
 def test_pick_returns_the_entry():
@@ -45,3 +50,30 @@ def test_choices_of_a_function_are_those_of_the_moment():
     adapter = TypeAdapter(Annotated[str, one_of("name", lambda: names)])
     names.append("b")
     assert adapter.validate_python("b") == "b"
+
+
+@pytest.mark.parametrize("rate", [float("inf"), float("-inf"), float("nan")])
+def test_settings_are_finite(rate):
+    with pytest.raises(ValidationError, match="rate\n  Input should be a finite number"):
+        Fit(rate=rate)
+
+
+def test_unknown_setting_is_refused_with_the_nearest_one():
+    with pytest.raises(ValidationError) as raised:
+        Fit(rates=1)
+    (problem,) = raised.value.errors()
+    assert problem["msg"] == (
+        "Value error, setting must be one of rate, seed; got 'rates' (did you mean 'rate'?)"
+    )
+
+
+def test_settings_cannot_be_changed():
+    with pytest.raises(ValidationError, match="Instance is frozen"):
+        Fit().rate = 1
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32, True, 1.0, "1"])
+def test_seed_is_what_numpy_can_be_seeded_with(seed):
+    assert Fit(seed=2**32 - 1).seed == 2**32 - 1
+    with pytest.raises(ValidationError, match="seed\n  Input should be"):
+        Fit(seed=seed)

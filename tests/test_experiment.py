@@ -22,11 +22,14 @@ def test_cell_is_found_again_by_its_own_fields_alone():
 
 
 def test_cell_with_more_inputs_is_otherwise_the_same():
-    cell = NetworkCell(width=3, comment="x", inputs={"images": "images/all"})
+    needed = {"images": "images/all", "labels": "images/labels"}
+    cell = NetworkCell(width=3, comment="x", inputs=needed)
     more = cell.needing(network="train/a", images="images/test")
     assert type(more) is NetworkCell and (more.width, more.comment) == (3, "x")
-    assert more.inputs == {"images": "images/test", "network": "train/a"}
-    assert cell.inputs == {"images": "images/all"}
+    assert more.inputs == {
+        "images": "images/test", "labels": "images/labels", "network": "train/a",
+    }  # fmt: skip
+    assert cell.inputs == needed
 
 
 def test_cell_refuses_settings_that_it_lacks():

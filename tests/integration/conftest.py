@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from tests.conftest import PROJECT
+from tests.integration.forked import run_module
 
 CONFIG = "--config=run.yml"
 PARENT = "mlflow.parentRunId"
@@ -38,10 +39,7 @@ class Copy:
 
     def kedro(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         variables = {**os.environ, "COLUMNS": "400", "DO_NOT_TRACK": "1", **environment}
-        return subprocess.run(
-            [sys.executable, "-m", "kedro", *arguments],
-            cwd=self.root, env=variables, capture_output=True, text=True, check=False,
-        )  # fmt: skip
+        return run_module("kedro", *arguments, folder=self.root, environment=variables)
 
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "kedro", "run", "--env=test", *arguments]

@@ -1,8 +1,8 @@
 """`posinfo store` lists what lies in the store, and removes what cannot be reached, if asked to."""
 
 import os
-import subprocess
-import sys
+
+from tests.integration.forked import run_module
 
 ONE_CELL = """
 run:
@@ -16,10 +16,7 @@ run:
 
 def posinfo(project, *arguments):
     variables = {**os.environ, "COLUMNS": "200", "PYTHONPATH": str(project.root / "src")}
-    command = [sys.executable, "-m", "posinfo", *arguments]
-    return subprocess.run(
-        command, cwd=project.root, env=variables, capture_output=True, text=True, check=False
-    )
+    return run_module("posinfo", *arguments, folder=project.root, environment=variables)
 
 
 def lying(project):

@@ -129,8 +129,8 @@ def test_layer_that_is_not_run_is_refused(images):
 
 def test_first_output_of_a_layer_that_runs_twice(images):
     relu = nn.ReLU()
-    network = nn.Sequential(relu, nn.Conv2d(3, 4, 3), relu)
-    assert torch.equal(read(network, ["0", "1"], images)["f1"], images.relu())
+    network = nn.Sequential(relu, nn.Conv2d(3, 4, 3), relu, nn.Identity())
+    assert torch.equal(read(network, ["0", "3"], images)["f1"], images.relu())
 
 
 def test_blocks_of_a_repadded_network(images):

@@ -257,6 +257,15 @@ def test_windows_that_stand_side_by_side_have_no_border(maps):
     torch.testing.assert_close(moved, circular(maps).roll((6, 10), (2, 3)))
 
 
+@pytest.mark.parametrize("kind", ["reflect", "replicate", "circular"])
+def test_each_edge_is_padded_by_its_own_number_of_pixels(kind, maps):
+    network = Calls(lambda x, w: functional.pad(x, (1, 2, 3, 4)), 1)
+    expected = functional.pad(maps, (1, 2, 3, 4), kind)
+    assert torch.equal(repad(network, kind)(maps), expected)
+    rows = repad(Calls(lambda x, w: functional.pad(x, (1, 2)), 1), kind)(maps)
+    assert torch.equal(rows, functional.pad(maps, (1, 2, 0, 0), kind))
+
+
 def test_other_axes_are_not_padded_in_silence(maps):
     network = Calls(lambda x, w: functional.pad(x, (0, 0, 0, 1, 0, 1)), 1)
     with pytest.raises(ValueError) as raised:
