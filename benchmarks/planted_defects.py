@@ -5,9 +5,9 @@ run; the working tree stays as it is. A defect is killed when one of its tests f
 take too long, and survives when all pass. Tests that fail without any defect, or that do not run
 with one, prove nothing and are called INVALID.
 
-    python benchmarks/planted_defects.py                   # all of them
-    python benchmarks/planted_defects.py --only training   # those whose line, as it is printed, has this text in it
-    python benchmarks/planted_defects.py --list            # only check that each can be planted
+    python benchmarks/planted_defects.py                    # all of them
+    python benchmarks/planted_defects.py --only training:   # those with this text in their line
+    python benchmarks/planted_defects.py --list             # only check that each can be planted
 
 Libraries are loaded once: each copy is tested in a fork of this process.
 """
@@ -168,7 +168,7 @@ def campaign(subjects: dict[str, list[Defect]]) -> int:
 def main() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(description="Plant defects and see which tests find them.")
-    parser.add_argument("--only", default="", metavar="TEXT", help="in subject, file or defect")
+    parser.add_argument("--only", default="", metavar="TEXT", help="of the line that is printed")
     parser.add_argument("--list", action="store_true", help="only check that they can be planted")
     arguments = parser.parse_args()
     subjects = chosen(arguments.only)

@@ -1,7 +1,7 @@
 """`python -m MODULE` in forks of one process that has imported the libraries.
 
-Importing PyTorch, MLflow and Kedro takes most of a short run, and a fork need not do it. The process
-has imported nothing of the project, so that each run finds the copy that it is started in.
+Importing PyTorch, MLflow and Kedro takes most of a short run, and a fork need not do it. The
+process has imported nothing of the project, so that each run finds the copy that it is started in.
 """
 
 import importlib
@@ -16,8 +16,8 @@ from tempfile import TemporaryDirectory
 
 LIBRARIES = (
     "kedro.framework.cli", "kedro.framework.session", "kedro_datasets.pandas", "kedro_mlflow",
-    "matplotlib.figure", "mlflow", "mlflow.store.tracking.sqlalchemy_store", "pandas", "scipy.stats",
-    "sklearn.datasets", "timm", "torch", "torchvision",
+    "matplotlib.figure", "mlflow", "mlflow.store.tracking.sqlalchemy_store", "pandas",
+    "scipy.stats", "sklearn.datasets", "timm", "torch", "torchvision",
 )  # fmt: skip
 
 
@@ -62,7 +62,8 @@ def serve() -> None:
             run(*json.loads(line))
             return  # the interpreter ends as it does after any program
         _, status = os.waitpid(fork, 0)
-        print(os.waitstatus_to_exitcode(status), flush=True)
+        sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
+        sys.stdout.flush()
 
 
 def run(
