@@ -16,7 +16,7 @@ run: setup  ## the main job: Table 1 on the embedded photographs
 
 test: export OMP_NUM_THREADS := 1
 test: lint  ## every check, in two processes of one thread each
-	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
+	$(BIN)/python -m pytest --numprocesses=2 --dist=worksteal
 
 lint: setup
 	$(BIN)/ruff check .

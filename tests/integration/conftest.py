@@ -1,19 +1,29 @@
+import json
 import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cache
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import numpy as np
+import pandas as pd
 import pytest
+from filelock import FileLock
+from kedro.config import OmegaConfigLoader
 from PIL import Image
 
+from posinfo.experiment import Experiment
+from posinfo.pipelines.requests import Request
+from posinfo.settings import CONFIG_LOADER_ARGS
 from tests.conftest import PROJECT
+from tests.experiments.conftest import changed
 from tests.integration.forked import run_module
 
 CONFIG = "--config=run.yml"
@@ -24,12 +34,16 @@ class Copy:
     """A copy of the project in a folder of its own, driven as a user drives it.
 
     Args:
-        root: that folder.
+        root: that folder; what is already there stays.
         data: a project whose results are copied, too.
     """
 
+    result: subprocess.CompletedProcess[str]
+
     def __init__(self, root: Path, data: "Copy | None" = None) -> None:
         self.root = root
+        if (root / "src").exists():
+            return
         if data is not None:
             shutil.copytree(data.root / "data", root / "data", symlinks=True)
         for name in ("conf", "docs", "src"):
@@ -106,6 +120,12 @@ class Copy:
         return self.root / "data" / "test"
 
 
+def merged(environment: str) -> dict[str, Any]:
+    """All parameters of an environment."""
+    arguments = {**CONFIG_LOADER_ARGS, "default_run_env": environment}
+    return OmegaConfigLoader(str(PROJECT / "conf"), **arguments)["parameters"]
+
+
 def to_compute(said: str, experiment: str) -> str:
     """The part of a log that says how many cells of each step are computed."""
     (line,) = re.findall(rf"{experiment}: to compute: (.*?)\s*(?:hooks\.py:\d+)?\n", said)
@@ -119,10 +139,29 @@ def computed(said: str) -> list[str]:
     ]
 
 
-def assert_pictures(folder: Path, names: Sequence[str]) -> None:
-    for name in names:
-        with Image.open(folder / f"{name}.png") as image:
-            assert np.asarray(image.convert("L")).std() > 10
+def assert_pictures(project: Copy, experiment: Experiment, **changes: Any) -> None:
+    """Each picture is what the experiment draws under its name of the results in the store.
+
+    Args:
+        project: in which the pipeline has been run.
+        experiment: of that pipeline.
+        changes: to the settings of ``--env=test``, as ``changed`` takes them.
+    """
+    parameters = {**changed(merged("test"), **changes), "store": str(project.data / "store")}
+    request = Request.of(experiment, parameters)
+    results = {
+        step: {label: request.store.open(cell.key) for label, cell in request.plan[step].items()}
+        for step in experiment.report_steps
+    }
+    published = pd.read_csv(PROJECT / "src/posinfo/measures/published.csv")
+    figures = experiment.report(request.settings, results, published).figures
+    folder = project.reports(experiment.name)
+    assert {path.stem for path in folder.glob("*.png")} == set(figures)
+    for name, figure in figures.items():
+        expected, found = BytesIO(), np.asarray(Image.open(folder / f"{name}.png"))
+        figure.draw_without_rendering()
+        figure.savefig(expected, format="png")
+        np.testing.assert_array_equal(found, np.asarray(Image.open(expected)), err_msg=name)
 
 
 def assert_no_warning_is_ours(said: str) -> None:
@@ -135,14 +174,26 @@ def project(tmp_path: Path) -> Copy:
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Copy]:
-    """A project in which a pipeline alone has been run once, by its name; only read it."""
+def finished(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Callable[[str], Copy]:
+    """A project in which a pipeline alone has been run once, by its name; only read it.
+
+    The processes that run the tests share it: the first that needs it makes it.
+    """
+    own = tmp_path_factory.getbasetemp()
+    shared = (own if worker_id == "master" else own.parent) / "finished"
+    shared.mkdir(exist_ok=True)
 
     @cache
     def run(experiment: str) -> Copy:
-        copy = Copy(tmp_path_factory.mktemp(experiment))
-        copy.result = copy.run(f"--pipeline={experiment}")
-        assert copy.result.returncode == 0, copy.result.stdout + copy.result.stderr
+        root, said = shared / experiment, shared / f"{experiment}.json"
+        with FileLock(f"{root}.lock"):
+            if not said.exists():
+                shutil.rmtree(root, ignore_errors=True)
+                result = Copy(root).run(f"--pipeline={experiment}")
+                assert result.returncode == 0, result.stdout + result.stderr
+                said.write_text(json.dumps([result.stdout, result.stderr]))
+        copy = Copy(root)
+        copy.result = subprocess.CompletedProcess([], 0, *json.loads(said.read_text()))
         return copy
 
     return run

@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 from safetensors.torch import load_file
 
+from posinfo.experiments import AUGSHIFT
 from tests.integration.conftest import (
     CONFIG,
     Copy,
@@ -82,8 +83,8 @@ def test_run_says_at_its_start_what_it_computes(shifted):
     assert said == "images 2 of 2, train 5 of 5, evaluate 5 of 5"
 
 
-def test_pictures_are_pictures(shifted):
-    assert_pictures(shifted.reports("augshift"), FIGURES)
+def test_pictures_are_of_the_results(shifted):
+    assert_pictures(shifted, AUGSHIFT)
 
 
 def test_no_warning_is_ours(shifted):

@@ -8,7 +8,7 @@ from posinfo.experiments import AUGSHIFT, EXPERIMENTS, PERMUTENET, POSENET
 from posinfo.pipelines.requests import Request
 from posinfo.work import Work
 from tests.experiments.conftest import changed
-from tests.integration.test_configuration import merged
+from tests.integration.conftest import merged
 
 
 def request(experiment, tmp_path, **changes):

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from kedro.config import OmegaConfigLoader
 
 from posinfo.experiments import (
     AUGSHIFT,
@@ -16,19 +15,12 @@ from posinfo.experiments.consistency.settings import classify_cells
 from posinfo.experiments.permutenet.settings import train_cells
 from posinfo.experiments.posenet.settings import features_cells
 from posinfo.plan import plan
-from posinfo.settings import CONFIG_LOADER_ARGS
-from tests.conftest import PROJECT
+from tests.integration.conftest import merged
 
 ENVIRONMENTS = [  # "trained" is one of posenet's
     *((experiment, name) for experiment in EXPERIMENTS for name in ("base", "test", "paper")),
     ("posenet", "trained"),
 ]
-
-
-def merged(environment):
-    """All parameters of an environment."""
-    arguments = {**CONFIG_LOADER_ARGS, "default_run_env": environment}
-    return OmegaConfigLoader(str(PROJECT / "conf"), **arguments)["parameters"]
 
 
 def settings(experiment, environment):

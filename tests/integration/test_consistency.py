@@ -3,6 +3,7 @@
 import pandas as pd
 import pytest
 
+from posinfo.experiments import CONSISTENCY
 from tests.integration.conftest import Copy, assert_no_warning_is_ours, assert_pictures, to_compute
 
 PIPELINE = "--pipeline=consistency"
@@ -33,7 +34,7 @@ def test_children_are_classifiers_with_their_measures(asked):
 
 
 def test_pictures_and_what_a_run_says(asked):
-    assert_pictures(asked.reports("consistency"), ["agreement"])
+    assert_pictures(asked, CONSISTENCY)
     said = asked.result.stdout
     assert to_compute(said, "consistency") == "images 1 of 1, classify 2 of 2"
     assert "| reflect - as_built | 11" in said

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from safetensors.torch import load_file
 
+from posinfo.experiments import PERMUTENET
 from tests.integration.conftest import (
     CONFIG,
     Copy,
@@ -99,8 +100,8 @@ def test_run_says_at_its_start_what_it_computes_and_then_each_cell(permuted):
     assert len(computed(said)) == len(set(computed(said))) == 25
 
 
-def test_pictures_are_pictures(permuted):
-    assert_pictures(permuted.reports("permutenet"), FIGURES)
+def test_pictures_are_of_the_results(permuted):
+    assert_pictures(permuted, PERMUTENET)
 
 
 def test_no_warning_is_ours(permuted):

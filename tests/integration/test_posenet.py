@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from posinfo.experiments import POSENET
 from posinfo.stimuli.patterns import PATTERNS
 from tests.integration.conftest import (
     CONFIG,
@@ -78,8 +79,8 @@ def test_backbones_of_one_architecture_are_compared(measured):
     assert measured.read(f"{REPORTS}/comparisons.md").decode() in measured.result.stdout
 
 
-def test_pictures_are_pictures(measured):
-    assert_pictures(measured.reports("posenet"), FIGURES)
+def test_pictures_are_of_the_results(measured):
+    assert_pictures(measured, POSENET)
 
 
 def test_each_result_is_computed_once_and_has_a_line(measured):

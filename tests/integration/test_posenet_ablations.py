@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from posinfo.experiments import POSENET_ABLATIONS
 from tests.integration.conftest import (
     CONFIG,
     Copy,
@@ -62,8 +63,8 @@ def test_tables_are_printed_beside_the_published_numbers(ablated):
     assert vgg.query("stimulus == 'photos'").published_spc.item() == 0.814
 
 
-def test_figures_are_pictures(ablated):
-    assert_pictures(ablated.reports("posenet_ablations"), ("figure5", "figure6", "figure7"))
+def test_pictures_are_of_the_results(ablated):
+    assert_pictures(ablated, POSENET_ABLATIONS)
 
 
 def test_no_warning_is_ours(ablated):
