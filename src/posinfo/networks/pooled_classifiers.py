@@ -1,6 +1,7 @@
 """GAPNet and PermuteNet: classifiers that pool all positions (Islam et al., ICCV 2021)."""
 
 import copy
+from functools import lru_cache
 from typing import Annotated
 from zlib import crc32
 
@@ -22,7 +23,7 @@ from posinfo.networks.weights import load_network
 NETWORKS = ("gapnet", "permutenet")
 
 
-class ClassifierConfig(Section):
+class ClassifierConfig(Section, frozen=True):
     """A backbone with one of the two heads.
 
     Attributes:
@@ -77,13 +78,7 @@ class ClassifierConfig(Section):
         Raises:
             ValueError: they are too small; the message proposes the smallest legal side.
         """
-        channels = _channels(self, side)
-
-        def logits(network: nn.Module, images: Tensor) -> Tensor:
-            return _assembled(self, _trunk(self, network, side), channels, 2, seed=0)(images)
-
-        name = f"{self.network} of arch {self.full_arch!r} with padding {self.padding!r}"
-        require_legal(lambda size: dry_run(self.full_arch, size, logits), side, name, setting)
+        _require_legal(self, side, setting)
 
 
 class PooledClassifier(nn.Module):
@@ -181,6 +176,18 @@ def _trunk(config: ClassifierConfig, network: nn.Module, image_size: int) -> Blo
     return BlockReader(repadded, layers[-1:], lambda block, index: as_maps(block, last))
 
 
+@lru_cache(maxsize=256)  # cells that differ in their seeds alone have one answer
+def _require_legal(config: ClassifierConfig, side: int, setting: str) -> None:
+    channels = _channels(config, side)
+
+    def logits(network: nn.Module, images: Tensor) -> Tensor:
+        return _assembled(config, _trunk(config, network, side), channels, 2, seed=0)(images)
+
+    name = f"{config.network} of arch {config.full_arch!r} with padding {config.padding!r}"
+    require_legal(lambda size: dry_run(config.full_arch, size, logits), side, name, setting)
+
+
+@lru_cache(maxsize=256)
 def _channels(config: ClassifierConfig, image_size: int) -> int:
     """Channels of the last maps, also where the images are too small for the network."""
 
