@@ -60,10 +60,11 @@ def test_settings_are_finite(rate):
 
 def test_unknown_setting_is_refused_with_the_nearest_one():
     with pytest.raises(ValidationError) as raised:
-        Fit(rates=1)
+        Fit(rates=1, seed=0, speed=1)
     (problem,) = raised.value.errors()
     assert problem["msg"] == (
-        "Value error, setting must be one of rate, seed; got 'rates' (did you mean 'rate'?)"
+        "Value error, setting must be one of rate, seed; got 'rates' (did you mean 'rate'?); "
+        "setting must be one of rate, seed; got 'speed' (did you mean 'seed'?)"
     )
 
 

@@ -273,7 +273,13 @@ DEFECTS = [
             'bool(settings.get("ceil_mode")) and _stands_out(settings)',
             "False",
         ),
-        Defect("transposed convolutions pass", "return _windows_overlap(settings)", "return False"),
+        Defect(
+            "transposed convolutions pass",
+            "isinstance(weight, Tensor) and _windows_overlap(weight.shape[2:], settings)",
+            "False",
+        ),
+        Defect("fold passes", '_windows_overlap(settings["kernel_size"], settings)', "False"),
+        Defect("windows are not dilated", "dilation * (side - 1) + 1 > stride", "side > stride"),
         Defect("same passes", 'value == "same" or (isinstance', "(isinstance"),
         Defect("gradients are refused", 'if "backward" not in name and _pads', "if _pads"),
         Defect(

@@ -217,6 +217,7 @@ DEFECTS = [
             '            check("setting", str(name), cls.model_fields)\n',
             "            pass\n",
         ),
+        Defect("the first unknown setting alone is named", "refused.append(str(error))", "raise"),
         Defect(
             "the nearest name is taken",
             '    raise ValueError(f"{kind} must be',

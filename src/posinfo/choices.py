@@ -23,8 +23,14 @@ class Section(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _has_only_known_keys(cls, values: Any) -> Any:
+        refused = []
         for name in values if isinstance(values, Mapping) else ():
-            check("setting", str(name), cls.model_fields)
+            try:
+                check("setting", str(name), cls.model_fields)
+            except ValueError as error:
+                refused.append(str(error))
+        if refused:
+            raise ValueError("; ".join(refused))
         return values
 
 

@@ -133,6 +133,11 @@ REFUSED = {
     "fold overlap": (
         lambda x, w: functional.fold(functional.unfold(x, 3), x.shape[2:], 3), 1,
     ),
+    "fold dilation": (
+        lambda x, w: functional.fold(
+            functional.unfold(x, 2, dilation=2, stride=2), x.shape[2:], 2, dilation=2, stride=2
+        ), 1,
+    ),
     "lp_pool2d": (lambda x, w: functional.lp_pool2d(x, 2, 7, 7, ceil_mode=True), 1),
     "max_pool1d": (
         lambda x, w: functional.max_pool1d(x.flatten(2), 7, 7, ceil_mode=True), 1,

@@ -1,8 +1,7 @@
 """Finds padding below PyTorch's functions, in the operators that they end in."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import repeat
-from operator import gt
 from typing import Any
 
 from torch import Tensor
@@ -54,10 +53,11 @@ def _settings(func: OpOverload, args: tuple, kwargs: dict[str, Any]) -> dict[str
 def _pads(name: str, settings: dict[str, Any]) -> bool:
     if any(_is_padding(settings.get(setting)) for setting in PADS):
         return True
-    if settings.get("transposed") or "transpose" in name:
-        return _windows_overlap(settings)
     if name == "col2im":  # fold
-        return any(map(gt, settings["kernel_size"], settings["stride"]))
+        return _windows_overlap(settings["kernel_size"], settings)
+    if settings.get("transposed") or "transpose" in name:
+        weight = settings.get("weight")
+        return isinstance(weight, Tensor) and _windows_overlap(weight.shape[2:], settings)
     return bool(settings.get("ceil_mode")) and _stands_out(settings)
 
 
@@ -67,15 +67,12 @@ def _is_padding(value: Any) -> bool:
     return value == "same" or (isinstance(value, int) and value > 0)
 
 
-def _windows_overlap(settings: dict[str, Any]) -> bool:
-    """Whether a transposed convolution adds up fewer windows at the border than inside of it."""
-    weight = settings.get("weight")
-    if not isinstance(weight, Tensor):
-        return False
+def _windows_overlap(kernel: Sequence[int], settings: dict[str, Any]) -> bool:
+    """Whether fewer windows are added up at the border of a map than inside of it."""
     steps = zip(_per_axis(settings, "dilation"), _per_axis(settings, "stride"), strict=False)
     return any(
         dilation * (side - 1) + 1 > stride
-        for side, (dilation, stride) in zip(weight.shape[2:], steps, strict=False)
+        for side, (dilation, stride) in zip(kernel, steps, strict=False)
     )
 
 
