@@ -179,6 +179,17 @@ def test_user_and_password_go_where_mlflow_looks_for_them(monkeypatch):
     assert os.environ["MLFLOW_TRACKING_PASSWORD"] == "p@ss"
 
 
+@pytest.mark.parametrize("scheme", ["postgresql", "postgresql+psycopg2"])
+def test_user_and_password_of_postgresql_go_where_its_client_looks_for_them(monkeypatch, scheme):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"{scheme}://me:p%40ss@host:5432/runs")
+    for name in ("PGUSER", "PGPASSWORD"):
+        monkeypatch.setenv(name, "another")  # of the environment; the address goes before it
+    hide_credentials()
+    assert os.environ["MLFLOW_TRACKING_URI"] == f"{scheme}://host:5432/runs"
+    assert (os.environ["PGUSER"], os.environ["PGPASSWORD"]) == ("me", "p@ss")
+    assert "MLFLOW_TRACKING_USERNAME" not in os.environ
+
+
 @pytest.mark.parametrize("address", ["", "http://host:5000", "sqlite:///mlflow.db"])
 def test_addresses_without_a_user_stay_as_they_are(monkeypatch, address):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", address)

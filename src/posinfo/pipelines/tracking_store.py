@@ -31,14 +31,22 @@ log = logging.getLogger(__name__)
 def hide_credentials() -> None:
     """Move user and password out of the server's address, which is printed and logged.
 
-    They go to where MLflow looks for them: ``MLFLOW_TRACKING_USERNAME`` and ``_PASSWORD``.
+    They go to where MLflow looks for them, ``MLFLOW_TRACKING_USERNAME`` and ``_PASSWORD``; those of
+    a PostgreSQL database to where its client does, ``PGUSER`` and ``PGPASSWORD``.
     """
     address = os.environ.get(ADDRESS, "")
     parts = urlsplit(address)
-    if parts.scheme in ("http", "https") and parts.username is not None:
-        os.environ[ADDRESS] = without_user(address)
-        os.environ.setdefault("MLFLOW_TRACKING_USERNAME", unquote(parts.username))
-        os.environ.setdefault("MLFLOW_TRACKING_PASSWORD", unquote(parts.password or ""))
+    if parts.username is None:
+        return
+    user = {"USERNAME": unquote(parts.username), "PASSWORD": unquote(parts.password or "")}
+    if parts.scheme in ("http", "https"):
+        for name, value in user.items():
+            os.environ.setdefault(f"MLFLOW_TRACKING_{name}", value)
+    elif parts.scheme.partition("+")[0] == "postgresql":
+        os.environ |= {"PGUSER": user["USERNAME"], "PGPASSWORD": user["PASSWORD"]}
+    else:
+        return
+    os.environ[ADDRESS] = without_user(address)
 
 
 def without_user(address: str) -> str:
