@@ -168,7 +168,9 @@ def campaign(subjects: dict[str, list[Defect]]) -> int:
 def main() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(description="Plant defects and see which tests find them.")
-    parser.add_argument("--only", default="", metavar="TEXT", help="of the line that is printed")
+    parser.add_argument(
+        "--only", default="", metavar="TEXT", help="those whose printed line has it"
+    )
     parser.add_argument("--list", action="store_true", help="only check that they can be planted")
     arguments = parser.parse_args()
     subjects = chosen(arguments.only)

@@ -63,8 +63,8 @@ def test_unknown_setting_is_refused_with_the_nearest_one():
         Fit(rates=1, seed=0, speed=1)
     (problem,) = raised.value.errors()
     assert problem["msg"] == (
-        "Value error, setting must be one of rate, seed; got 'rates' (did you mean 'rate'?); "
-        "setting must be one of rate, seed; got 'speed' (did you mean 'seed'?)"
+        "Value error, setting must be one of rate, seed; "
+        "got 'rates' (did you mean 'rate'?), 'speed' (did you mean 'seed'?)"
     )
 
 

@@ -214,14 +214,18 @@ DEFECTS = [
         Defect("infinite settings pass", "allow_inf_nan=False", "allow_inf_nan=True"),
         Defect(
             "no near name of an unknown setting",
-            '            check("setting", str(name), cls.model_fields)\n',
-            "            pass\n",
+            'check_all("setting", map(str, values), cls.model_fields)',
+            "pass",
         ),
-        Defect("the first unknown setting alone is named", "refused.append(str(error))", "raise"),
+        Defect(
+            "the first unknown setting alone is named",
+            "for name in unknown)",
+            "for name in unknown[:1])",
+        ),
         Defect(
             "the nearest name is taken",
-            '    raise ValueError(f"{kind} must be',
-            '    if near:\n        return near[0]\n    raise ValueError(f"{kind} must be',
+            "    check_all(kind, [name], allowed)\n    return name\n",
+            "    return get_close_matches(name, list(allowed), n=1)[0]\n",
         ),
         Defect("no near name is proposed", "n=1)", "n=1)[1:]"),
     ),

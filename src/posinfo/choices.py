@@ -23,14 +23,8 @@ class Section(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _has_only_known_keys(cls, values: Any) -> Any:
-        refused = []
-        for name in values if isinstance(values, Mapping) else ():
-            try:
-                check("setting", str(name), cls.model_fields)
-            except ValueError as error:
-                refused.append(str(error))
-        if refused:
-            raise ValueError("; ".join(refused))
+        if isinstance(values, Mapping):
+            check_all("setting", map(str, values), cls.model_fields)
         return values
 
 
@@ -59,12 +53,22 @@ def check(kind: str, name: str, allowed: Iterable[str]) -> str:
     Raises:
         ValueError: the name is not allowed; the message lists what is, and the nearest one.
     """
-    names = list(allowed)
-    if name in names:
-        return name
-    near = get_close_matches(str(name), names, n=1)
-    hint = f" (did you mean {near[0]!r}?)" if near else ""
-    raise ValueError(f"{kind} must be one of {', '.join(names)}; got {name!r}{hint}")
+    check_all(kind, [name], allowed)
+    return name
+
+
+def check_all(kind: str, names: Iterable[str], allowed: Iterable[str]) -> None:
+    """Refuse names that are not among the allowed ones, all in one message; see ``check``."""
+    choices = list(allowed)
+    unknown = [name for name in names if name not in choices]
+    if unknown:
+        got = ", ".join(f"{name!r}{_hint(str(name), choices)}" for name in unknown)
+        raise ValueError(f"{kind} must be one of {', '.join(choices)}; got {got}")
+
+
+def _hint(name: str, choices: list[str]) -> str:
+    near = get_close_matches(name, choices, n=1)
+    return f" (did you mean {near[0]!r}?)" if near else ""
 
 
 def pick(kind: str, name: str, table: Mapping[str, T]) -> T:

@@ -23,11 +23,11 @@ from posinfo.experiment import Experiment
 from posinfo.pipelines.requests import Request
 from posinfo.settings import CONFIG_LOADER_ARGS
 from tests.conftest import PROJECT
-from tests.experiments.conftest import changed
 from tests.integration.forked import run_module
 
 CONFIG = "--config=run.yml"
 PARENT = "mlflow.parentRunId"
+RUN = [sys.executable, "-m", "kedro", "run", "--env=test"]
 
 
 class Copy:
@@ -56,15 +56,23 @@ class Copy:
         return run_module("kedro", *arguments, folder=self.root, environment=variables)
 
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "kedro", "run", "--env=test", *arguments]
+        """A run in an interpreter of its own, as a user's is."""
         return subprocess.Popen(
-            command,
+            [*RUN, *arguments],
             cwd=self.root,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             # a shell that runs the tests in the background has Ctrl-C ignored, and children inherit
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
         )
+
+    def run_afresh(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """As ``run``, in an interpreter of its own: what it does not import is missing."""
+        return subprocess.run(
+            [*RUN, *arguments],
+            cwd=self.root, env={**os.environ, "COLUMNS": "400"}, capture_output=True, text=True,
+            check=False,
+        )  # fmt: skip
 
     def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return self.kedro("run", "--env=test", *arguments, **environment)
@@ -139,15 +147,9 @@ def computed(said: str) -> list[str]:
     ]
 
 
-def assert_pictures(project: Copy, experiment: Experiment, **changes: Any) -> None:
-    """Each picture is what the experiment draws under its name of the results in the store.
-
-    Args:
-        project: in which the pipeline has been run.
-        experiment: of that pipeline.
-        changes: to the settings of ``--env=test``, as ``changed`` takes them.
-    """
-    parameters = {**changed(merged("test"), **changes), "store": str(project.data / "store")}
+def assert_pictures(project: Copy, experiment: Experiment, *names: str) -> None:
+    """The pictures have these names, and each is what is drawn of the results in the store."""
+    parameters = {**merged("test"), "store": str(project.data / "store")}
     request = Request.of(experiment, parameters)
     results = {
         step: {label: request.store.open(cell.key) for label, cell in request.plan[step].items()}
@@ -156,12 +158,13 @@ def assert_pictures(project: Copy, experiment: Experiment, **changes: Any) -> No
     published = pd.read_csv(PROJECT / "src/posinfo/measures/published.csv")
     figures = experiment.report(request.settings, results, published).figures
     folder = project.reports(experiment.name)
-    assert {path.stem for path in folder.glob("*.png")} == set(figures)
+    assert {path.stem for path in folder.glob("*.png")} == set(figures) == set(names)
     for name, figure in figures.items():
         expected, found = BytesIO(), np.asarray(Image.open(folder / f"{name}.png"))
         figure.draw_without_rendering()
         figure.savefig(expected, format="png")
         np.testing.assert_array_equal(found, np.asarray(Image.open(expected)), err_msg=name)
+        assert found.std() > 10, name
 
 
 def assert_no_warning_is_ours(said: str) -> None:
@@ -189,7 +192,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Callab
         with FileLock(f"{root}.lock"):
             if not said.exists():
                 shutil.rmtree(root, ignore_errors=True)
-                result = Copy(root).run(f"--pipeline={experiment}")
+                result = Copy(root).run_afresh(f"--pipeline={experiment}")
                 assert result.returncode == 0, result.stdout + result.stderr
                 said.write_text(json.dumps([result.stdout, result.stderr]))
         copy = Copy(root)

@@ -1,7 +1,8 @@
 """`python -m MODULE` in forks of one process that has imported the libraries.
 
-Importing PyTorch, MLflow and Kedro takes most of a short run, and a fork need not do it. The
-process has imported nothing of the project, so that each run finds the copy that it is started in.
+Importing PyTorch and MLflow takes most of a short run, and a fork need not do it. The process has
+imported nothing of the project, and nothing of Kedro that reads a project's files when it is
+imported, so that each run finds the copy that it is started in.
 """
 
 import importlib
@@ -15,10 +16,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 LIBRARIES = (
-    "kedro.framework.cli", "kedro.framework.session", "kedro_datasets.pandas", "kedro_mlflow",
-    "matplotlib.figure", "mlflow", "mlflow.store.tracking.sqlalchemy_store", "pandas",
-    "scipy.stats", "sklearn.datasets", "timm", "torch", "torchvision",
+    "kedro.io", "kedro_datasets.pandas", "matplotlib.figure", "mlflow",
+    "mlflow.store.tracking.sqlalchemy_store", "pandas", "scipy.stats", "sklearn.datasets", "timm",
+    "torch", "torchvision",
 )  # fmt: skip
+OF_A_PROJECT = ("posinfo", "kedro.framework.project")  # reads conf/logging.yml
 
 
 def run_module(
@@ -30,7 +32,8 @@ def run_module(
         module: name of a module.
         arguments: of its command line.
         folder: in which it runs.
-        environment: all its environment variables.
+        environment: all its environment variables; what Python and the libraries read of them when
+            they start is that of the tests.
     """
     with TemporaryDirectory() as place:
         said = [os.path.join(place, name) for name in ("stdout", "stderr")]
@@ -39,9 +42,10 @@ def run_module(
         request = [module, arguments, str(folder), environment, said]
         server.stdin.write(json.dumps(request) + "\n")
         server.stdin.flush()
-        code = int(server.stdout.readline())
+        code = server.stdout.readline()
+        assert code, "the process that forks has ended"
         return subprocess.CompletedProcess(
-            [module, *arguments], code, *(Path(path).read_text() for path in said)
+            [module, *arguments], int(code), *(Path(path).read_text() for path in said)
         )
 
 
@@ -56,6 +60,7 @@ def serve() -> None:
     """Fork for each line of stdin, and write the exit code of each fork; ends with stdin."""
     for name in LIBRARIES:
         importlib.import_module(name)
+    assert not set(OF_A_PROJECT) & set(sys.modules)
     for line in sys.stdin:
         fork = os.fork()
         if fork == 0:

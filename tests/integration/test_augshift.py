@@ -84,7 +84,7 @@ def test_run_says_at_its_start_what_it_computes(shifted):
 
 
 def test_pictures_are_of_the_results(shifted):
-    assert_pictures(shifted, AUGSHIFT)
+    assert_pictures(shifted, AUGSHIFT, *FIGURES)
 
 
 def test_no_warning_is_ours(shifted):

@@ -34,7 +34,7 @@ def test_children_are_classifiers_with_their_measures(asked):
 
 
 def test_pictures_and_what_a_run_says(asked):
-    assert_pictures(asked, CONSISTENCY)
+    assert_pictures(asked, CONSISTENCY, "agreement")
     said = asked.result.stdout
     assert to_compute(said, "consistency") == "images 1 of 1, classify 2 of 2"
     assert "| reflect - as_built | 11" in said

@@ -101,7 +101,7 @@ def test_run_says_at_its_start_what_it_computes_and_then_each_cell(permuted):
 
 
 def test_pictures_are_of_the_results(permuted):
-    assert_pictures(permuted, PERMUTENET)
+    assert_pictures(permuted, PERMUTENET, *FIGURES)
 
 
 def test_no_warning_is_ours(permuted):
@@ -209,7 +209,9 @@ def test_diverging_training_says_where_and_the_other_cells_are_kept(project):
         r"gapnet-none-location-3x3-lr-1e\+30-seed0: epoch 1: "
         r".* in step \d+: lower the learning rate"
     )
-    assert re.search(message, said)
+    assert re.search(message, said) and "Traceback" not in said
+    log = (project.root / "posinfo.log").read_text()
+    assert "Traceback" in log and str(project.root / "src/posinfo") in log
     assert [run.info.status for run in project.mlflow_runs()] == ["FAILED"]
     kept = "gapnet-none-image-3x3-seed0"
     assert len(weights(project)) == 1

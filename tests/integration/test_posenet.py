@@ -80,7 +80,7 @@ def test_backbones_of_one_architecture_are_compared(measured):
 
 
 def test_pictures_are_of_the_results(measured):
-    assert_pictures(measured, POSENET)
+    assert_pictures(measured, POSENET, *FIGURES)
 
 
 def test_each_result_is_computed_once_and_has_a_line(measured):

@@ -64,7 +64,7 @@ def test_tables_are_printed_beside_the_published_numbers(ablated):
 
 
 def test_pictures_are_of_the_results(ablated):
-    assert_pictures(ablated, POSENET_ABLATIONS)
+    assert_pictures(ablated, POSENET_ABLATIONS, "figure5", "figure6", "figure7")
 
 
 def test_no_warning_is_ours(ablated):

@@ -179,18 +179,34 @@ def test_user_and_password_go_where_mlflow_looks_for_them(monkeypatch):
     assert os.environ["MLFLOW_TRACKING_PASSWORD"] == "p@ss"
 
 
-@pytest.mark.parametrize("scheme", ["postgresql", "postgresql+psycopg2"])
-def test_user_and_password_of_postgresql_go_where_its_client_looks_for_them(monkeypatch, scheme):
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"{scheme}://me:p%40ss@host:5432/runs")
-    for name in ("PGUSER", "PGPASSWORD"):
-        monkeypatch.setenv(name, "another")  # of the environment; the address goes before it
+@pytest.mark.parametrize(
+    ("address", "left", "password"),
+    [
+        ("postgresql://me:p%40ss@host:5432/runs", "postgresql://host:5432/runs", "p@ss"),
+        ("postgresql+psycopg2://me:p/s#s?@host/runs", "postgresql+psycopg2://host/runs", "p/s#s?"),
+        ("postgresql://me@host/runs", "postgresql://host/runs", "kept"),
+        (
+            "postgresql://host/runs?user=me&password=pw&sslmode=require",
+            "postgresql://host/runs?sslmode=require",
+            "pw",
+        ),
+    ],
+)
+def test_user_and_password_of_postgresql_go_where_its_client_looks_for_them(
+    monkeypatch, address, left, password
+):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    monkeypatch.setenv("PGUSER", "another")  # the address goes before it
+    monkeypatch.setenv("PGPASSWORD", "kept")
     hide_credentials()
-    assert os.environ["MLFLOW_TRACKING_URI"] == f"{scheme}://host:5432/runs"
-    assert (os.environ["PGUSER"], os.environ["PGPASSWORD"]) == ("me", "p@ss")
+    assert os.environ["MLFLOW_TRACKING_URI"] == left
+    assert (os.environ["PGUSER"], os.environ["PGPASSWORD"]) == ("me", password)
     assert "MLFLOW_TRACKING_USERNAME" not in os.environ
 
 
-@pytest.mark.parametrize("address", ["", "http://host:5000", "sqlite:///mlflow.db"])
+@pytest.mark.parametrize(
+    "address", ["", "http://host:5000", "sqlite:///mlflow.db", "postgresql://host/runs"]
+)
 def test_addresses_without_a_user_stay_as_they_are(monkeypatch, address):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
     hide_credentials()

@@ -18,10 +18,12 @@ from mlflow.entities import RunStatus
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 ADDRESS, CONTEXT, PROCESS = "MLFLOW_TRACKING_URI", "MLFLOW_RUN_CONTEXT", "posinfo.process"
+LIBPQ = ("postgresql", "postgresql+psycopg", "postgresql+psycopg2")  # read libpq's variables
+USER = ("user", "password")  # in the query of a PostgreSQL address
 CLOCK = 60  # seconds by which the start of one process may seem to move
 LOCKED = 60  # seconds to wait for another run that writes into the database
 
@@ -32,26 +34,27 @@ def hide_credentials() -> None:
     """Move user and password out of the server's address, which is printed and logged.
 
     They go to where MLflow looks for them, ``MLFLOW_TRACKING_USERNAME`` and ``_PASSWORD``; those of
-    a PostgreSQL database to where its client does, ``PGUSER`` and ``PGPASSWORD``.
+    a PostgreSQL database to where its client library does, ``PGUSER`` and ``PGPASSWORD``.
     """
     address = os.environ.get(ADDRESS, "")
-    parts = urlsplit(address)
-    if parts.username is None:
-        return
-    user = {"USERNAME": unquote(parts.username), "PASSWORD": unquote(parts.password or "")}
-    if parts.scheme in ("http", "https"):
-        for name, value in user.items():
-            os.environ.setdefault(f"MLFLOW_TRACKING_{name}", value)
-    elif parts.scheme.partition("+")[0] == "postgresql":
-        os.environ |= {"PGUSER": user["USERNAME"], "PGPASSWORD": user["PASSWORD"]}
-    else:
-        return
-    os.environ[ADDRESS] = without_user(address)
+    scheme = address.partition("://")[0]
+    if scheme in ("http", "https") and (parts := urlsplit(address)).username is not None:
+        os.environ[ADDRESS] = without_user(address)
+        os.environ.setdefault("MLFLOW_TRACKING_USERNAME", unquote(parts.username or ""))
+        os.environ.setdefault("MLFLOW_TRACKING_PASSWORD", unquote(parts.password or ""))
+    if scheme in LIBPQ:
+        url = make_url(address)
+        said = {"PGUSER": url.username, "PGPASSWORD": url.password}
+        said |= {f"PG{name.upper()}": url.query[name] for name in USER if name in url.query}
+        os.environ |= {name: str(value) for name, value in said.items() if value is not None}
+        query = {name: value for name, value in url.query.items() if name not in USER}
+        bare = URL.create(url.drivername, None, None, url.host, url.port, url.database, query)
+        os.environ[ADDRESS] = bare.render_as_string()
 
 
 def without_user(address: str) -> str:
     """An address without the name and password of a user."""
-    return re.sub(r"://[^/]*@", "://", address)
+    return re.sub(r"://[^@]*@", "://", address)
 
 
 def prepare(config: dict[str, Any]) -> None:

@@ -76,7 +76,7 @@ def _stuck(cell: ReadoutsCell, readouts: Result, targets: Tensor) -> dict[Head, 
 
 def image_scores(evaluated: Result) -> pd.DataFrame:
     """The scores of each image as rows ``pattern, seed, stimulus, photograph, spc, mae``."""
-    names, heads = (  # JSON has lists alone
-        [(first, second) for first, second in evaluated.facts[name]] for name in ("images", "heads")
-    )
+    # they were pairs, which JSON gives back as lists
+    names = [(stimulus, photograph) for stimulus, photograph in evaluated.facts["images"]]
+    heads = [(pattern, seed) for pattern, seed in evaluated.facts["heads"]]
     return image_rows(names, heads, evaluated.tensors["spc"], evaluated.tensors["mae"])
