@@ -566,3 +566,13 @@ def test_leftovers_are_those_of_killed_processes_of_this_host(store):
 def test_record_has_the_number_of_threads(store):
     store.add(KEY, IDENTITY, lambda folder: Result())
     assert store.record(KEY)["threads"] == torch.get_num_threads()
+
+
+def test_folder_that_cannot_be_written_is_named_with_what_to_do(tmp_path):
+    (tmp_path / "data").touch()
+    with pytest.raises(OSError) as raised:
+        Store(tmp_path / "data").add(KEY, IDENTITY, lambda folder: Result())
+    assert str(raised.value) == (
+        f"results cannot be written into {tmp_path}/data: Not a directory: make it writable, or "
+        "set `data` in conf/local/globals.yml"
+    )

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import DTypeLike
+from rich.filesize import decimal
 
 FREE_SPACE_MARGIN = 1.05
 CPU = torch.device("cpu")
@@ -97,7 +98,7 @@ def _require_room(folder: Path, needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if needed * FREE_SPACE_MARGIN > free:
         raise OSError(
-            f"{needed / 1e9:.1f} GB are needed in {folder}, where {free / 1e9:.1f} GB are free: "
+            f"{decimal(needed)} are needed in {folder}, where {decimal(free)} are free: "
             "make room (`posinfo store` lists what lies there), use fewer images or a smaller "
             "feature_size, or set `data` in conf/local/globals.yml to a larger disk"
         )
