@@ -40,14 +40,15 @@ def store_command(env: str | None, prune: bool, yes: bool, whole: bool) -> None:
     with KedroSession.create(env=env) as session:
         context = session.load_context()  # type: ignore[attr-defined]
         published = context.catalog.load("published_numbers")
-        parameters = _of_all_cells(context.config_loader["parameters"])
-    console, store = get_console(), Store(Path(parameters["store"]))
+        configured = context.config_loader["parameters"]
+    console, store = get_console(), Store(Path(configured["store"]))
     reached, unknown = set[str](), set[str]()
     for experiment in EXPERIMENTS.values():
         try:
-            request = Request.of(experiment, parameters)
-            reached |= {cell.key for step in request.plan.values() for cell in step.values()}
-            reached.add(report_identity(request, published)[0])
+            for parameters in (configured, _of_all_cells(configured)):
+                request = Request.of(experiment, parameters)
+                reached |= {cell.key for step in request.plan.values() for cell in step.values()}
+                reached.add(report_identity(request, published)[0])
         except (OSError, ValueError) as error:
             unknown |= {experiment.name, experiment.family}
             console.print(f"nothing of {experiment.name} is called out of reach: {error}")

@@ -45,3 +45,12 @@ def test_store_lists_and_prunes_what_no_default_run_reaches(project):
     pruned = posinfo(project, "store", "--env=test", "--prune", "--yes")
     assert "1 unfinished removed" in pruned.stdout
     assert lying(project) == {"permutenet/images"} and not checkpoint.exists()
+
+
+def test_report_of_the_cells_that_an_environment_chooses_is_in_reach(finished):
+    """`conf/test` runs two of consistency's cells: their report is another than that of all."""
+    listed = posinfo(finished("consistency"), "store", "--env=test").stdout
+    rows = [line.split("│") for line in listed.splitlines() if "│ consistency" in line]
+    assert {row[2].strip(): row[7].strip() for row in rows} == {
+        "images": "0", "classify": "0", "report": "0",
+    }  # fmt: skip
