@@ -169,7 +169,7 @@ def main() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(description="Plant defects and see which tests find them.")
     parser.add_argument(
-        "--only", default="", metavar="TEXT", help="those whose printed line has it"
+        "--only", default="", metavar="TEXT", help="only those whose printed line has this text"
     )
     parser.add_argument("--list", action="store_true", help="only check that they can be planted")
     arguments = parser.parse_args()

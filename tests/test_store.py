@@ -1,3 +1,4 @@
+import errno
 import multiprocessing
 import os
 import re
@@ -576,3 +577,14 @@ def test_folder_that_cannot_be_written_is_named_with_what_to_do(tmp_path):
         f"results cannot be written into {tmp_path}/data: Not a directory: make it writable, or "
         "set `data` in conf/local/globals.yml"
     )
+
+
+def test_folder_that_has_become_read_only_is_named_too(store, monkeypatch):
+    store.add(KEY, IDENTITY, lambda folder: Result())
+
+    def refuse(path, *_, **__):
+        raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(OSError, match="written into .*: Read-only file system: make it writable"):
+        store.add(f"{KEY}0", IDENTITY, lambda folder: Result())

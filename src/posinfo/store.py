@@ -180,16 +180,15 @@ class Store:
     def _partial(self, key: str) -> Iterator[Path]:
         """A folder beside the result's that no other process on any host writes into."""
         target = self.path(key)
+        writer = f"{socket.gethostname()}.{os.getpid()}-{uuid4().hex[:8]}"
+        folder = target.with_name(f".{target.name}.{writer}{PARTIAL}")
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(parents=True)
         except OSError as error:
             why = f"results cannot be written into {self.folder}: {error.strerror}: make it "
             raise OSError(f"{why}writable, or set `data` in conf/local/globals.yml") from error
         for left in filter(_is_left, target.parent.glob(f".{target.name}.*{PARTIAL}")):
             shutil.rmtree(left, ignore_errors=True)
-        writer = f"{socket.gethostname()}.{os.getpid()}-{uuid4().hex[:8]}"
-        folder = target.with_name(f".{target.name}.{writer}{PARTIAL}")
-        folder.mkdir()
         try:
             yield folder
         finally:

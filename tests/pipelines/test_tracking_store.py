@@ -205,7 +205,15 @@ def test_user_and_password_of_postgresql_go_where_its_client_looks_for_them(
 
 
 @pytest.mark.parametrize(
-    "address", ["", "http://host:5000", "sqlite:///mlflow.db", "postgresql://host/runs"]
+    "address",
+    [
+        "",
+        "http://host:5000",
+        "http://host/me@home",
+        "sqlite:///mlflow.db",
+        "sqlite:///me@home/a.db",
+        "postgresql://host/runs",
+    ],
 )
 def test_addresses_without_a_user_stay_as_they_are(monkeypatch, address):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", address)

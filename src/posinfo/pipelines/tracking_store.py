@@ -18,7 +18,7 @@ from mlflow.entities import RunStatus
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 ADDRESS, CONTEXT, PROCESS = "MLFLOW_TRACKING_URI", "MLFLOW_RUN_CONTEXT", "posinfo.process"
@@ -47,14 +47,13 @@ def hide_credentials() -> None:
         said = {"PGUSER": url.username, "PGPASSWORD": url.password}
         said |= {f"PG{name.upper()}": url.query[name] for name in USER if name in url.query}
         os.environ |= {name: str(value) for name, value in said.items() if value is not None}
-        query = {name: value for name, value in url.query.items() if name not in USER}
-        bare = URL.create(url.drivername, None, None, url.host, url.port, url.database, query)
+        bare = url.difference_update_query(USER)._replace(username=None, password=None)
         os.environ[ADDRESS] = bare.render_as_string()
 
 
 def without_user(address: str) -> str:
     """An address without the name and password of a user."""
-    return re.sub(r"://[^@]*@", "://", address)
+    return re.sub(r"://[^/]*@", "://", address)
 
 
 def prepare(config: dict[str, Any]) -> None:
