@@ -14,7 +14,7 @@ from statistics import median
 import torch
 from torchvision.transforms import v2
 
-from posinfo.networks.devices import pick_device
+from posinfo.networks.training.devices import pick_device
 from posinfo.stimuli.crops import Crops
 
 SIDE, PADDING, BATCH, IMAGES = 32, 4, 128, 1280

@@ -17,8 +17,8 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from posinfo.networks.devices import pick_device, pick_precision
-from posinfo.networks.pooled_classifiers import ClassifierConfig, build_classifier
+from posinfo.networks.models.pooled_classifiers import ClassifierConfig, build_classifier
+from posinfo.networks.training.devices import pick_device, pick_precision
 from posinfo.stimuli.canvases import CanvasConfig, Canvases
 from posinfo.work import Work
 

@@ -13,11 +13,11 @@ import pandas as pd
 import torch
 
 from posinfo.measures.scores import predict, score_images
-from posinfo.networks.backbones import BackboneConfig, build_backbone
-from posinfo.networks.feature_array import FeatureArray
-from posinfo.networks.features import extract_features
-from posinfo.networks.readout_config import ReadoutConfig, RidgeConfig
-from posinfo.networks.readouts import initial_seed, train_readouts
+from posinfo.networks.models.backbones import BackboneConfig, build_backbone
+from posinfo.networks.readouts.config import ReadoutConfig, RidgeConfig
+from posinfo.networks.readouts.convolutional import initial_seed, train_readouts
+from posinfo.networks.readouts.feature_array import FeatureArray
+from posinfo.networks.readouts.features import extract_features
 from posinfo.stimuli.patterns import make_pattern
 from posinfo.stimuli.photos import decode_images, embedded_crops
 from posinfo.work import Work

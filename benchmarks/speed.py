@@ -22,14 +22,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, mse_loss
 
-from posinfo.networks.backbones import BackboneConfig, build_backbone
-from posinfo.networks.devices import pick_device, pick_precision
-from posinfo.networks.feature_array import FeatureArray
-from posinfo.networks.features import batch_size, extract_features
-from posinfo.networks.normalisation import normalise
-from posinfo.networks.readout_config import ReadoutConfig, RidgeConfig
-from posinfo.networks.readouts import initial_seed, train_readouts
-from posinfo.networks.weights import load_network
+from posinfo.networks.models.backbones import BackboneConfig, build_backbone
+from posinfo.networks.models.normalisation import normalise
+from posinfo.networks.models.weights import load_network
+from posinfo.networks.readouts.config import ReadoutConfig, RidgeConfig
+from posinfo.networks.readouts.convolutional import initial_seed, train_readouts
+from posinfo.networks.readouts.feature_array import FeatureArray
+from posinfo.networks.readouts.features import batch_size, extract_features
+from posinfo.networks.training.devices import pick_device, pick_precision
 from posinfo.stimuli.patterns import make_pattern
 from posinfo.stimuli.photos import decode_images, embedded_crops
 from posinfo.work import Work

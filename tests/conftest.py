@@ -9,7 +9,7 @@ from PIL import Image
 os.environ.setdefault("DO_NOT_TRACK", "1")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
-from posinfo.networks.readout_config import ReadoutConfig
+from posinfo.networks.readouts.config import ReadoutConfig
 from posinfo.work import Work
 
 PROJECT = Path(__file__).parents[1]

@@ -125,7 +125,7 @@ assert len(planned["train"]) == 4
         ("experiments/posenet/report.py", "import mlflow", "MLflow is known to tracking alone"),
         ("store.py", "from kedro.io import AbstractDataset", "The science has never heard of"),
         ("plan.py", "import posinfo.experiments", "Imports point one way"),
-        ("stimuli/photos.py", "import posinfo.networks.blocks", "Imports point one way"),
+        ("stimuli/photos.py", "import posinfo.networks.surgery.blocks", "Imports point one way"),
     ],
 )
 def test_import_linter_holds_the_wall(tmp_path, module, line, broken):

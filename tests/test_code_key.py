@@ -11,7 +11,7 @@ import pytest
 from kedro.config import OmegaConfigLoader
 
 from posinfo.code_key import code_key, imported_modules
-from posinfo.networks.architectures import user_modules
+from posinfo.networks.models.architectures import user_modules
 from tests.conftest import PROJECT
 
 SOURCE = '''
@@ -360,7 +360,7 @@ def test_plans_have_keys_of_all_experiments(copy):
 
 
 def test_comments_and_new_modules_recompute_nothing(copy):
-    for module in ("networks/ridge.py", "stimuli/canvases.py", "experiment.py", "work.py"):
+    for module in ("networks/readouts/ridge.py", "stimuli/canvases.py", "experiment.py", "work.py"):
         copy.edit(module, r"\A", "# a comment\n")
         copy.edit(module, '"""', '"""Edited. ')
     (copy.source / "networks/brand_new.py").write_text("from posinfo.work import Work\n")
@@ -369,13 +369,13 @@ def test_comments_and_new_modules_recompute_nothing(copy):
 
 
 def test_function_of_readouts_recomputes_readouts_and_what_follows(copy):
-    copy.edit("networks/ridge.py", *FUNCTION)
+    copy.edit("networks/readouts/ridge.py", *FUNCTION)
     steps = ("readouts", "evaluate", "report")
     assert copy.changed() == {(name, step) for name in POSENET for step in steps}
 
 
 def test_padding_recomputes_what_runs_networks_with_another_one(copy):
-    copy.edit("networks/padding_mode.py", *FUNCTION)
+    copy.edit("networks/surgery/padding_mode.py", *FUNCTION)
     changed = copy.changed()
     assert {(name, "features") for name in POSENET} <= changed
     assert {("permutenet", "train"), ("consistency", "classify")} <= changed
@@ -409,11 +409,11 @@ def test_files_beside_a_users_module_count_and_libraries_do_not(tmp_path, monkey
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "my_network.py").write_text("import numpy\nfrom my_layers import Block\n")
     layers = tmp_path / "my_layers.py"
-    layers.write_text("from posinfo.networks.padding import repad\nBlock = 1\n")
+    layers.write_text("from posinfo.networks.surgery.padding import repad\nBlock = 1\n")
     importlib.invalidate_caches()
     module = fresh("posinfo.code_key")
     reached = module.imported_modules("my_network")
-    assert {"my_network", "my_layers", "posinfo.networks.padding"} <= reached
+    assert {"my_network", "my_layers", "posinfo.networks.surgery.padding"} <= reached
     assert not any(name.startswith("numpy") for name in reached)
     before = module.code_key(["my_network"])
     layers.write_text(layers.read_text().replace("Block = 1", "Block = 2"))

@@ -8,7 +8,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from posinfo.experiment import Cell, Experiment, Report, Result, Step
-from posinfo.networks import normalisation
+from posinfo.networks.models import normalisation
 from posinfo.plan import differences, digest, flatten, plan
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda:1")

@@ -4,44 +4,44 @@ from defects.defect import Defect, within
 
 DEFECTS = [
     *within(
-        "networks/backbones.py",
-        "networks/test_backbones.py",
+        "networks/models/backbones.py",
+        "networks/models/test_backbones.py",
         Defect(
             "positions none zeroes a copy",
             "parameter.data.zero_()",
             "parameter.data.clone().zero_()",
-            tests="networks/test_backbones.py -k position",
+            tests="networks/models/test_backbones.py -k position",
         ),
         Defect(
             "positions of timm stay",
             '("pos_embedding", "pos_embed")',
             '("pos_embedding",)',
-            tests="networks/test_backbones.py -k position",
+            tests="networks/models/test_backbones.py -k position",
         ),
         Defect("weights may learn", ".eval().requires_grad_(False)", ".eval()"),
         Defect(
             "colours of the training are forgotten",
             "Backbone(blocks, feature_size, normalisation, own)",
             "Backbone(blocks, feature_size, normalisation)",
-            tests="networks/test_backbones.py -k colours",
+            tests="networks/models/test_backbones.py -k colours",
         ),
         Defect(
             "rows beyond the image are not cut off",
             "beyond[index] if beyond else 0",
             "0",
-            tests="networks/test_backbones.py -k beyond",
+            tests="networks/models/test_backbones.py -k beyond",
         ),
         Defect(
             "rows beyond the image are miscounted",
             "2 * small - large for",
             "large - small for",
-            tests="networks/test_backbones.py -k beyond",
+            tests="networks/models/test_backbones.py -k beyond",
         ),
         Defect(
             "blocks from high to low",
             "torch.cat(list(maps.values()), dim=1)",
             "torch.cat(list(maps.values())[::-1], dim=1)",
-            tests="networks/test_backbones.py -k before_pooling",
+            tests="networks/models/test_backbones.py -k before_pooling",
         ),
         Defect(
             "features larger than the image",
@@ -63,66 +63,66 @@ DEFECTS = [
         ),
     ),
     *within(
-        "networks/blocks.py",
-        "networks/test_blocks.py networks/test_backbones.py",
+        "networks/surgery/blocks.py",
+        "networks/surgery/test_blocks.py networks/models/test_backbones.py",
         Defect(
             "blocks behind the pooling layers",
             'f"features.{index - 1}"',
             'f"features.{index}"',
-            tests="networks/test_backbones.py -k before_pooling",
+            tests="networks/models/test_backbones.py -k before_pooling",
         ),
         Defect(
             "corners not aligned",
             'mode="bilinear", align_corners=True)',
             'mode="bilinear", align_corners=False)',
-            tests="networks/test_backbones.py -k resized",
+            tests="networks/models/test_backbones.py -k resized",
         ),
         Defect(
             "the class token for a patch",
             "tokens[:, count - side**2 :]",
             "tokens[:, : side**2]",
-            tests="networks/test_blocks.py -k tokens",
+            tests="networks/surgery/test_blocks.py -k tokens",
         ),
         Defect(
             "grids of tokens transposed",
             "patches.transpose(1, 2).unflatten",
             "patches.unflatten(1, (side, side)).transpose(1, 2).flatten(1, 2).mT.unflatten",
-            tests="networks/test_blocks.py -k tokens",
+            tests="networks/surgery/test_blocks.py -k tokens",
         ),
         Defect(
             "depths of a ViT from its first layer",
             "round(layers * part / DEPTHS) - 1",
             "round(layers * (part - 1) / DEPTHS)",
-            tests="networks/test_blocks.py -k depths",
+            tests="networks/surgery/test_blocks.py -k depths",
         ),
         Defect(
             "no stem in the paper's blocks",
             '(["relu"] if family is _resnet else [])',
             "[]",
-            tests="networks/test_blocks.py -k stem",
+            tests="networks/surgery/test_blocks.py -k stem",
         ),
         Defect(
             "layers that run twice are blocks",
             " and calls[name] == 1:",
             ":",
-            tests="networks/test_blocks.py -k twice",
+            tests="networks/surgery/test_blocks.py -k twice",
         ),
         Defect(
             "maps behind the global pool are a block",
             " and 1 < output.shape[2] == output.shape[3]",
             " and output.shape[2] == output.shape[3]",
-            tests="networks/test_blocks.py -k family",
+            tests="networks/surgery/test_blocks.py -k family",
         ),
         Defect(
             "a Swin's maps as if channels came first",
             "return _family(arch) is _swin or getattr",
             "return getattr",
-            tests="networks/test_blocks.py -k family",
+            tests="networks/surgery/test_blocks.py -k family",
         ),
     ),
     *within(
-        "networks/block_reader.py",
-        "networks/test_block_reader.py",
+        "networks/surgery/block_reader.py",
+        "networks/surgery/test_block_reader.py",
         Defect(
             "the last output of a layer that runs twice",
             "            if index in found:\n                return\n",
@@ -147,19 +147,19 @@ DEFECTS = [
         Defect("needed layers are dropped", "not any(tensor in needed", "not all(tensor in needed"),
     ),
     *within(
-        "networks/padding_mode.py",
-        "networks/test_padding_mode.py",
+        "networks/surgery/padding_mode.py",
+        "networks/surgery/test_padding_mode.py",
         Defect(
             "none keeps a max-pool's ceil_mode",
             "input, padding, ceil_mode = self._extended(input, edges), 0, False",
             "input, padding = self._extended(input, edges), 0",
-            tests="networks/test_padding_mode.py -k ceil",
+            tests="networks/surgery/test_padding_mode.py -k ceil",
         ),
         Defect(
             "none keeps an average's ceil_mode",
             "            padding, ceil_mode = 0, False",
             "            padding = 0",
-            tests="networks/test_padding_mode.py -k ceil",
+            tests="networks/surgery/test_padding_mode.py -k ceil",
         ),
         Defect(
             "pools stay as built",
@@ -180,25 +180,25 @@ DEFECTS = [
             "a bias where no pixel is",
             "bias[:, None, None] * (inside > 0)",
             "bias[:, None, None]",
-            tests="networks/test_padding.py -k partial_convolution",
+            tests="networks/surgery/test_padding.py -k partial_convolution",
         ),
         Defect(
             "the share of a window upside down",
             "torch.where(inside > 0, whole / inside, 0)",
             "torch.where(inside > 0, inside / whole, 0)",
-            tests="networks/test_padding.py -k partial",
+            tests="networks/surgery/test_padding.py -k partial",
         ),
         Defect(
             "masks of padded maps are forgotten",
             '        if self.kind == "partial":\n            self._masks[padded]',
             '        if self.kind == "masked":\n            self._masks[padded]',
-            tests="networks/test_padding.py -k partial",
+            tests="networks/surgery/test_padding.py -k partial",
         ),
         Defect(
             "a max-pool sees zeros that were padded before it",
             "            input = input.masked_fill(own == 0, -inf)\n",
             "            pass\n",
-            tests="networks/test_padding.py -k partial",
+            tests="networks/surgery/test_padding.py -k partial",
         ),
         Defect(
             "reflections as large as the map",
@@ -242,8 +242,8 @@ DEFECTS = [
         ),
     ),
     *within(
-        "networks/padding_edges.py",
-        "networks/test_padding_edges.py",
+        "networks/surgery/padding_edges.py",
+        "networks/surgery/test_padding_edges.py",
         Defect("same pads nothing", 'if padding == "valid":', "if isinstance(padding, str):"),
         Defect(
             "same is centred to the right",
@@ -265,8 +265,8 @@ DEFECTS = [
         ),
     ),
     *within(
-        "networks/padding_guard.py",
-        "networks/test_padding_mode.py -k 'refused or alone or operators'",
+        "networks/surgery/padding_guard.py",
+        "networks/surgery/test_padding_mode.py -k 'refused or alone or operators'",
         Defect("pads of deformable convolutions", '"pad", "pad_h", "pad_w", ', '"pad", '),
         Defect(
             "ceil_mode is not looked at",
@@ -289,8 +289,8 @@ DEFECTS = [
         ),
     ),
     *within(
-        "networks/padding.py",
-        "networks/test_padding.py -k 'weights or built or nothing or says'",
+        "networks/surgery/padding.py",
+        "networks/surgery/test_padding.py -k 'weights or built or nothing or says'",
         Defect("the network itself is changed", "copied = copy.deepcopy(model)", "copied = model"),
         Defect(
             "zero is as built",
@@ -302,12 +302,12 @@ DEFECTS = [
             "layers that pad nothing pass",
             "if not any(is_within(call.layer, [layer]) for call in calls):",
             "if not calls:",
-            tests="networks/test_padding_mode.py -k named",
+            tests="networks/surgery/test_padding_mode.py -k named",
         ),
     ),
     *within(
-        "networks/layer_names.py",
-        "networks/test_padding_mode.py -k named",
+        "networks/surgery/layer_names.py",
+        "networks/surgery/test_padding_mode.py -k named",
         Defect(
             "the beginning of a name is enough",
             'layer.startswith(f"{name}.")',
@@ -315,8 +315,8 @@ DEFECTS = [
         ),
     ),
     *within(
-        "networks/branches.py",
-        "networks/test_padding_mode.py -k 'branch or spread or middle'",
+        "networks/surgery/branches.py",
+        "networks/surgery/test_padding_mode.py -k 'branch or spread or middle'",
         Defect("cropped at the corner", "(maps.shape[axis] - side) // 2", "0"),
         Defect(
             "to the largest map",
@@ -331,8 +331,8 @@ DEFECTS = [
         Defect("what is spread crops", "if m.shape[axis] > 1), default=1)", "), default=1)"),
     ),
     *within(
-        "networks/permutation.py",
-        "networks/test_permutation.py",
+        "networks/surgery/permutation.py",
+        "networks/surgery/test_permutation.py",
         Defect(
             "fixed is redrawn",
             "generator=torch.Generator().manual_seed(seed))",
@@ -370,8 +370,8 @@ DEFECTS = [
         ),
     ),
     *within(
-        "networks/pooled_classifiers.py",
-        "networks/test_pooled_classifiers.py",
+        "networks/models/pooled_classifiers.py",
+        "networks/models/test_pooled_classifiers.py",
         Defect(
             "the largest place, not the mean",
             "self.head(self.last_maps(images)).mean((2, 3))",
@@ -416,8 +416,8 @@ DEFECTS = [
         ),
     ),
     *within(
-        "networks/shift_invariant.py",
-        "networks/test_shift_invariant.py",
+        "networks/models/shift_invariant.py",
+        "networks/models/test_shift_invariant.py",
         Defect(
             "ordinary padding for full", "tuple(side - 1 for side in", "tuple(side // 2 for side in"
         ),
@@ -433,19 +433,19 @@ DEFECTS = [
             "no mark of full padding",
             '    network.register_buffer("padded_fully", torch.tensor(True))\n',
             "",
-            tests="networks/test_weights.py -k full_padding",
+            tests="networks/models/test_weights.py -k full_padding",
         ),
     ),
     *within(
-        "networks/resnet18.py",
-        "networks/test_resnet18.py",
+        "networks/models/resnet18.py",
+        "networks/models/test_resnet18.py",
         Defect("shortcuts before the first stride", "1 if stage == 0 else 2", "2"),
         Defect("the shortcut averages", "nn.AvgPool2d(1, stride)", "nn.AvgPool2d(2, stride)"),
         Defect("three blocks in a stage", "BLOCKS_PER_STAGE = 2", "BLOCKS_PER_STAGE = 3"),
     ),
     *within(
-        "networks/weights.py",
-        "networks/test_weights.py",
+        "networks/models/weights.py",
+        "networks/models/test_weights.py",
         Defect(
             "untrained weights follow no seed", "torch.manual_seed(seed)", "torch.manual_seed(0)"
         ),
@@ -475,67 +475,68 @@ DEFECTS = [
         Defect("embedded weights for any network", "if arch != weights.arch:", "if False:"),
     ),
     *within(
-        "networks/downloaded_weights.py",
-        "networks/test_downloaded_weights.py networks/test_weights.py -k 'release or had or keys'",
+        "networks/models/downloaded_weights.py",
+        "networks/models/test_downloaded_weights.py networks/models/test_weights.py"
+        " -k 'release or had or keys'",
         Defect("another release of ImageNet's weights", '"IMAGENET1K_V1"', '"IMAGENET1K_V2"'),
         Defect("downloads are not checked", "check_hash=True", "check_hash=False"),
         Defect(
             "mean and deviation swapped",
             '_configured(arch, "mean"), _configured(arch, "std")',
             '_configured(arch, "std"), _configured(arch, "mean")',
-            tests="networks/test_weights.py -k colours",
+            tests="networks/models/test_weights.py -k colours",
         ),
         Defect("tags share a key", "{pretrained_address(arch)} {_configured(arch, 'tag')}", "timm"),
     ),
     *within(
-        "networks/state_file.py",
-        "networks/test_weights.py",
+        "networks/models/state_file.py",
+        "networks/models/test_weights.py",
         Defect(
             "half precision stays half",
             "tensor.float() if tensor.is_floating_point() else tensor",
             "tensor",
-            tests="networks/test_weights.py -k legacy",
+            tests="networks/models/test_weights.py -k legacy",
         ),
         Defect(
             "the prefix of DataParallel stays",
             'PREFIXES = ("module.", "model.",',
             'PREFIXES = ("model.",',
-            tests="networks/test_weights.py -k prefix",
+            tests="networks/models/test_weights.py -k prefix",
         ),
         Defect(
             "missing tensors pass",
             "for name in needed - state.keys() if not name.endswith(COUNTER)",
             "for name in set()",
-            tests="networks/test_weights.py -k 'misfit or apart'",
+            tests="networks/models/test_weights.py -k 'misfit or apart'",
         ),
         Defect(
             "unknown tensors pass",
             '"unexpected": sorted(state.keys() - expected.keys())',
             '"unexpected": []',
-            tests="networks/test_weights.py -k misfit",
+            tests="networks/models/test_weights.py -k misfit",
         ),
         Defect(
             "a misshapen classifier is loaded",
             "        if name not in misshapen\n",
             "",
-            tests="networks/test_weights.py -k other_classes",
+            tests="networks/models/test_weights.py -k other_classes",
         ),
         Defect(
             "full padding is not told apart",
             "    needed |= {name for name in expected if name.endswith(FULLY_PADDED)}",
             "    needed |= set()",
-            tests="networks/test_weights.py -k full_padding",
+            tests="networks/models/test_weights.py -k full_padding",
         ),
         Defect(
             "colours of other files",
             'if path.suffix != ".safetensors":',
             'if path.suffix == ".safetensors":',
-            tests="networks/test_weights.py -k colours",
+            tests="networks/models/test_weights.py -k colours",
         ),
     ),
     *within(
-        "networks/hed.py",
-        "networks/test_hed.py",
+        "networks/models/hed.py",
+        "networks/models/test_hed.py",
         Defect(
             "blue for red",
             '["features.0.weight"].double().flip(1)',
@@ -547,8 +548,8 @@ DEFECTS = [
         ),
     ),
     *within(
-        "networks/efficientnet_lite.py",
-        "networks/test_efficientnet_lite.py",
+        "networks/models/efficientnet_lite.py",
+        "networks/models/test_efficientnet_lite.py",
         Defect(
             "ImageNet's colours", "MEAN, STD = 127 / 255, 128 / 255", "MEAN, STD = 0.449, 0.226"
         ),
@@ -559,8 +560,8 @@ DEFECTS = [
         ),
     ),
     *within(
-        "networks/normalisation.py",
-        "networks/test_normalisation.py",
+        "networks/models/normalisation.py",
+        "networks/models/test_normalisation.py",
         Defect(
             "own colours where none is asked for",
             'own if own and kind == "imagenet" else',
@@ -570,8 +571,8 @@ DEFECTS = [
         Defect("deviations of 0..255", "1 / (255 * std)", "1 / std"),
     ),
     *within(
-        "networks/features.py",
-        "networks/test_features.py",
+        "networks/readouts/features.py",
+        "networks/readouts/test_features.py",
         Defect(
             "infinite features pass",
             "if not np.isfinite(features).all():",
@@ -587,8 +588,8 @@ DEFECTS = [
         ),
     ),
     *within(
-        "networks/feature_array.py",
-        "networks/test_feature_array.py",
+        "networks/readouts/feature_array.py",
+        "networks/readouts/test_feature_array.py",
         Defect(
             "a block begins where it ends",
             "(ends[block] - channels[block], ends[block])",
@@ -601,8 +602,8 @@ DEFECTS = [
         ),
     ),
     *within(
-        "networks/whole_network.py",
-        "networks/test_whole_network.py",
+        "networks/models/whole_network.py",
+        "networks/models/test_whole_network.py",
         Defect(
             "rows and columns swapped",
             "for y, x in [(y, x) for y in offsets",
@@ -626,8 +627,8 @@ DEFECTS = [
         ),
     ),
     *within(
-        "networks/devices.py",
-        "networks/test_devices.py",
+        "networks/training/devices.py",
+        "networks/training/test_devices.py",
         Defect("auto takes the CPU", '"cuda" if torch.cuda.is_available() else "cpu"', '"cpu"'),
         Defect("auto passes MPS over", '"mps" if kind == "cpu" and', '"mps" if kind == "mps" and'),
         Defect(
@@ -648,8 +649,8 @@ DEFECTS = [
         ),
     ),
     *within(
-        "networks/legal_size.py",
-        "networks/test_legal_size.py",
+        "networks/surgery/legal_size.py",
+        "networks/surgery/test_legal_size.py",
         Defect(
             "a size too large by one",
             "while legal_size - illegal_size > 1:",
@@ -657,8 +658,8 @@ DEFECTS = [
         ),
     ),
     *within(
-        "networks/architectures.py",
-        "networks/test_architectures.py",
+        "networks/models/architectures.py",
+        "networks/models/test_architectures.py",
         Defect(
             "networks in training mode",
             "timm.create_model(arch.removeprefix(TIMM)).eval()",
@@ -669,8 +670,8 @@ DEFECTS = [
         Defect("widths of any network", "(width is None or name in OWN)", "True"),
     ),
     *within(
-        "networks/wrapper.py",
-        "networks/test_wrapper.py",
+        "networks/surgery/wrapper.py",
+        "networks/surgery/test_wrapper.py",
         Defect(
             "wrapped networks are trained",
             "self.training = network.training",
@@ -688,8 +689,8 @@ DEFECTS = [
         ),
     ),
     *within(
-        "networks/dry_run.py",
-        "networks/test_dry_run.py",
+        "networks/surgery/dry_run.py",
+        "networks/surgery/test_dry_run.py",
         Defect(
             "the global generator is used up",
             "with torch.inference_mode(), torch.random.fork_rng(devices=[]):",
@@ -697,8 +698,8 @@ DEFECTS = [
         ),
     ),
     *within(
-        "networks/trained_file.py",
-        "networks/test_trained_file.py",
+        "networks/models/trained_file.py",
+        "networks/models/test_trained_file.py",
         Defect(
             "mean and deviation swapped",
             "{**weights, MEAN: mean, STD: std}",

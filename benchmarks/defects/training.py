@@ -31,8 +31,8 @@ DEFECTS = [
         Defect("order and crops follow no seed", "seed=cell.seed, work", "seed=0, work"),
     ),
     *within(
-        "networks/augshift_training.py",
-        "networks/test_augshift_training.py",
+        "networks/training/augshift.py",
+        "networks/training/test_augshift.py",
         Defect(
             "predictions in training mode",
             "network.eval().to(memory_format",
@@ -100,8 +100,8 @@ DEFECTS = [
         Defect("compile is ignored", "if training.compile:", "if not training:"),
     ),
     *within(
-        "networks/augshift.py",
-        "networks/test_augshift.py",
+        "networks/models/augshift.py",
+        "networks/models/test_augshift.py",
         Defect("no gradient by the second latents", "(first, second)", "(first, second.detach())"),
         Defect("latents averaged in bfloat16", ".float().mean((2, 3))", ".mean((2, 3)).float()"),
         Defect(
@@ -121,8 +121,8 @@ DEFECTS = [
         ),
     ),
     *within(
-        "networks/canvas_training.py",
-        "networks/test_canvas_training.py",
+        "networks/training/canvases.py",
+        "networks/training/test_canvases.py",
         Defect(
             "answers to other images",
             "train.targets(images, locations)",
@@ -191,8 +191,8 @@ DEFECTS = [
         ),
     ),
     *within(
-        "networks/training.py",
-        "networks/test_training.py",
+        "networks/training/loop.py",
+        "networks/training/test_loop.py",
         Defect("the schedule stands still", "        schedule.step()\n", ""),
         Defect("gradients add up", "        optimiser.zero_grad(set_to_none=True)\n", ""),
         Defect("trained in evaluation mode after an epoch", "    model.train()\n", ""),
@@ -234,8 +234,8 @@ DEFECTS = [
         ),
     ),
     *within(
-        "networks/training_config.py",
-        "networks/test_training_config.py",
+        "networks/training/config.py",
+        "networks/training/test_config.py",
         Defect("SGD without weight decay", "        weight_decay=config.weight_decay,\n", ""),
         Defect("Adam with decoupled decay", "torch.optim.Adam(", "torch.optim.AdamW("),
         Defect(
@@ -254,8 +254,8 @@ DEFECTS = [
         ),
     ),
     *within(
-        "networks/readouts.py",
-        "networks/test_readouts.py",
+        "networks/readouts/convolutional.py",
+        "networks/readouts/test_convolutional.py",
         Defect(
             "no ReLU between convolutions",
             "torch.relu(norm(convolution(features)))",
@@ -286,8 +286,8 @@ DEFECTS = [
         Defect("kernels overlap between heads", "groups=1 if layer == 0 else heads", "groups=1"),
     ),
     *within(
-        "networks/readout_config.py",
-        "networks/test_readouts.py",
+        "networks/readouts/config.py",
+        "networks/readouts/test_convolutional.py",
         Defect(
             "padding on one side", "self.kernel_size - 1 - 2 * self", "self.kernel_size - 1 - self"
         ),
@@ -309,14 +309,14 @@ DEFECTS = [
         Defect("half for the whole", "0.5 if self.loss", "2.0 if self.loss"),
     ),
     *within(
-        "networks/readout_checks.py",
+        "networks/readouts/checks.py",
         "experiments/posenet/test_readouts.py experiments/posenet/test_settings.py",
         Defect("seeds of a solved readout", "    if len(seeds) > 1:", "    if len(seeds) > 99:"),
         Defect("memory of all blocks", "sum(stop - start for start, stop in ranges)", "1"),
     ),
     *within(
-        "networks/upsampled_loss.py",
-        "networks/test_upsampled_loss.py",
+        "networks/readouts/upsampled_loss.py",
+        "networks/readouts/test_upsampled_loss.py",
         Defect(
             "corners aligned", 'large, mode="linear")', 'large, mode="linear", align_corners=True)'
         ),
@@ -326,8 +326,8 @@ DEFECTS = [
         Defect("rows for columns", "@ self.gram_columns", "@ self.gram_rows"),
     ),
     *within(
-        "networks/ridge.py",
-        "networks/test_ridge.py",
+        "networks/readouts/ridge.py",
+        "networks/readouts/test_ridge.py",
         Defect("rounding errors are inputs", "ROUNDING = 3e-3", "ROUNDING = 0.0"),
         Defect(
             "half precision's steps are inputs", "HALF_RESOLUTION = 1e-3", "HALF_RESOLUTION = 0.0"

@@ -230,8 +230,8 @@ DEFECTS = [
         Defect("no near name is proposed", "n=1)", "n=1)[1:]"),
     ),
     *within(
-        "networks/checkpoints.py",
-        "networks/test_checkpoints.py",
+        "networks/training/checkpoints.py",
+        "networks/training/test_checkpoints.py",
         Defect("checkpoints run code", "weights_only=True", "weights_only=False"),
         Defect(
             "written in place",
@@ -245,20 +245,20 @@ DEFECTS = [
         ),
     ),
     *within(
-        "networks/state_file.py",
-        "networks/test_weights.py -k other_files",
+        "networks/models/state_file.py",
+        "networks/models/test_weights.py -k other_files",
         Defect(
             "weights run code", "weights_only=True)\n    except", "weights_only=False)\n    except"
         ),
     ),
     *within(
-        "networks/efficientnet_lite.py",
-        "networks/test_efficientnet_lite.py",
+        "networks/models/efficientnet_lite.py",
+        "networks/models/test_efficientnet_lite.py",
         Defect("weights run code", "weights_only=True", "weights_only=False"),
     ),
     *within(
-        "networks/embedded_weights.py",
-        "networks/test_embedded_weights.py",
+        "networks/models/embedded_weights.py",
+        "networks/models/test_embedded_weights.py",
         Defect("any file of a wheel", "if digest != expected:", "if not digest:"),
     ),
     *within(

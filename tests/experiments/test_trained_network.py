@@ -11,7 +11,7 @@ from posinfo.experiments.trained_network import (
     network_label,
     trained_result,
 )
-from posinfo.networks.training import Fitted
+from posinfo.networks.training.loop import Fitted
 
 MEAN, STD = torch.tensor([0.25, 0.5, 0.75]), torch.tensor([0.5, 0.25, 0.125])
 IMAGES = Result(tensors={"mean": MEAN, "std": STD})

@@ -12,8 +12,8 @@ from posinfo.measures.scores import (
     stuck,
     summarise_images,
 )
-from posinfo.networks.feature_array import FeatureArray
-from posinfo.networks.upsampled_loss import upsample
+from posinfo.networks.readouts.feature_array import FeatureArray
+from posinfo.networks.readouts.upsampled_loss import upsample
 from posinfo.stimuli.patterns import make_pattern
 
 HEADS = [("horizontal", 0), ("horizontal", 1), ("vertical", 0), ("vertical", 1)]

@@ -12,8 +12,8 @@ from rich.logging import RichHandler
 
 from posinfo.choices import Section, Seed, check
 from posinfo.experiment import Result
-from posinfo.networks.architectures import build_network
-from posinfo.networks.padding_edges import conv_edges
+from posinfo.networks.models.architectures import build_network
+from posinfo.networks.surgery.padding_edges import conv_edges
 from posinfo.pipelines.console import message_of, said_by, set_up, show_error
 
 

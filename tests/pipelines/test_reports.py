@@ -8,7 +8,7 @@ from PIL import Image
 from pydantic import BaseModel
 
 from posinfo.experiment import Cell, Experiment, Report, Result, Step
-from posinfo.networks.devices import Machine, Parallel
+from posinfo.networks.training.devices import Machine, Parallel
 from posinfo.pipelines import tracking
 from posinfo.pipelines.reports import make_report, report_files, report_identity
 from posinfo.pipelines.requests import Request, forget_plans

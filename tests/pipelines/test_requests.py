@@ -3,7 +3,7 @@ import torch
 from pydantic import BaseModel, ValidationError
 
 from posinfo.experiment import Cell, Experiment, Report, Result, Step
-from posinfo.networks.devices import Device, Machine, Parallel, Precision
+from posinfo.networks.training.devices import Device, Machine, Parallel, Precision
 from posinfo.pipelines.requests import Request, forget_plans
 from posinfo.store import Store
 

@@ -10,7 +10,7 @@ import torch
 from pydantic import BaseModel, ValidationError
 
 from posinfo.experiment import Cell, Experiment, Report, Result, Step
-from posinfo.networks.devices import Machine, Parallel
+from posinfo.networks.training.devices import Machine, Parallel
 from posinfo.pipelines import progress, runner
 from posinfo.pipelines.progress import StepBar
 from posinfo.pipelines.runner import CellsFailedError, run_step

@@ -6,8 +6,8 @@ import numpy as np
 from torch import nn
 
 from posinfo.experiment import Result
-from posinfo.networks.trained_file import with_colours, without_colours
-from posinfo.networks.training import Fitted
+from posinfo.networks.models.trained_file import with_colours, without_colours
+from posinfo.networks.training.loop import Fitted
 
 LOSS, ACCURACY = "train_loss", "validation_accuracy"
 BySeed = Mapping[str, list[Result]]

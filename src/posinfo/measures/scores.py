@@ -9,8 +9,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from posinfo.measures.metrics import constant_floor, mean_absolute_error, spearman
-from posinfo.networks.feature_array import FeatureArray
-from posinfo.networks.upsampled_loss import upsample
+from posinfo.networks.readouts.feature_array import FeatureArray
+from posinfo.networks.readouts.upsampled_loss import upsample
 from posinfo.work import silent
 
 BATCH_SIZE = 16

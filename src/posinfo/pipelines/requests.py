@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from posinfo.experiment import Experiment
-from posinfo.networks.devices import Device, Machine, Parallel, Precision
+from posinfo.networks.training.devices import Device, Machine, Parallel, Precision
 from posinfo.plan import Plan, Planned, differences, plan
 from posinfo.store import Store
 

@@ -14,7 +14,7 @@ import joblib
 import torch
 
 from posinfo.experiment import Result
-from posinfo.networks.devices import Machine
+from posinfo.networks.training.devices import Machine
 from posinfo.pipelines.console import said_by
 from posinfo.pipelines.progress import StepBar, step_bar
 from posinfo.plan import Planned

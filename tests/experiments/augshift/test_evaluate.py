@@ -7,7 +7,7 @@ from posinfo.experiment import Result
 from posinfo.experiments.augshift import train
 from posinfo.experiments.augshift.evaluate import EvaluateCell, run
 from posinfo.experiments.trained_network import load_trained
-from posinfo.networks.augshift import build_latent_classifier
+from posinfo.networks.models.augshift import build_latent_classifier
 from posinfo.stimuli.crops import ShiftConfig
 from posinfo.work import Work
 from tests.experiments.augshift.test_train import SETTINGS, labelled_images

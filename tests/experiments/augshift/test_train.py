@@ -3,9 +3,9 @@ import torch
 
 from posinfo.experiment import Result
 from posinfo.experiments.augshift.train import NetworkCell, run
-from posinfo.networks.augshift import AugShiftConfig, build_latent_classifier
-from posinfo.networks.augshift_training import train_augshift
-from posinfo.networks.training_config import TrainingConfig
+from posinfo.networks.models.augshift import AugShiftConfig, build_latent_classifier
+from posinfo.networks.training.augshift import train_augshift
+from posinfo.networks.training.config import TrainingConfig
 from posinfo.stimuli.crops import UNSHIFTED, Crops, ShiftConfig
 from posinfo.work import Work
 

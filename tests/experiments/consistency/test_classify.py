@@ -7,7 +7,7 @@ from torch import nn
 
 from posinfo.experiment import Result
 from posinfo.experiments.consistency.classify import ClassifyCell, run
-from posinfo.networks.whole_network import WholeNetworkConfig
+from posinfo.networks.models.whole_network import WholeNetworkConfig
 from posinfo.work import Work
 
 

@@ -4,7 +4,7 @@ import torch
 from posinfo.experiments.permutenet import train
 from posinfo.experiments.permutenet.evaluate import run
 from posinfo.experiments.trained_network import load_trained
-from posinfo.networks.pooled_classifiers import build_classifier
+from posinfo.networks.models.pooled_classifiers import build_classifier
 from posinfo.stimuli.canvases import CanvasConfig
 from posinfo.work import Work
 from tests.experiments.permutenet.test_train import labelled_images, network_cell

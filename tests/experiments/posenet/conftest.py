@@ -9,8 +9,8 @@ import pytest
 from posinfo.experiment import Inputs, Result
 from posinfo.experiments.posenet import evaluate, readouts
 from posinfo.experiments.posenet.readouts import ReadoutsCell
-from posinfo.networks.backbones import BackboneConfig
-from posinfo.networks.readout_config import ReadoutConfig
+from posinfo.networks.models.backbones import BackboneConfig
+from posinfo.networks.readouts.config import ReadoutConfig
 from posinfo.work import Work
 
 IMAGES, SIDE, SIZE = 6, 8, 24

@@ -8,7 +8,7 @@ from torch.nn.functional import interpolate
 
 from posinfo.experiments.posenet.evaluate import image_scores
 from posinfo.experiments.posenet.readouts import targets_of
-from posinfo.networks.readouts import Readouts
+from posinfo.networks.readouts.convolutional import Readouts
 from posinfo.stimuli.patterns import make_pattern
 
 SIZE = 24

@@ -5,7 +5,7 @@ from torch.nn.functional import interpolate
 
 from posinfo.experiment import Result
 from posinfo.experiments.posenet.features import FeaturesCell, run
-from posinfo.networks.backbones import BackboneConfig
+from posinfo.networks.models.backbones import BackboneConfig
 
 
 def cell(arch="image", weights="none", padding="none", **changes):

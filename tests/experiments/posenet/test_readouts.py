@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from posinfo.experiments.posenet.readouts import open_blocks, targets_of
-from posinfo.networks.readouts import initial_seed, train_readouts
+from posinfo.networks.readouts.convolutional import initial_seed, train_readouts
 from posinfo.stimuli.patterns import make_pattern
 from posinfo.work import Work
 

@@ -154,9 +154,9 @@ def test_readouts_learn_from_train_photographs_and_are_tested_on_the_others():
 
 def test_features_depend_on_the_code_of_ones_own_network():
     sections = changed(BASE, posenet__only=["vgg16"])
-    own = {"arch": "tests.networks.test_architectures:own_network", "weights": "as-built"}
+    own = {"arch": "tests.networks.models.test_architectures:own_network", "weights": "as-built"}
     sections["posenet"]["backbones"]["vgg16"] |= own
-    modules = ("tests", "tests.networks", "tests.networks.test_architectures")
+    modules = ("tests", "tests.networks", "tests.networks.models.test_architectures")
     for cell in planned(POSENET, sections)["features"].values():
         assert cell.cell.modules == modules
 

@@ -8,8 +8,8 @@ from posinfo.experiment import Inputs, Result
 from posinfo.experiments.augshift.train import NetworkCell
 from posinfo.experiments.trained_network import load_trained
 from posinfo.measures.consistency import agreement_by_offset, consistency_measures
-from posinfo.networks.augshift import build_latent_classifier
-from posinfo.networks.augshift_training import predict_all_offsets
+from posinfo.networks.models.augshift import build_latent_classifier
+from posinfo.networks.training.augshift import predict_all_offsets
 from posinfo.stimuli.crops import UNSHIFTED, Crops, ShiftConfig
 from posinfo.work import Work
 

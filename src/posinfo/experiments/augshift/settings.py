@@ -11,8 +11,8 @@ from posinfo.experiments.augshift.train import NetworkCell
 from posinfo.experiments.labelled_images import ImagesCell
 from posinfo.experiments.trained_network import network_label
 from posinfo.grid import Grid, Once, Seeds
-from posinfo.networks.augshift import AugShiftConfig
-from posinfo.networks.training_config import TrainingConfig
+from posinfo.networks.models.augshift import AugShiftConfig
+from posinfo.networks.training.config import TrainingConfig
 from posinfo.stimuli.crops import ShiftConfig
 from posinfo.stimuli.labelled_images import DATASETS, DatasetConfig
 

@@ -2,9 +2,9 @@
 
 from posinfo.experiment import Cell, Inputs, Result
 from posinfo.experiments.trained_network import trained_result
-from posinfo.networks.augshift import AugShiftConfig, build_latent_classifier
-from posinfo.networks.augshift_training import train_augshift
-from posinfo.networks.training_config import TrainingConfig
+from posinfo.networks.models.augshift import AugShiftConfig, build_latent_classifier
+from posinfo.networks.training.augshift import train_augshift
+from posinfo.networks.training.config import TrainingConfig
 from posinfo.stimuli.crops import UNSHIFTED, Crops, ShiftConfig
 from posinfo.work import Work
 

@@ -6,7 +6,7 @@ import torch
 
 from posinfo.experiment import Cell, Inputs, Result
 from posinfo.measures.consistency import agreement_by_offset, exact_consistency
-from posinfo.networks.whole_network import WholeNetworkConfig, predict_windows
+from posinfo.networks.models.whole_network import WholeNetworkConfig, predict_windows
 from posinfo.work import Work
 
 

@@ -10,10 +10,10 @@ from posinfo.choices import Section, check
 from posinfo.experiments.consistency.classify import ClassifyCell
 from posinfo.experiments.images import ImagesCell
 from posinfo.grid import Label, Once
-from posinfo.networks.architectures import user_modules
-from posinfo.networks.legal_size import LARGEST_IMAGE
-from posinfo.networks.weights import weights_key
-from posinfo.networks.whole_network import WholeNetworkConfig
+from posinfo.networks.models.architectures import user_modules
+from posinfo.networks.models.weights import weights_key
+from posinfo.networks.models.whole_network import WholeNetworkConfig
+from posinfo.networks.surgery.legal_size import LARGEST_IMAGE
 from posinfo.stimuli.photos import PhotosConfig, manifest_key
 from posinfo.stimuli.upright import upright_photographs
 

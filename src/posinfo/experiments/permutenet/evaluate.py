@@ -6,8 +6,8 @@ from posinfo.experiment import Inputs, Result
 from posinfo.experiments.permutenet.train import NetworkCell
 from posinfo.experiments.trained_network import load_trained
 from posinfo.measures.canvas_scores import accuracy
-from posinfo.networks.canvas_training import LabelledCanvases, count_answers
-from posinfo.networks.pooled_classifiers import build_classifier
+from posinfo.networks.models.pooled_classifiers import build_classifier
+from posinfo.networks.training.canvases import LabelledCanvases, count_answers
 from posinfo.work import Work
 
 SHOWN = 6  # canvases in a line of the figure

@@ -10,10 +10,10 @@ from posinfo.experiments.labelled_images import ImagesCell
 from posinfo.experiments.permutenet.train import NetworkCell
 from posinfo.experiments.trained_network import network_label
 from posinfo.grid import Grid, Once, Seeds, one_value
-from posinfo.networks.architectures import user_modules
-from posinfo.networks.canvas_training import TaskName
-from posinfo.networks.pooled_classifiers import ClassifierConfig
-from posinfo.networks.training_config import TrainingConfig
+from posinfo.networks.models.architectures import user_modules
+from posinfo.networks.models.pooled_classifiers import ClassifierConfig
+from posinfo.networks.training.canvases import TaskName
+from posinfo.networks.training.config import TrainingConfig
 from posinfo.stimuli.canvases import CanvasConfig
 from posinfo.stimuli.labelled_images import DatasetConfig
 

@@ -2,9 +2,9 @@
 
 from posinfo.experiment import Cell, Inputs, Result
 from posinfo.experiments.trained_network import trained_result
-from posinfo.networks.canvas_training import LabelledCanvases, train_on_canvases
-from posinfo.networks.pooled_classifiers import ClassifierConfig, build_classifier
-from posinfo.networks.training_config import TrainingConfig
+from posinfo.networks.models.pooled_classifiers import ClassifierConfig, build_classifier
+from posinfo.networks.training.canvases import LabelledCanvases, train_on_canvases
+from posinfo.networks.training.config import TrainingConfig
 from posinfo.stimuli.canvases import CanvasConfig
 from posinfo.work import Work
 

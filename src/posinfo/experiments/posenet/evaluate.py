@@ -17,7 +17,7 @@ from posinfo.measures.scores import (
     summarise_images,
     watch_maps,
 )
-from posinfo.networks.readouts import Readouts
+from posinfo.networks.readouts.convolutional import Readouts
 from posinfo.work import Work
 
 

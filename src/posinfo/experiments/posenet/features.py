@@ -1,8 +1,8 @@
 """Step 2: each image passes once through each frozen backbone."""
 
 from posinfo.experiment import Cell, Inputs, Result
-from posinfo.networks.backbones import BackboneConfig, build_backbone
-from posinfo.networks.features import extract_features
+from posinfo.networks.models.backbones import BackboneConfig, build_backbone
+from posinfo.networks.readouts.features import extract_features
 from posinfo.work import Work
 
 

@@ -8,12 +8,12 @@ from pydantic import Field
 from torch import Tensor
 
 from posinfo.experiment import Cell, Inputs, Result
-from posinfo.networks.backbones import BackboneConfig
-from posinfo.networks.feature_array import FeatureArray
-from posinfo.networks.readout_checks import check_readouts
-from posinfo.networks.readout_config import ReadoutConfig
-from posinfo.networks.readouts import initial_seed, train_readouts
-from posinfo.networks.ridge import fit_ridge
+from posinfo.networks.models.backbones import BackboneConfig
+from posinfo.networks.readouts.checks import check_readouts
+from posinfo.networks.readouts.config import ReadoutConfig
+from posinfo.networks.readouts.convolutional import initial_seed, train_readouts
+from posinfo.networks.readouts.feature_array import FeatureArray
+from posinfo.networks.readouts.ridge import fit_ridge
 from posinfo.stimuli.patterns import make_pattern
 from posinfo.work import Work
 

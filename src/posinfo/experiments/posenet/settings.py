@@ -12,12 +12,12 @@ from posinfo.experiments.images import ImagesCell
 from posinfo.experiments.posenet.features import FeaturesCell
 from posinfo.experiments.posenet.readouts import ReadoutsCell
 from posinfo.grid import Grid, Item, Label, Once, Seeds
-from posinfo.networks.architectures import user_modules
-from posinfo.networks.backbones import BackboneConfig
-from posinfo.networks.legal_size import LARGEST_IMAGE
-from posinfo.networks.normalisation import NormalisationName
-from posinfo.networks.readout_config import ReadoutConfig
-from posinfo.networks.weights import weights_key
+from posinfo.networks.models.architectures import user_modules
+from posinfo.networks.models.backbones import BackboneConfig
+from posinfo.networks.models.normalisation import NormalisationName
+from posinfo.networks.models.weights import weights_key
+from posinfo.networks.readouts.config import ReadoutConfig
+from posinfo.networks.surgery.legal_size import LARGEST_IMAGE
 from posinfo.stimuli.patterns import PatternName, StripesName
 from posinfo.stimuli.photos import PhotosConfig, manifest_key, photo_manifests
 from posinfo.stimuli.synthetic import StimulusName

@@ -1,0 +1,43 @@
+"""Trained networks in a file: the state dict, and the colours of the images it was trained on."""
+
+from collections.abc import Mapping
+
+from jaxtyping import Float
+from torch import Tensor
+
+from posinfo.networks.models.normalisation import Colours
+
+COLOURS = MEAN, STD = "colours.mean", "colours.std"
+BACKBONE = "maps."  # what names of its tensors begin with, in all networks that are trained here
+
+
+def with_colours(
+    weights: Mapping[str, Tensor], mean: Float[Tensor, "3"], std: Float[Tensor, "3"]
+) -> dict[str, Tensor]:
+    """A state dict, and what was subtracted from the images and what they were divided by."""
+    return {**weights, MEAN: mean, STD: std}
+
+
+def without_colours(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The state dict."""
+    return {name: tensor for name, tensor in tensors.items() if name not in COLOURS}
+
+
+def is_trained_file(tensors: Mapping[str, Tensor]) -> bool:
+    """Whether ``with_colours`` has made them."""
+    return MEAN in tensors
+
+
+def backbone_weights(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The state dict of a trained network without its classifier."""
+    return {
+        name.removeprefix(BACKBONE): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(BACKBONE)
+    }
+
+
+def trained_colours(tensors: Mapping[str, Tensor]) -> Colours:
+    """What the network's images were normalised by."""
+    mean, std = (tuple(tensors[name].tolist()) for name in COLOURS)
+    return mean, std

@@ -1,0 +1,1 @@
+"""Features of frozen networks, and what draws a position map from them."""

@@ -1,0 +1,1 @@
+"""What is changed or read inside of a network: padding, blocks, order of channels."""

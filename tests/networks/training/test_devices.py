@@ -1,0 +1,83 @@
+import pytest
+import torch
+from pydantic import ValidationError
+
+from posinfo.networks.training.devices import Device, Precision, pick_device, pick_precision
+
+
+def test_cpu_is_always_there():
+    assert pick_device("cpu") == torch.device("cpu")
+
+
+@pytest.mark.parametrize(
+    ("cuda", "mps", "kind"),
+    [(True, True, "cuda"), (True, False, "cuda"), (False, True, "mps"), (False, False, "cpu")],
+)
+def test_auto_takes_what_there_is(monkeypatch, cuda, mps, kind):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    assert pick_device("auto") == Device("auto").pick() == torch.device(kind)
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:x", "cpux"])
+def test_unknown_device_is_refused(name):
+    with pytest.raises(
+        ValueError, match=f"^device must be one of auto, cpu, cuda, mps; got '{name}'"
+    ):
+        pick_device(name)
+
+
+def test_absent_device_is_refused():
+    with pytest.raises(ValueError) as raised:
+        pick_device("cuda:99")
+    assert (
+        str(raised.value) == "device 'cuda:99' is not on this machine; `auto` takes what there is"
+    )
+
+
+def test_precisions():
+    cpu = torch.device("cpu")
+    assert pick_precision("float32", cpu) == torch.float32
+    assert pick_precision("bfloat16", cpu) == torch.bfloat16
+    with pytest.raises(
+        ValueError, match="^precision must be one of auto, bfloat16, float32; got 'half'$"
+    ):
+        pick_precision("half", cpu)
+
+
+@pytest.mark.parametrize(("native", "dtype"), [(True, torch.bfloat16), (False, torch.float32)])
+def test_auto_is_bfloat16_where_that_is_fast(monkeypatch, native, dtype):
+    def supported(including_emulation=True):
+        return native or including_emulation
+
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", supported)
+    assert pick_precision("auto", torch.device("cuda")) == dtype
+
+
+def test_auto_is_float32_without_onednn_and_on_mps(monkeypatch):
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    for kind in ("cpu", "mps"):
+        assert pick_precision("auto", torch.device(kind)) == torch.float32
+
+
+CPU = torch.device("cpu")
+
+
+def test_device_and_precision_by_name():
+    assert Device("cpu").pick() == CPU
+    assert Precision("float32").pick(CPU) == torch.float32
+    assert Precision("bfloat16").pick(CPU) == torch.bfloat16
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "message"),
+    [
+        (Device, "gpu", "device must be one of auto, cpu, cuda, mps; got 'gpu'"),
+        (Device, "cuda:99", "device 'cuda:99' is not on this machine; `auto` takes what there is"),
+        (Precision, "float16", "precision must be one of auto, bfloat16, float32; got 'float16'"),
+    ],
+)
+def test_unknown_names_are_refused(kind, name, message):
+    with pytest.raises(ValidationError) as raised:
+        kind.model_validate(name)
+    assert message in str(raised.value)
