@@ -27,9 +27,9 @@ def test_a_baseline_that_sees_as_many_views_is_more_accurate(augshift_pairs):
     assert augshift_pairs.loc["zero-8", "top1", CONTROL, "baseline"].low > 0
 
 
-@pytest.mark.parametrize("other", [CONTROL, "two_crops"])
-def test_augshift_is_less_accurate_than_what_sees_as_many_views(augshift_pairs, other):
-    assert augshift_pairs.loc["zero-8", "top1", "augshift", other].high < 0
+def test_augshift_is_less_accurate_than_a_baseline_that_sees_as_many_views(augshift_pairs):
+    """Not asserted against two crops: one run of ten seeds showed it, another did not."""
+    assert augshift_pairs.loc["zero-8", "top1", "augshift", CONTROL].high < 0
 
 
 def test_blurpool_is_not_shown_to_be_more_consistent_than_the_baseline(augshift_pairs):
