@@ -374,7 +374,7 @@ DEFECTS = [
         ),
         Defect(
             "losses for accuracies",
-            "np.array(s.history[ACCURACY])) for s",
+            "np.array(s.history[score])) for s",
             "np.array(s.history[LOSS])) for s",
         ),
     ),

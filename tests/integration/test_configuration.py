@@ -68,7 +68,8 @@ def test_keys_of_networks_need_none(experiment, no_network_and_no_file):
     elif experiment is CONSISTENCY:  # of the same photographs
         assert classify_cells(resolved)
     else:
-        assert plan(experiment, resolved, torch.device("cpu"), torch.float32)["evaluate"]
+        steps = plan(experiment, resolved, torch.device("cpu"), torch.float32)
+        assert steps[experiment.steps[-1].name]
 
 
 def test_paper_is_the_papers_setting():

@@ -9,15 +9,24 @@ from posinfo.experiment import Result
 from posinfo.networks.models.trained_file import with_colours, without_colours
 from posinfo.networks.training.loop import Fitted
 
-LOSS, ACCURACY = "train_loss", "validation_accuracy"
+LOSS, ACCURACY, MEAN_IOU = "train_loss", "validation_accuracy", "validation_miou"
 BySeed = Mapping[str, list[Result]]
 """The results of each cell of a table, one per seed, by the cell's label."""
 
 
-def trained_result(network: nn.Module, fitted: Fitted, images: Result) -> Result:
-    """The weights of a network, the colours of its images, and how its training went."""
+def trained_result(
+    network: nn.Module, fitted: Fitted, images: Result, score: str = ACCURACY
+) -> Result:
+    """The weights of a network, the colours of its images, and how its training went.
+
+    Args:
+        network: as it is kept.
+        fitted: the course of its training.
+        images: tensors ``mean`` and ``std`` of the train images.
+        score: what the validation score is.
+    """
     colours = images.tensors["mean"], images.tensors["std"]
-    history = {LOSS: fitted.losses.tolist(), ACCURACY: fitted.scores.tolist()}
+    history = {LOSS: fitted.losses.tolist(), score: fitted.scores.tolist()}
     tensors = with_colours(network.state_dict(), *colours)
     return Result(tensors=tensors, history=history, facts={"epoch": fitted.epoch})
 
@@ -40,9 +49,11 @@ def by_seed(results: Mapping[str, Result], seeds: Mapping[str, Iterable[int]]) -
     }
 
 
-def learning_curves(cells: BySeed) -> dict[str, list[tuple[np.ndarray, np.ndarray]]]:
-    """Train loss and validation accuracy by epoch of each seed, by label of the cell."""
+def learning_curves(
+    cells: BySeed, score: str = ACCURACY
+) -> dict[str, list[tuple[np.ndarray, np.ndarray]]]:
+    """Train loss and validation score by epoch of each seed, by label of the cell."""
     return {
-        label: [(np.array(s.history[LOSS]), np.array(s.history[ACCURACY])) for s in seeds]
+        label: [(np.array(s.history[LOSS]), np.array(s.history[score])) for s in seeds]
         for label, seeds in cells.items()
     }

@@ -30,3 +30,23 @@ def mean_interval(
     mean = float(np.mean(values))
     half = float(t.ppf((1 + confidence) / 2, len(values) - 1) * sem(values))
     return mean - half, mean + half
+
+
+def jackknife_interval(
+    whole: float, without: Float[np.ndarray, " g"], confidence: float = CONFIDENCE
+) -> tuple[float, float]:
+    """Interval of a statistic of many images that is no mean over them, such as a mean IoU.
+
+    Images are dealt to groups at random; from the statistic without each group come pseudovalues,
+    and from these Student's t interval (Tukey, 1958). The tests simulate its coverage.
+
+    Args:
+        whole: the statistic of all images.
+        without: the same without the first group, without the second, and so on.
+        confidence: see ``mean_interval``.
+
+    Returns:
+        Its lower and its upper end, in the unit of the statistic.
+    """
+    groups = len(without)
+    return mean_interval(groups * whole - (groups - 1) * without, confidence)

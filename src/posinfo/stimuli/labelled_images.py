@@ -100,14 +100,14 @@ def load_labelled_images(config: DatasetConfig) -> dict[str, Tensor]:
         for split, pair in zip(SPLITS, (train, validation, test), strict=True)
         for part, values in zip(("pixels", "labels"), pair, strict=True)
     }
-    mean, std = _colours(train[0])
+    mean, std = mean_colours(train[0])
     return {**tensors, "mean": mean, "std": std}
 
 
-def _colours(
+def mean_colours(
     pixels: UInt8[Tensor, "n 3 h w"],
 ) -> tuple[Float[Tensor, "3"], Float[Tensor, "3"]]:
-    """Mean and standard deviation of each channel, from how often each of 256 values occurs."""
+    """Mean and standard deviation of each channel in [0, 1], from how often each value occurs."""
     values = torch.arange(256).double() / 255
     shares = torch.stack(
         [pixels[:, channel].flatten().bincount(minlength=256) for channel in range(3)]

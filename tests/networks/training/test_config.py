@@ -13,7 +13,8 @@ from posinfo.networks.training.config import (
 )
 from posinfo.work import Work
 
-OWN = {"adam": {"betas": (0.5, 0.999), "momentum": None}, "sgd": {"betas": None, "momentum": 0.9}}
+OF_ADAM = {"betas": (0.5, 0.999), "momentum": None}
+OWN = {"adam": OF_ADAM, "adamw": OF_ADAM, "sgd": {"betas": None, "momentum": 0.9}}
 
 
 def config(optimiser="adam", **changes):
@@ -30,7 +31,7 @@ def test_optimiser_has_the_given_settings(optimiser):
     (group,) = built.param_groups
     assert type(built).__name__.lower() == optimiser
     assert (group["lr"], group["weight_decay"]) == (0.1, 0.01)
-    assert group["betas"] == (0.5, 0.999) if optimiser == "adam" else group["momentum"] == 0.9
+    assert group["momentum"] == 0.9 if optimiser == "sgd" else group["betas"] == (0.5, 0.999)
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
@@ -41,12 +42,20 @@ def test_schedule_over_all_steps(schedule):
         rates.append(optimiser.param_groups[0]["lr"])
         optimiser.step()
         schedules.step()
-    expected = 0.05 * (1 + torch.cos(torch.pi * torch.arange(10) / 10)).double()
-    constant = torch.full((10,), 0.1).double()
+    steps = torch.arange(10).double()
+    down = 0.5 * (1 + torch.cos(torch.pi * (steps - 2) / 7))  # from step 2, at 30 %, to the last
+    expected = {
+        "constant": torch.full((10,), 0.1).double(),
+        "cosine": 0.05 * (1 + torch.cos(torch.pi * steps / 10)),
+        "one_cycle": torch.where(
+            steps < 2,
+            0.1 / 25 + (0.1 - 0.1 / 25) * 0.5 * (1 - torch.cos(torch.pi * steps / 2)),
+            0.1 / 25e4 + (0.1 - 0.1 / 25e4) * down,
+        ),
+    }
     torch.testing.assert_close(
-        torch.tensor(rates).double(), expected if schedule == "cosine" else constant,
-        rtol=1e-5, atol=1e-8,
-    )  # fmt: skip
+        torch.tensor(rates).double(), expected[schedule], rtol=1e-5, atol=1e-8
+    )
 
 
 class Falling(nn.Module):
@@ -87,8 +96,11 @@ def test_kept_epoch_is_that_of_the_protocol():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"optimiser": "adamm"}, "training.optimiser must be one of adam, sgd; got 'adamm'"),
-        ({"schedule": "step"}, "training.schedule must be one of constant, cosine; got 'step'"),
+        ({"optimiser": "adamm"}, "training.optimiser must be one of adam, adamw, sgd; got 'adamm'"),
+        (
+            {"schedule": "step"},
+            "training.schedule must be one of constant, cosine, one_cycle; got 'step'",
+        ),
         ({"betas": None}, "training.optimiser 'adam' needs betas; got None"),
         ({"momentum": 0.9}, "training.optimiser 'adam' has no momentum; got 0.9"),
         ({"betas": (0.5, 1.0)}, "less than 1"),

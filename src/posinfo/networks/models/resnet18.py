@@ -30,11 +30,23 @@ def cifar_resnet18(width: int = WIDTH) -> nn.Module:
     return _resnet18(nn.Conv2d(3, width, 3, padding=1, bias=False), width)
 
 
-def _resnet18(stem: nn.Conv2d, width: int) -> nn.Module:
+def segmenter_resnet18(width: int = WIDTH) -> nn.Module:
+    """As ``canvas_resnet18``, but its last stage keeps the size: total stride 8.
+
+    Args:
+        width: see ``canvas_resnet18``.
+    """
+    stem = nn.Conv2d(3, width, 7, stride=2, padding=3, bias=False)
+    return _resnet18(stem, width, strides=(1, 2, 2, 1))
+
+
+def _resnet18(
+    stem: nn.Conv2d, width: int, strides: tuple[int, ...] = (1, 2, 2, 2)
+) -> nn.Sequential:
     stages, channels = [], width
-    for stage in range(4):
+    for stage, stride in enumerate(strides):
         wider = width * 2**stage
-        stages.append((f"layer{stage + 1}", _stage(channels, wider, 1 if stage == 0 else 2)))
+        stages.append((f"layer{stage + 1}", _stage(channels, wider, stride)))
         channels = wider
     layers = [("conv1", stem), ("bn1", nn.BatchNorm2d(width)), ("relu", nn.ReLU(inplace=True))]
     return nn.Sequential(OrderedDict([*layers, *stages]))
@@ -42,7 +54,7 @@ def _resnet18(stem: nn.Conv2d, width: int) -> nn.Module:
 
 def _stage(channels: int, wider: int, stride: int) -> nn.Module:
     shortcut = None
-    if stride > 1:
+    if stride > 1 or channels != wider:
         # A strided 1 x 1 convolution in two layers: the weight gradient of the one is wrong or
         # crashes where fewer than 16 channels are last in memory (oneDNN issue 6035).
         taken = ("every_other", nn.AvgPool2d(1, stride))

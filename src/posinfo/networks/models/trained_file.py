@@ -39,5 +39,10 @@ def backbone_weights(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def trained_colours(tensors: Mapping[str, Tensor]) -> Colours:
     """What the network's images were normalised by."""
-    mean, std = (tuple(tensors[name].tolist()) for name in COLOURS)
-    return mean, std
+    return colours_of(tensors[MEAN], tensors[STD])
+
+
+def colours_of(mean: Float[Tensor, "3"], std: Float[Tensor, "3"]) -> Colours:
+    """Two tensors as ``normalise`` takes them."""
+    red, green, blue = zip(mean.tolist(), std.tolist(), strict=True)
+    return (red[0], green[0], blue[0]), (red[1], green[1], blue[1])

@@ -85,11 +85,15 @@ class Repadded(Wrapper):
     @torch.compiler.disable
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """What the network returns."""
-        with PaddingMode(self.padding_kind, self.wrapped, self.padding_layers) as mode:
-            self.padded_calls = mode.calls
-            output = self.wrapped(*args, **kwargs)
+        output = self.run(*args, **kwargs)
         require_padded(self)
         return output
+
+    def run(self, *args: Any, **kwargs: Any) -> Any:
+        """The same, also where nothing is padded: if a part of the network does not run."""
+        with PaddingMode(self.padding_kind, self.wrapped, self.padding_layers) as mode:
+            self.padded_calls = mode.calls
+            return self.wrapped(*args, **kwargs)
 
 
 def require_padded(network: nn.Module) -> None:

@@ -22,10 +22,11 @@ class TrainingConfig(Section):
         epochs: passes over the train images.
         batch_size: images per step.
         optimiser: a key of ``OPTIMISERS``.
-        lr: learning rate at the start.
-        betas: decay rates of Adam's two averages; null for ``sgd``.
-        momentum: momentum of SGD; null for ``adam``.
-        weight_decay: factor of the L2 penalty: this share of a weight is added to its gradient.
+        lr: learning rate at the start; of ``one_cycle``, the highest.
+        betas: decay rates of the two averages of ``adam`` and ``adamw``; null for ``sgd``.
+        momentum: momentum of SGD; null for the others.
+        weight_decay: factor of the L2 penalty: this share of a weight is added to its gradient, or
+            by ``adamw`` taken off the weight itself, times the learning rate.
         schedule: how the learning rate changes over the steps, a key of ``SCHEDULES``.
         mirrored: whether half of the train images are flipped left to right.
         keep: the epoch whose weights are kept, a key of ``KEPT``: the best on validation images, or
@@ -48,8 +49,8 @@ class TrainingConfig(Section):
 
     @model_validator(mode="after")
     def _of_this_optimiser(self) -> "TrainingConfig":
-        for name, optimiser in (("betas", "adam"), ("momentum", "sgd")):
-            value, needed = getattr(self, name), self.optimiser == optimiser
+        for name, optimisers in (("betas", ("adam", "adamw")), ("momentum", ("sgd",))):
+            value, needed = getattr(self, name), self.optimiser in optimisers
             if (value is not None) != needed:
                 raise ValueError(
                     f"training.optimiser {self.optimiser!r} {'needs' if needed else 'has no'} "
@@ -113,6 +114,13 @@ def _adam(network: nn.Module, config: TrainingConfig) -> Optimiser:
     )
 
 
+def _adamw(network: nn.Module, config: TrainingConfig) -> Optimiser:
+    assert config.betas is not None
+    return torch.optim.AdamW(
+        network.parameters(), config.lr, betas=config.betas, weight_decay=config.weight_decay
+    )
+
+
 def _sgd(network: nn.Module, config: TrainingConfig) -> Optimiser:
     return torch.optim.SGD(
         network.parameters(),
@@ -126,16 +134,23 @@ def _constant(optimiser: Optimiser, steps: int) -> Schedule:
     return torch.optim.lr_scheduler.ConstantLR(optimiser, factor=1.0)
 
 
+def _one_cycle(optimiser: Optimiser, steps: int) -> Schedule:
+    rate = optimiser.param_groups[0]["lr"]
+    return torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=rate, total_steps=steps)
+
+
 def _cosine(optimiser: Optimiser, steps: int) -> Schedule:
     return torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, T_max=steps)
 
 
 OPTIMISERS: dict[str, Callable[[nn.Module, TrainingConfig], Optimiser]] = {
     "adam": _adam,
+    "adamw": _adamw,
     "sgd": _sgd,
 }
 
 SCHEDULES: dict[str, Callable[[Optimiser, int], Schedule]] = {
     "constant": _constant,
     "cosine": _cosine,  # to zero
+    "one_cycle": _one_cycle,  # up to lr in 30 % of the steps, then to zero
 }

@@ -1,0 +1,104 @@
+"""Step 4: the network without some of its channels."""
+
+import io
+
+import pandas as pd
+import torch
+from jaxtyping import UInt8
+from torch import Tensor, nn
+
+from posinfo.experiment import Cell, Inputs, Result
+from posinfo.experiments.channel_attack.channels import statistics_of
+from posinfo.experiments.channel_attack.planned_attacks import AttackConfig, planned_attacks
+from posinfo.experiments.channel_attack.scenes import scenes_of
+from posinfo.experiments.channel_attack.train import score, trained_segmenter
+from posinfo.measures.channel_attack import attack
+from posinfo.measures.channel_rankings import ranked_channels
+from posinfo.measures.segmentation import mean_iou
+from posinfo.networks.models.segmenters import SegmenterConfig
+from posinfo.networks.surgery.ablation import ablated
+from posinfo.networks.training.segmentation import LabelledPixels, predict_pixels
+from posinfo.stimuli.scenes import CLASSES
+from posinfo.work import Work
+
+ATTACKS = "attacks.csv"
+PREVIEWED = 4  # images whose predictions are kept
+
+
+class AttackCell(Cell):
+    """A trained network and what is silenced in it.
+
+    Attributes:
+        network: how it is built.
+        attack: what is silenced.
+        seed: of the network.
+    """
+
+    network: SegmenterConfig
+    attack: AttackConfig
+    seed: int
+
+
+def run(cell: AttackCell, inputs: Inputs, work: Work) -> Result:
+    """Confusion matrices under every attack.
+
+    Returns:
+        ``attacks.csv``, a row per protocol and attack, see ``planned_attacks``; in the same order
+        ``confusions`` (attacks, groups, regions, k, k) int32. A row with the mean IoU of the
+        intact network in each region and protocol, and on the mirrored test scenes.
+        ``predictions`` (2, p, h, w), the classes in ``PREVIEWED`` test scenes before and after
+        the largest attack of the first ranking.
+    """
+    network = trained_segmenter(cell.network, inputs["network"], work)
+    statistics = statistics_of(inputs["channels"])
+    config, frames, confusions, row = cell.attack, [], [], {}
+    scenes = {
+        name: scenes_of(inputs["scenes"], protocol.split, work)
+        for name, protocol in config.protocols.items()
+    }
+    work.on_total(sum(len(data.pixels) for data in scenes.values()))
+    for name, protocol in config.protocols.items():
+        planned, attacks = planned_attacks(statistics, config, protocol.draws)
+        counts = attack(
+            network, cell.network.layer, scenes[name], attacks,
+            means=statistics.z.mean(0), regions=config.regions, classes=len(CLASSES),
+            groups=config.groups, work=work,
+        )  # fmt: skip
+        frames.append(planned.assign(protocol=name))
+        confusions.append(counts.int())
+        for region, miou in zip(config.regions, mean_iou(counts[0].sum(0)).tolist(), strict=True):
+            row[f"miou_{name}_{region}"] = miou
+    mirrored = scenes_of(inputs["scenes"], "test", work)
+    mirrored = mirrored._replace(pixels=mirrored.pixels.flip(3), labels=mirrored.labels.flip(2))
+    row["miou_mirrored"] = score(network, mirrored, work)
+    test = scenes_of(inputs["scenes"], "test", work)
+    largest = round(max(config.fractions) * len(statistics.rms))
+    order = ranked_channels(statistics, config.rankings[0])
+    before_and_after = [
+        _predicted(network, cell.network.layer, test, order[:number], work)
+        for number in (0, largest)
+    ]
+    table = pd.concat(frames, ignore_index=True)
+    return Result(
+        tensors={
+            "confusions": torch.cat(confusions),
+            "predictions": torch.stack(before_and_after),
+        },
+        rows=pd.DataFrame([{**row, "seed": cell.seed, "n": len(mirrored.pixels)}]),
+        history=inputs["network"].history,
+        files={ATTACKS: table.to_csv(index=False).encode()},
+    )
+
+
+def attacks_of(result: Result) -> pd.DataFrame:
+    """The table of this step's result."""
+    return pd.read_csv(io.BytesIO(result.files[ATTACKS]), keep_default_na=False)
+
+
+def _predicted(
+    network: nn.Module, layer: str, data: LabelledPixels, channels: Tensor, work: Work
+) -> UInt8[Tensor, "p h w"]:
+    few = data._replace(pixels=data.pixels[:PREVIEWED], labels=data.labels[:PREVIEWED])
+    with ablated(network, layer, channels.tolist()):
+        predictions = [predicted for predicted, _ in predict_pixels(network, few, work)]
+    return torch.cat(predictions).byte().cpu()

@@ -1,0 +1,133 @@
+"""Which sets of channels an attack silences."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Annotated, Any, Literal
+
+import pandas as pd
+import torch
+from pydantic import Field
+
+from posinfo.choices import Section
+from posinfo.grid import Label, Once
+from posinfo.measures.channel_attack import Attack, Box
+from posinfo.measures.channel_attack_table import MATCHED, NONE, RANDOM
+from posinfo.measures.channel_rankings import (
+    RankingName,
+    matched_channels,
+    random_channels,
+    ranked_channels,
+)
+from posinfo.measures.channel_statistics import ChannelStatistics
+from posinfo.stimuli.scenes import SceneSplit
+
+ZERO, MEAN = "zero", "mean"
+Fraction = Annotated[float, Field(gt=0, le=1)]
+Replacement = Literal["zero", "mean"]
+
+
+class ProtocolConfig(Section):
+    """The images that attacks are measured on.
+
+    Attributes:
+        split: a key of ``posinfo.stimuli.scenes.SPLITS``; ``ranking``: those that channels were
+            ranked by, as in the released code.
+        draws: of random channels, per number of channels and kind of draw.
+    """
+
+    split: SceneSplit
+    draws: int = Field(ge=0)
+
+
+class AttackConfig(Section):
+    """Which channels are silenced, and where the damage is measured.
+
+    Attributes:
+        rankings: orders whose first channels are silenced, keys of ``RANKINGS``.
+        fractions: shares of the channels that are silenced.
+        bands: the order ``overall`` is cut into so many bands of equal length, each of which is
+            silenced by itself; 0: none.
+        replacements: what silenced channels become: ``zero``, or their ``mean`` over the images
+            that channels are ranked by. Random ones become the first of these.
+        protocols: by name, the images.
+        regions: by name, parts of an image: left, top, right, bottom in shares of width and height.
+        groups: images are dealt to so many groups, from which the interval over images comes.
+        seed: of the random draws.
+    """
+
+    rankings: Annotated[tuple[RankingName, ...], Field(min_length=1), Once]
+    fractions: Annotated[tuple[Fraction, ...], Field(min_length=1), Once]
+    bands: int = Field(ge=0)
+    replacements: Annotated[tuple[Replacement, ...], Field(min_length=1), Once]
+    protocols: dict[Label, ProtocolConfig] = Field(min_length=1)
+    regions: dict[Label, Box] = Field(min_length=1)
+    groups: int = Field(ge=2)
+    seed: int = Field(ge=0)
+
+
+def planned_attacks(
+    statistics: ChannelStatistics, config: AttackConfig, draws: int
+) -> tuple[pd.DataFrame, list[Attack]]:
+    """All attacks, the first of which silences nothing.
+
+    Args:
+        statistics: of the channels.
+        config: what is asked for.
+        draws: of random channels.
+
+    Returns:
+        A row per attack, ``ranking, n_channels, band, draw, replacement``, and the attacks in the
+        same order. ``band`` says which ranks are silenced: ``0-13`` are the first thirteen.
+    """
+    rows, attacks = [], []
+    for row, each in _planned(statistics, config, draws):
+        rows.append(row)
+        attacks.append(each)
+    return pd.DataFrame(rows), attacks
+
+
+def numbers_of(channels: int, config: AttackConfig) -> list[int]:
+    """How many channels are silenced, at least one, for each fraction."""
+    return [max(1, round(fraction * channels)) for fraction in config.fractions]
+
+
+def bands_of(channels: int, bands: int) -> list[tuple[int, int]]:
+    """The first rank of each band, and the first one behind it.
+
+    Args:
+        channels: how many are ranked.
+        bands: of equal length but for rounding.
+    """
+    return list(pairwise(round(channels * edge / max(bands, 1)) for edge in range(bands + 1)))
+
+
+def _planned(
+    statistics: ChannelStatistics, config: AttackConfig, draws: int
+) -> Iterator[tuple[dict[str, Any], Attack]]:
+    count = len(statistics.rms)
+    numbers = numbers_of(count, config)
+    orders = {name: ranked_channels(statistics, name) for name in ("overall", *config.rankings)}
+    ranges = [(name, 0, number) for name in config.rankings for number in numbers]
+    ranges += [("overall", *band) for band in bands_of(count, config.bands)]
+    yield _row(NONE, 0, 0), Attack(orders["overall"][:0])
+    for replacement in config.replacements:
+        for name, first, last in dict.fromkeys(ranges):  # a band may be the top of its order
+            row = _row(name, first, last, replacement)
+            yield row, Attack(orders[name][first:last], replacement == MEAN)
+    generator = torch.Generator().manual_seed(config.seed)
+    replacement = config.replacements[0]
+    for draw in range(draws):
+        for number in numbers:
+            like = orders["overall"][:number]
+            drawn = random_channels(count, number, generator)
+            matched = matched_channels(like, statistics.rms, generator)
+            for name, channels in ((RANDOM, drawn), (MATCHED, matched)):
+                row = _row(name, 0, number, replacement, draw)
+                yield row, Attack(channels, replacement == MEAN)
+
+
+def _row(
+    ranking: str, first: int, last: int, replacement: str = ZERO, draw: int = 0
+) -> dict[str, Any]:
+    about = {"draw": draw, "replacement": replacement}
+    return {"ranking": ranking, "n_channels": last - first, "band": f"{first}-{last}", **about}

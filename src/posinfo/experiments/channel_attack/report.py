@@ -1,0 +1,177 @@
+"""Channel attack: every score, the channels, what rankings do beyond chance, four figures."""
+
+from collections.abc import Callable, Iterable, Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from posinfo.experiment import Report, Result, Results
+from posinfo.experiments.channel_attack.attack import attacks_of
+from posinfo.experiments.channel_attack.channels import statistics_of
+from posinfo.experiments.channel_attack.planned_attacks import ZERO, bands_of, numbers_of
+from posinfo.experiments.channel_attack.settings import ChannelAttackSettings
+from posinfo.experiments.trained_network import BySeed, by_seed
+from posinfo.measures.channel_attack_figures import (
+    bands_figure,
+    channel_maps_figure,
+    curves_figure,
+    predictions_figure,
+)
+from posinfo.measures.channel_attack_table import attack_effects, effects_over_seeds
+from posinfo.measures.channel_rankings import ranked_channels
+from posinfo.measures.reporting import number, with_sd
+from posinfo.measures.segmentation import mean_iou
+
+MAPS = 8  # channels whose maps are drawn
+DRAWN_RANKINGS = ("overall", "probe")
+SCORES = [
+    "network", "protocol", "ranking", "n_channels", "band", "region", "draw", "seed",
+    "replacement", "miou",
+]  # fmt: skip
+
+
+def report(settings: ChannelAttackSettings, results: Results, published: pd.DataFrame) -> Report:
+    """Scores, channels, effects over seeds, and four figures."""
+    seeds = {label: cell.seeds for label, cell in settings.cells.items()}
+    attacked = by_seed(results["attack"], seeds)
+    channels = by_seed(results["channels"], seeds)
+    regions = {label: list(cell.attack.regions) for label, cell in settings.cells.items()}
+    scores = pd.concat(_each(attacked, seeds, lambda label, r: _scores(r, regions[label])))
+    effects = _each(
+        attacked,
+        seeds,
+        lambda label, r: attack_effects(attacks_of(r), r.tensors["confusions"], regions[label]),
+    )
+    table = effects_over_seeds(pd.concat(effects))
+    ranking = pd.concat(_each(channels, seeds, lambda label, result: result.table))
+    shown = _shown(scores, settings)
+    tops, bands = (shown.band.isin(names) for names in _band_names(settings, channels))
+    first = next(iter(settings.cells))
+    scenes = results["scenes"][settings.cells[first].layout]
+    return Report(
+        tables={
+            "scores": scores.reindex(columns=SCORES).reset_index(drop=True),
+            "channel_ranking": ranking.reset_index(drop=True),
+            "table": table,
+        },
+        texts={"table": _text(attacked, channels, table, settings)},
+        figures={
+            "curves": curves_figure(shown.loc[tops]),
+            "bands": bands_figure(shown.loc[bands & (shown.ranking == "overall")]),
+            "channels": channel_maps_figure(_maps(channels)),
+            "predictions": _predictions(scenes, attacked[first][0]),
+        },
+    )
+
+
+def curves_of(result: Result) -> Figure:
+    """Mean IoU by the number of silenced channels of one network, in its first region."""
+    scores = _scores(result, ["first"])
+    first = scores.protocol == scores.protocol.iloc[0]
+    shown = scores.loc[first & (scores.replacement == ZERO)]
+    return curves_figure(shown.assign(network="", seed=0))
+
+
+def _each(
+    results: BySeed,
+    seeds: Mapping[str, Iterable[int]],
+    table_of: Callable[[str, Result], pd.DataFrame],
+) -> list[pd.DataFrame]:
+    """A table of each result, with its network and seed."""
+    return [
+        table_of(label, result).assign(network=label, seed=seed)
+        for label, of_label in results.items()
+        for result, seed in zip(of_label, seeds[label], strict=True)
+    ]
+
+
+def _scores(result: Result, regions: list[str]) -> pd.DataFrame:
+    """A row per attack and region."""
+    attacks, mious = attacks_of(result), mean_iou(result.tensors["confusions"].sum(1))
+    columns = zip(regions, mious.T.numpy(), strict=False)
+    return pd.concat([attacks.assign(region=name, miou=values) for name, values in columns])
+
+
+def _shown(scores: pd.DataFrame, settings: ChannelAttackSettings) -> pd.DataFrame:
+    """Of the first protocol, region and replacement."""
+    attack = settings.channel_attack.attack
+    protocol, region = next(iter(attack.protocols)), next(iter(attack.regions))
+    return scores.loc[
+        (scores.protocol == protocol)
+        & (scores.region == region)
+        & (scores.replacement == attack.replacements[0])
+    ]
+
+
+def _band_names(settings: ChannelAttackSettings, channels: BySeed) -> tuple[set[str], set[str]]:
+    """``0-0``, ``0-13``, ... of the first ranks, and ``0-26``, ``26-51``, ... of the bands."""
+    attack = settings.channel_attack.attack
+    counts = {len(seeds[0].table) for seeds in channels.values()}
+    tops = {f"0-{number}" for count in counts for number in (0, *numbers_of(count, attack))}
+    bands = {f"{a}-{b}" for count in counts for a, b in bands_of(count, attack.bands)}
+    return tops, bands
+
+
+def _maps(channels: BySeed) -> dict[str, list[np.ndarray]]:
+    """Of the first seed of each network, the mean maps of the first channels of two orders."""
+    maps = {}
+    for label, seeds in channels.items():
+        statistics = statistics_of(seeds[0])
+        for name in DRAWN_RANKINGS:
+            first = ranked_channels(statistics, name)[:MAPS]
+            maps[f"{label}: {name}"] = list(statistics.mean_map[first].numpy())
+    return maps
+
+
+def _predictions(scenes: Result, attacked: Result) -> Figure:
+    before, after = attacked.tensors["predictions"].numpy()
+    images, labels = (scenes.tensors[f"test.{part}"].numpy() for part in ("pixels", "labels"))
+    shown = slice(len(before))
+    return predictions_figure(images[shown], labels[shown], {"intact": before, "attacked": after})
+
+
+def _text(
+    attacked: BySeed, channels: BySeed, table: pd.DataFrame, settings: ChannelAttackSettings
+) -> str:
+    """The intact networks, and then what each ranking does beyond chance."""
+    intact = [_intact(label, attacked[label], channels[label]) for label in attacked]
+    tables = [pd.DataFrame(intact)]
+    of_region = table.loc[table.region == table.region.iloc[0]]
+    for protocol, rows in of_region.groupby("protocol", sort=False):
+        compared = rows.loc[rows.draws > 0]
+        if len(compared):
+            tables.append(_compared_text(str(protocol), compared))
+    return "\n\n".join(each.to_markdown(index=False, disable_numparse=True) for each in tables)
+
+
+def _intact(label: str, attacked: list[Result], channels: list[Result]) -> dict[str, str]:
+    rows = pd.concat([result.table for result in attacked])
+    probes = [statistics_of(result) for result in channels]
+    line = {"network": label, "seeds": str(len(rows))}
+    for name in rows.columns[rows.columns.str.startswith("miou_")]:
+        values = rows[name].to_numpy()
+        sd = values.std(ddof=1) if len(values) > 1 else np.nan
+        line[name.removeprefix("miou_")] = with_sd(values.mean(), sd)
+    for axis in ("x", "y"):
+        medians = [getattr(probe, f"probe_{axis}").median().item() for probe in probes]
+        line[f"probe {axis}"] = number(float(np.mean(medians)))
+    return line
+
+
+def _compared_text(protocol: str, rows: pd.DataFrame) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "network": rows.network, "ranking": rows.ranking, "channels": rows.n_channels,
+            "becomes": rows.replacement, f"mean IoU, {protocol}": rows.miou.map(number),
+            "random": rows.random.map(number),
+            "hurts more by": [
+                f"{mean:+.3f} ({low:+.3f} to {high:+.3f})"
+                for mean, low, high in zip(
+                    rows.excess, rows.excess_low, rows.excess_high, strict=True
+                )
+            ],
+            "percentile of each seed": rows.percentiles,
+            "among matched": rows.percentiles_matched, "p": rows.p.map("{:.3f}".format),
+        }
+    )  # fmt: skip

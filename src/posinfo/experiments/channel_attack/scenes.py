@@ -1,0 +1,76 @@
+"""Step 1: street scenes of every split, and images without a layout."""
+
+import torch
+from pydantic import Field
+
+from posinfo.choices import Section
+from posinfo.experiment import Cell, Inputs, Result
+from posinfo.networks.models.trained_file import colours_of
+from posinfo.networks.training.segmentation import LabelledPixels
+from posinfo.stimuli.labelled_images import mean_colours
+from posinfo.stimuli.scene_textures import layout_free_images
+from posinfo.stimuli.scenes import ScenesConfig, draw_scenes
+from posinfo.work import Work
+
+LAYOUT_FREE = "layout_free"
+
+
+class SceneCounts(Section):
+    """How many images each split has.
+
+    Attributes:
+        train: that networks learn from.
+        validation: scored after each epoch.
+        ranking: that channels are ranked by.
+        test: that attacks are measured on.
+        unseen: the same, with the textures of photographs that no other split has.
+        layout_free: images of one texture each, a multiple of 4.
+    """
+
+    train: int = Field(ge=2)
+    validation: int = Field(ge=1)
+    ranking: int = Field(ge=2)
+    test: int = Field(ge=1)
+    unseen: int = Field(ge=1)
+    layout_free: int = Field(ge=4, multiple_of=4)
+
+
+class ScenesCell(Cell):
+    """Scenes of one kind.
+
+    Attributes:
+        scenes: what they are like.
+        counts: how many there are.
+    """
+
+    scenes: ScenesConfig
+    counts: SceneCounts
+
+
+def run(cell: ScenesCell, inputs: Inputs, work: Work) -> Result:
+    """Tensors ``SPLIT.pixels`` (n, 3, h, w), ``SPLIT.labels`` (n, h, w), and the train colours.
+
+    ``layout_free`` has no labels.
+    """
+    counts = cell.counts.model_dump()
+    size = cell.scenes.height, cell.scenes.width
+    free = layout_free_images(counts.pop(LAYOUT_FREE), size)
+    tensors = {f"{LAYOUT_FREE}.pixels": torch.from_numpy(free)}
+    work.on_total(sum(counts.values()))
+    for split, count in counts.items():
+        scenes = draw_scenes(cell.scenes, split, count)
+        tensors[f"{split}.pixels"] = torch.from_numpy(scenes.pixels)
+        tensors[f"{split}.labels"] = torch.from_numpy(scenes.labels)
+        work.on_progress(count)
+    mean, std = mean_colours(tensors["train.pixels"])
+    return Result(tensors={**tensors, "mean": mean, "std": std})
+
+
+def scenes_of(result: Result, split: str, work: Work) -> LabelledPixels:
+    """The images of a split, on the device of the work; ``layout_free`` has labels of 0."""
+    pixels = result.tensors[f"{split}.pixels"].to(work.device)
+    labels = result.tensors.get(f"{split}.labels")
+    if labels is None:
+        labels = torch.zeros(len(pixels), *pixels.shape[2:], dtype=torch.uint8)
+    colours = colours_of(result.tensors["mean"], result.tensors["std"])
+    return LabelledPixels(pixels, labels.to(work.device), colours, work.device)

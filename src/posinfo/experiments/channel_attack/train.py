@@ -1,0 +1,75 @@
+"""Step 2: a segmentation network is trained on scenes."""
+
+import torch
+from torch import nn
+
+from posinfo.experiment import Cell, Inputs, Result
+from posinfo.experiments.channel_attack.scenes import scenes_of
+from posinfo.experiments.trained_network import MEAN_IOU, load_trained, trained_result
+from posinfo.measures.segmentation import PixelCounter, mean_iou
+from posinfo.networks.models.segmenters import SegmenterConfig, build_segmenter
+from posinfo.networks.surgery.padding_mode import MapTooSmallError
+from posinfo.networks.training.config import TrainingConfig
+from posinfo.networks.training.segmentation import LabelledPixels, predict_pixels, train_segmenter
+from posinfo.stimuli.scenes import CLASSES
+from posinfo.work import Work
+
+
+class SegmenterCell(Cell):
+    """A network and how it is trained.
+
+    Attributes:
+        network: how it is built.
+        training: the protocol.
+        size: height and width of the scenes in pixels.
+        seed: of weights, order and flips.
+    """
+
+    network: SegmenterConfig
+    training: TrainingConfig
+    size: tuple[int, int]
+    seed: int
+
+    def check(self) -> None:
+        """Whether the scenes are large enough, by a dry run on shapes."""
+        with torch.device("meta"):
+            network = build_segmenter(self.network, len(CLASSES), seed=0).eval()
+            try:
+                network(torch.zeros(1, 3, *self.size))
+            except MapTooSmallError as error:
+                raise ValueError(
+                    f"scenes of {self.size[0]} x {self.size[1]} px are too small: {error}; raise "
+                    "channel_attack.scenes.height and width"
+                ) from error
+
+
+def run(cell: SegmenterCell, inputs: Inputs, work: Work) -> Result:
+    """See ``trained_result``; a ``FloatingPointError`` if the training diverged."""
+    scenes = inputs["scenes"]
+    train, validation = (scenes_of(scenes, split, work) for split in ("train", "validation"))
+    network = build_segmenter(cell.network, len(CLASSES), cell.seed).to(work.device)
+    fitted = train_segmenter(
+        network,
+        train,
+        cell.training,
+        validate=lambda: score(network, validation, work),
+        seed=cell.seed,
+        work=work,
+    )
+    return trained_result(network, fitted, scenes, MEAN_IOU)
+
+
+def trained_segmenter(config: SegmenterConfig, trained: Result, work: Work) -> nn.Module:
+    """The network of this step's result, in evaluation mode."""
+    network = build_segmenter(config, len(CLASSES), seed=0)
+    load_trained(network, trained)
+    return network.to(work.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+
+
+def score(network: nn.Module, data: LabelledPixels, work: Work) -> float:
+    """Mean IoU over all images together."""
+    counts = [
+        PixelCounter(labels, len(CLASSES)).count(predicted).sum((0, 1))
+        for predicted, labels in predict_pixels(network, data, work)
+    ]
+    return mean_iou(torch.stack(counts).sum(0)).item()

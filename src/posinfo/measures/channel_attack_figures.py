@@ -1,0 +1,121 @@
+"""Figures of the channel attack."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, UInt8
+from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+
+from posinfo.measures.channel_attack_table import MATCHED, NONE, RANDOM
+from posinfo.measures.figures import PIXELS_PER_INCH, grid_of_axes, spoken
+
+DRAWN = (2.5, 97.5)  # percentiles of random draws between which the band lies
+PANELS = 3  # side by side
+CLASS_COLOURS = ListedColormap(
+    ["#4682b4", "#464646", "#6b8e23", "#804080", "#f423e8", "#00008e", "#dc143c", "#dcdc00"]
+)  # those of Cityscapes, for the classes of our scenes
+
+
+def curves_figure(scores: pd.DataFrame) -> Figure:
+    """What silenced channels take off the mean IoU, a panel per network, a line per ranking.
+
+    Each attack is compared with the intact network of the same seed.
+
+    Args:
+        scores: rows of one protocol, region and replacement, ``network, seed, ranking, n_channels,
+            miou``; the draws of ``random`` become a band from percentile 2.5 to 97.5.
+    """
+    figure, panels = _panels(list(dict.fromkeys(scores.network)))
+    for network, rows in _changes(scores).groupby("network", sort=False):
+        axis = panels[str(network)]
+        draws = rows.loc[rows.ranking.isin([NONE, RANDOM])].groupby("n_channels").change
+        low, high = (draws.quantile(percentile / 100) for percentile in DRAWN)
+        axis.fill_between(low.index, low, high, color="0.8", label="random, 95 % of draws")
+        named = [name for name in rows.ranking.unique() if name not in (NONE, RANDOM, MATCHED)]
+        for index, name in enumerate(named):
+            line = rows.loc[rows.ranking.isin([NONE, name])].groupby("n_channels").change.mean()
+            axis.plot(line, color=f"C{index}", linewidth=1.2, marker=".", label=spoken(name))
+        axis.set(xlabel="silenced channels", ylabel="change of mean IoU")
+        axis.set_title(spoken(str(network)), fontsize=9)
+    handles = next(iter(panels.values())).get_legend_handles_labels()
+    figure.legend(*handles, loc="outside lower center", ncols=5, fontsize=8)
+    return figure
+
+
+def bands_figure(scores: pd.DataFrame) -> Figure:
+    """Mean IoU without one band of ranks after another, a panel per network.
+
+    Args:
+        scores: rows of ``overall``, of one protocol, region and replacement: ``network, band,
+            miou``.
+    """
+    figure, panels = _panels(list(dict.fromkeys(scores.network)))
+    for network, rows in scores.groupby("network", sort=False):
+        axis, means = panels[str(network)], rows.groupby("band", sort=False).miou.mean()
+        axis.bar(range(len(means)), means, color="C0", width=0.7)
+        axis.set_xticks(range(len(means)), [str(band) for band in means.index], fontsize=7)
+        axis.set(xlabel="silenced ranks", ylabel="mean IoU")
+        axis.set_title(spoken(str(network)), fontsize=9)
+        axis.set_ylim(max(0, means.min() - 0.1), means.max() + 0.02)
+    return figure
+
+
+def channel_maps_figure(maps: Mapping[str, Sequence[Float[np.ndarray, "_ _"]]]) -> Figure:
+    """Mean activation maps of the first channels of an order, a row per network and order.
+
+    Each map has colours of its own, from its lowest to its highest value.
+    """
+    figure, axes = grid_of_axes(len(maps), max(map(len, maps.values())))
+    for row, (name, of_row) in zip(axes, maps.items(), strict=True):
+        row[0].set_title(spoken(name), fontsize=8, loc="left")
+        for axis, values in zip(row, of_row, strict=False):
+            axis.imshow(values, cmap="viridis")
+        for axis in row[len(of_row) :]:
+            axis.set_visible(False)
+    return figure
+
+
+def predictions_figure(
+    images: UInt8[np.ndarray, "p 3 h w"],
+    labels: UInt8[np.ndarray, "p h w"],
+    predictions: Mapping[str, UInt8[np.ndarray, "p h w"]],
+) -> Figure:
+    """Scenes, their classes, and what is predicted: a column per scene.
+
+    Args:
+        images: RGB values 0..255.
+        labels: the right classes.
+        predictions: by title of the row.
+    """
+    rows = {"image": images.transpose(0, 2, 3, 1), "classes": labels, **predictions}
+    figure, axes = grid_of_axes(len(rows), len(images))
+    figure.set_size_inches(2.6 * len(images) + 0.6, 1.4 * len(rows) + 0.2)
+    for row, (name, pictures) in zip(axes, rows.items(), strict=True):
+        row[0].set_ylabel(spoken(name), fontsize=8)
+        for axis, picture in zip(row, pictures, strict=True):
+            last = CLASS_COLOURS.N - 1
+            axis.imshow(picture, cmap=CLASS_COLOURS, vmin=0, vmax=last, interpolation="nearest")
+    return figure
+
+
+def _panels(names: list[str]) -> tuple[Figure, dict[str, Axes]]:
+    columns = min(PANELS, len(names))
+    rows = -(-len(names) // columns)
+    size = (3.6 * columns + 0.4, 2.8 * rows + 0.7)
+    figure = Figure(figsize=size, dpi=PIXELS_PER_INCH, layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False).flat
+    panels = dict(zip(names, axes, strict=False))
+    for axis in figure.axes[len(names) :]:
+        axis.set_visible(False)
+    return figure, panels
+
+
+def _changes(scores: pd.DataFrame) -> pd.DataFrame:
+    """``change``: mean IoU minus that of the intact network of the same seed."""
+    unit = ["network", "seed"]
+    intact = scores.loc[scores.ranking == NONE].set_index(unit).miou.rename("intact")
+    joined = scores.join(intact, on=unit)
+    return joined.assign(change=joined.miou - joined.intact)

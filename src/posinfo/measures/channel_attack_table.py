@@ -1,0 +1,121 @@
+"""Whether silencing ranked channels hurts more than silencing random ones."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Int
+from scipy.stats import combine_pvalues, percentileofscore
+from torch import Tensor
+
+from posinfo.measures.intervals import jackknife_interval, mean_interval
+from posinfo.measures.segmentation import mean_iou
+
+NONE, RANDOM, MATCHED = "none", "random", "random_matched"
+PLACE = ["protocol", "ranking", "n_channels", "band", "replacement", "region"]
+
+
+def attack_effects(
+    attacks: pd.DataFrame, confusions: Int[Tensor, "a g r k k"], regions: list[str]
+) -> pd.DataFrame:
+    """What each ranking does beyond random channels, for one network.
+
+    Args:
+        attacks: a row per attack, see ``planned_attacks``, and its ``protocol``.
+        confusions: in the same order, pixels by group of images, region, right and predicted class.
+        regions: names of the regions.
+
+    Returns:
+        A row per protocol, ranking, band, replacement and region: ``PLACE`` and
+
+        - ``miou``, ``intact``: with and without the attack, in [0, 1];
+        - ``random``, ``random_sd``: mean and sd over random draws of as many channels;
+        - ``excess``: ``random - miou``, how much more the ranking hurts; ``excess_low`` and
+          ``excess_high``: its 95 % interval over images;
+        - ``percentile``: of ``miou`` among the draws, 0: it hurts more than each of them;
+          ``percentile_matched``: the same among draws of channels of like size;
+        - ``p``: probability that a random draw hurts at least as much;
+        - ``draws``: how many there are of each kind.
+
+        What is compared with random draws is NaN where there are none of as many channels.
+    """
+    counts = confusions.double()
+    whole = mean_iou(counts.sum(1)).numpy()
+    without = mean_iou(counts.sum(1, keepdim=True) - counts).numpy()  # one group left out
+    lines = attacks.assign(index=range(len(attacks)))
+    intact = lines[lines.ranking == NONE].set_index("protocol")["index"]
+    rows = []
+    for _, of_place in lines.groupby(["protocol", "band", "replacement"], sort=False):
+        draws = [list(of_place["index"][of_place.ranking == kind]) for kind in (RANDOM, MATCHED)]
+        ranked = of_place.loc[~of_place.ranking.isin([NONE, RANDOM, MATCHED])]
+        for line in ranked.to_dict(orient="records"):
+            for number, region in enumerate(regions):
+                mious = whole[:, number]
+                row = {str(name): line[name] for name in PLACE[:-1]} | {"region": region}
+                row |= {"miou": mious[line["index"]], "intact": mious[intact[line["protocol"]]]}
+                row |= {"draws": len(draws[0])}
+                row |= _beyond_chance(line["index"], draws, mious, without[:, :, number])
+                rows.append(row)
+    return pd.DataFrame(rows, columns=[*PLACE, *COLUMNS])
+
+
+COLUMNS = [
+    "miou", "intact", "random", "random_sd", "excess", "excess_low", "excess_high", "percentile",
+    "percentile_matched", "p", "draws",
+]  # fmt: skip
+
+
+def effects_over_seeds(effects: pd.DataFrame) -> pd.DataFrame:
+    """What each ranking does beyond random channels, over networks that differ in their seeds.
+
+    Args:
+        effects: of ``attack_effects``, with columns ``network`` and ``seed``.
+
+    Returns:
+        A row per network and place: means over seeds of ``miou, intact, random, excess``;
+        ``excess_low`` and ``excess_high``, its 95 % interval, and ``interval``, the units that it
+        is over: ``seeds``, or ``images`` where there is one seed; ``percentiles`` and
+        ``percentiles_matched`` of the seeds, in order, as text; ``p``, those of the seeds combined
+        by Fisher's method; ``draws``; ``n_seeds``.
+    """
+    lines = []
+    for _, rows in effects.groupby(["network", *PLACE], sort=False):
+        line: dict[str, Any] = {name: rows[name].iloc[0] for name in ["network", *PLACE, "draws"]}
+        line |= {name: rows[name].mean() for name in ("miou", "intact", "random", "excess")}
+        several = len(rows) > 1
+        of_one = rows.excess_low.iloc[0], rows.excess_high.iloc[0]
+        low, high = mean_interval(rows.excess.to_numpy()) if several else of_one
+        over = "seeds" if several else "images"
+        line |= {"excess_low": low, "excess_high": high, "interval": over}
+        for name in ("percentile", "percentile_matched"):
+            named = name.replace("percentile", "percentiles")
+            line[named] = ", ".join(f"{value:.0f}" for value in rows[name].dropna())
+        line["p"] = combine_pvalues(rows.p)[1] if rows.p.notna().all() else np.nan
+        lines.append(line | {"n_seeds": len(rows)})
+    return pd.DataFrame(lines)
+
+
+def _beyond_chance(
+    index: int,
+    draws: Sequence[list[int]],
+    whole: Float[np.ndarray, " a"],
+    without: Float[np.ndarray, "a g"],
+) -> dict[str, float]:
+    """An attack against the draws of as many channels; nothing where there are none."""
+    plain, matched = (whole[indices] for indices in draws)
+    if not len(plain):
+        return {}
+    miou, random = float(whole[index]), float(plain.mean())
+    left_out = without[draws[0]].mean(0) - without[index]
+    low, high = jackknife_interval(random - miou, left_out)
+    return {
+        "random": random,
+        "random_sd": float(plain.std(ddof=1)) if len(plain) > 1 else np.nan,
+        "excess": random - miou,
+        "excess_low": low,
+        "excess_high": high,
+        "percentile": float(percentileofscore(plain, miou, "mean")),
+        "percentile_matched": float(percentileofscore(matched, miou, "mean")),
+        "p": float((1 + (plain <= miou).sum()) / (1 + len(plain))),
+    }

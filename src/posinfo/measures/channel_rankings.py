@@ -1,0 +1,89 @@
+"""Orders in which channels are silenced, and random draws that they are compared with."""
+
+from collections.abc import Callable
+from typing import Annotated
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from posinfo.choices import one_of, pick
+from posinfo.measures.channel_statistics import ChannelStatistics
+
+STRATA = 10  # of channels by their size, for draws that match a ranking
+
+RankingName = Annotated[str, one_of("ranking", lambda: RANKINGS)]
+
+
+def ranked_channels(statistics: ChannelStatistics, ranking: str) -> Int64[Tensor, " c"]:
+    """All channels, those first that a ranking names first.
+
+    Args:
+        statistics: of the channels.
+        ranking: a key of ``RANKINGS``.
+
+    Raises:
+        ValueError: an unknown ranking.
+    """
+    score = pick("ranking", ranking, RANKINGS)(statistics)
+    return score.argsort(descending=True, stable=True)
+
+
+def random_channels(
+    count: int, chosen: int, generator: torch.Generator
+) -> Int64[Tensor, " chosen"]:
+    """Different channels, each set of them as probable as any other.
+
+    Args:
+        count: of all channels.
+        chosen: how many.
+        generator: draws them.
+    """
+    return torch.randperm(count, generator=generator)[:chosen]
+
+
+def matched_channels(
+    like: Int64[Tensor, " chosen"], rms: Float[Tensor, " c"], generator: torch.Generator
+) -> Int64[Tensor, " chosen"]:
+    """Random channels that are as large as others are.
+
+    Channels are sorted by size into ``STRATA`` equal groups; from each group as many are drawn as
+    it has of those that are to be matched.
+
+    Args:
+        like: channels that are to be matched.
+        rms: size of all channels.
+        generator: draws them.
+    """
+    drawn = []
+    for stratum in rms.argsort(stable=True).tensor_split(STRATA):
+        wanted = int(torch.isin(like, stratum).sum())
+        drawn.append(stratum[random_channels(len(stratum), wanted, generator)])
+    return torch.cat(drawn)
+
+
+def _difference(statistics: ChannelStatistics) -> Float[Tensor, "n c"]:
+    return statistics.z.double() - statistics.z_mirrored.double()
+
+
+def _overall(statistics: ChannelStatistics) -> Float[Tensor, " c"]:
+    """Mean over images of ``|z - z_mirrored|``."""
+    return _difference(statistics).abs().mean(0)
+
+
+def _standardised(statistics: ChannelStatistics) -> Float[Tensor, " c"]:
+    """``overall`` as a share of a channel's standard deviation over images."""
+    return (_overall(statistics) / statistics.z.double().std(0)).nan_to_num(0.0)
+
+
+# the score of each channel, the highest first
+RANKINGS: dict[str, Callable[[ChannelStatistics], Tensor]] = {
+    "overall": _overall,
+    "left": lambda statistics: _difference(statistics).mean(0),
+    "right": lambda statistics: -_difference(statistics).mean(0),
+    "probe": lambda statistics: statistics.probe_x,
+    "kernel_flip": lambda statistics: statistics.kernel_flip,  # our reading of the paper's
+    "magnitude": lambda statistics: statistics.magnitude,
+    "rms": lambda statistics: statistics.rms,
+    "overall_standardised": _standardised,
+}

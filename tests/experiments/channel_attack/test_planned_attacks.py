@@ -1,0 +1,79 @@
+import pytest
+import torch
+
+from posinfo.experiments.channel_attack.planned_attacks import (
+    AttackConfig,
+    bands_of,
+    planned_attacks,
+)
+from posinfo.measures.channel_rankings import ranked_channels
+from posinfo.measures.channel_statistics import ChannelStatistics
+
+CHANNELS = 20
+
+
+@pytest.fixture(scope="module")
+def statistics():
+    generator = torch.Generator().manual_seed(0)
+
+    def drawn(*shape):
+        return torch.rand(*shape, generator=generator)
+
+    c = CHANNELS
+    return ChannelStatistics(
+        drawn(4, c), drawn(4, c), drawn(c), drawn(c), drawn(c), drawn(c, 2, 2), drawn(c), drawn(c)
+    )
+
+
+def config(**changes):
+    usual = {
+        "rankings": ["probe", "overall"], "fractions": [0.1, 0.5], "bands": 2,
+        "replacements": ["zero", "mean"], "protocols": {"held_out": {"split": "test", "draws": 3}},
+        "regions": {"full": [0, 0, 1, 1]}, "groups": 2, "seed": 0,
+    }  # fmt: skip
+    return AttackConfig.model_validate({**usual, **changes})
+
+
+def test_the_first_attack_silences_nothing(statistics):
+    table, attacks = planned_attacks(statistics, config(), draws=0)
+    assert table.ranking[0] == "none" and table.n_channels[0] == 0
+    assert len(attacks[0].channels) == 0
+
+
+def test_rankings_are_silenced_from_their_first_channel_on(statistics):
+    table, attacks = planned_attacks(statistics, config(), draws=0)
+    assert len(table) == len(attacks) == 1 + 2 * (2 * 2 + 1), "the band 0-10 is a top already"
+    for row, each in zip(table.itertuples(), attacks, strict=True):
+        if row.ranking != "none":
+            first, last = map(int, row.band.split("-"))
+            expected = ranked_channels(statistics, row.ranking)[first:last]
+            assert torch.equal(each.channels, expected)
+            assert row.n_channels == len(expected)
+            assert each.to_mean == (row.replacement == "mean")
+    assert set(table.band[table.ranking == "overall"]) == {"0-2", "0-10", "10-20"}
+
+
+def test_draws_are_repeated_for_every_number(statistics):
+    table, attacks = planned_attacks(statistics, config(), draws=3)
+    drawn = table[table.ranking.isin(["random", "random_matched"])]
+    assert len(drawn) == 3 * 2 * 2
+    assert set(drawn.draw) == {0, 1, 2} and set(drawn.replacement) == {"zero"}
+    sets = {tuple(sorted(attacks[index].channels.tolist())) for index in drawn.index}
+    assert len(sets) > 8
+    again, repeated = planned_attacks(statistics, config(), draws=3)
+    assert again.equals(table)
+    assert all(torch.equal(a.channels, b.channels) for a, b in zip(attacks, repeated, strict=True))
+    _, other = planned_attacks(statistics, config(seed=1), draws=3)
+    assert any(
+        not torch.equal(attacks[index].channels, other[index].channels) for index in drawn.index
+    )
+
+
+def test_bands_hold_every_channel_once():
+    assert bands_of(128, 5) == [(0, 26), (26, 51), (51, 77), (77, 102), (102, 128)]
+    assert bands_of(10, 1) == [(0, 10)]
+
+
+def test_there_may_be_no_bands(statistics):
+    table, _ = planned_attacks(statistics, config(bands=0, rankings=["probe"]), draws=0)
+    assert set(table.ranking) == {"none", "probe"}

@@ -1,0 +1,104 @@
+import pytest
+from pydantic import ValidationError
+
+from posinfo.experiments import CHANNEL_ATTACK
+from posinfo.experiments.channel_attack.settings import ChannelAttackSettings
+from tests.experiments.conftest import base, changed, check, keys, planned
+
+BASE = base("channel_attack")
+
+
+def sections(**changes):
+    return changed(BASE, **{f"channel_attack__{name}": value for name, value in changes.items()})
+
+
+def settings(**changes):
+    return ChannelAttackSettings.model_validate(sections(**changes))
+
+
+def test_default_cells():
+    cells = settings().cells
+    assert list(cells) == [
+        "small_deeplab", "small_deeplab-planted4", "small_deeplab-circular-shifted",
+        "small_deeplab-reflect", "small_deeplab-one_sided",
+    ]  # fmt: skip
+    assert cells["small_deeplab"].seeds == (0, 1, 2, 3, 4)
+    assert cells["small_deeplab-circular-shifted"].seeds == (0, 1, 2)
+    check(CHANNEL_ATTACK, BASE)
+
+
+def test_a_row_changes_single_fields_of_the_attack():
+    networks = [
+        {},
+        {"padding": "reflect", "attack": {"bands": 2, "protocols": {"unseen": {"draws": 0}}}},
+    ]
+    cells = settings(networks=networks).cells
+    plain, changed_row = cells.values()
+    assert plain.attack.bands == 5 and changed_row.attack.bands == 2
+    assert changed_row.attack.fractions == plain.attack.fractions
+    assert changed_row.attack.protocols["unseen"].split == "unseen"
+    assert changed_row.attack.protocols["unseen"].draws == 0
+    assert changed_row.attack.protocols["held_out"] == plain.attack.protocols["held_out"]
+
+
+def test_networks_of_one_layout_share_their_scenes():
+    plan = planned(CHANNEL_ATTACK, BASE)
+    assert set(plan["scenes"]) == {"symmetric", "shifted", "one_sided"}
+    assert plan["train"]["small_deeplab-reflect-seed1"].cell.inputs == {
+        "scenes": "scenes/symmetric"
+    }
+    attacked = plan["attack"]["small_deeplab-one_sided-seed0"].cell
+    assert attacked.inputs == {
+        "scenes": "scenes/one_sided",
+        "network": "train/small_deeplab-one_sided-seed0",
+        "channels": "channels/small_deeplab-one_sided-seed0",
+    }
+    assert attacked.seed == 0
+
+
+def test_attacks_and_rankings_are_changed_without_another_training():
+    other = sections(attack__fractions=[0.3])
+    for step, same in (("train", True), ("channels", True), ("attack", False)):
+        first, second = (keys(CHANNEL_ATTACK, each, step) for each in (BASE, other))
+        assert (first == second) is same, step
+
+
+def test_small_scenes_are_refused_before_any_training():
+    small = sections(scenes__height=32, scenes__width=64)
+    with pytest.raises(ValueError, match=r"scenes of 32 x 64 px are too small: .*circular.*raise"):
+        check(CHANNEL_ATTACK, small)
+    only_zero = {**small, "channel_attack": {**small["channel_attack"], "only": ["small_deeplab"]}}
+    check(CHANNEL_ATTACK, only_zero)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"images__train": 8}, r"images\.train \(8\) must be at least training\.batch_size \(16\)"),
+        ({"images__layout_free": 6}, "multiple of 4"),
+        ({"attack__rankings": ["overal"]}, "did you mean 'overall'"),
+        ({"attack__fractions": [0]}, "greater than 0"),
+        ({"attack__fractions": [1.2]}, "less than or equal to 1"),
+        ({"attack__regions": {"full": [0, 0, 2, 1]}}, "in shares of width and height"),
+        ({"attack__protocols": {"held_out": {"split": "tests", "draws": 1}}}, "mean 'test'"),
+        ({"attack__protocols": {}}, "at least 1"),
+        ({"attack__replacements": ["median"]}, "'zero' or 'mean'"),
+    ],
+)
+def test_impossible_settings_are_refused(changes, message):
+    with pytest.raises(ValidationError, match=message):
+        settings(**changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"networks": [{"arch": "deeplabv3_resnet50"}]}, "width is a setting of small_deeplab"),
+        ({"networks": [{"layout": "left"}]}, "channel_attack.networks.*layout"),
+        ({"networks": [{}, {"planted": 0}]}, "is the same as small_deeplab"),
+        ({"only": ["small"]}, "channel_attack.only must be one of"),
+    ],
+)
+def test_impossible_rows_are_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        _ = settings(**changes).cells

@@ -1,0 +1,126 @@
+"""`kedro run --pipeline=channel_attack` from end to end, on tiny settings."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from posinfo.experiments import CHANNEL_ATTACK
+from posinfo.networks.models.segmenters import SegmenterConfig, build_segmenter
+from posinfo.networks.models.trained_file import trained_colours, without_colours
+from posinfo.networks.training.segmentation import LabelledPixels
+from tests.integration.conftest import (
+    Copy,
+    assert_no_warning_is_ours,
+    assert_pictures,
+    to_compute,
+)
+
+REPORTS = "08_reporting/channel_attack"
+PLAIN, PLANTED = "small_deeplab", "small_deeplab-circular-planted2-shifted"
+CHANNELS = {PLAIN: 32, PLANTED: 34}
+
+
+@pytest.fixture(scope="module")
+def attacked(finished) -> Copy:
+    return finished("channel_attack")
+
+
+def table(attacked, name):
+    return pd.read_csv(attacked.data / REPORTS / f"{name}.csv", keep_default_na=False)
+
+
+def test_scores_have_a_row_per_attack_region_and_seed(attacked):
+    scores = table(attacked, "scores")
+    assert list(scores.columns) == [
+        "network", "protocol", "ranking", "n_channels", "band", "region", "draw", "seed",
+        "replacement", "miou",
+    ]  # fmt: skip
+    networks = scores.groupby(["network", "seed"], sort=False)
+    assert list(networks.groups) == [(PLAIN, 0), (PLAIN, 1), (PLANTED, 0)]
+    for _, rows in networks:
+        assert set(rows.region) == {"full", "left", "right", "centre"}
+        held_out = rows[(rows.protocol == "held_out") & (rows.region == "full")]
+        assert held_out.ranking.value_counts().to_dict() == {
+            "none": 1, "probe": 2, "overall": 2 * 3, "random": 3, "random_matched": 3,
+        }  # fmt: skip
+    assert scores.miou.between(0, 1).all()
+
+
+def test_scores_are_those_of_the_stored_network(attacked):
+    """Each top of `overall`, silenced by hand in the stored weights."""
+    scores = table(attacked, "scores").query("ranking == 'overall' and replacement == 'zero'")
+    label = f"{PLAIN}-seed1"
+    stored = load_file(
+        attacked.data / f"06_models/channel_attack/train/{label}/tensors.safetensors"
+    )
+    scenes = load_file(
+        attacked.data / "03_primary/channel_attack/scenes/symmetric/tensors.safetensors"
+    )
+    config = SegmenterConfig(arch="small_deeplab", width=4, padding="zero", planted=0)
+    network = build_segmenter(config, 8, seed=5).eval()
+    network.load_state_dict(without_colours(stored))
+    data = LabelledPixels(scenes["test.pixels"], scenes["test.labels"], trained_colours(stored))
+    ranking = table(attacked, "channel_ranking").query(f"network == '{PLAIN}' and seed == 1")
+    order = ranking.sort_values("rank_overall").channel.to_numpy()
+    rows = scores.query(f"network == '{PLAIN}' and seed == 1 and protocol == 'held_out'")
+    top = rows[rows.band == "0-8"].set_index("region").miou
+    with torch.inference_mode():
+        latent = network.backbone(data.images(slice(None)))["out"]
+        latent[:, order[:8].copy()] = 0
+        small = network.classifier(latent)
+        logits = torch.nn.functional.interpolate(
+            small, data.labels.shape[1:], mode="bilinear", align_corners=False
+        )
+    for region, columns in (("full", slice(0, 96)), ("right", slice(48, 96))):
+        right, found = (each[..., columns].numpy() for each in (data.labels, logits.argmax(1)))
+        ious = []
+        for kind in range(8):
+            union = ((right == kind) | (found == kind)).sum()
+            if union:
+                ious.append(((right == kind) & (found == kind)).sum() / union)
+        assert top[region] == pytest.approx(np.mean(ious))
+
+
+def test_channels_have_a_row_each(attacked):
+    ranking = table(attacked, "channel_ranking")
+    for (network, _), rows in ranking.groupby(["network", "seed"]):
+        assert list(rows.channel) == list(range(CHANNELS[network]))
+        for order in ("rank_overall", "rank_left", "rank_right", "rank_probe"):
+            assert sorted(rows[order]) == list(range(CHANNELS[network]))
+        first = rows.sort_values("rank_overall").mean_abs_difference.astype(float)
+        assert first.is_monotonic_decreasing
+        signed = rows.sort_values("rank_left").mean_signed_difference.astype(float)
+        assert signed.is_monotonic_decreasing
+
+
+def test_run_ends_with_the_tables(attacked):
+    text = attacked.read(f"{REPORTS}/table.md").decode()
+    assert text in attacked.result.stdout
+    assert f"| {PLANTED}" in text and "percentile of each seed" in text
+
+
+def test_run_says_at_its_start_what_it_computes(attacked):
+    said = to_compute(attacked.result.stdout, "channel_attack")
+    assert said == "scenes 2 of 2, train 3 of 3, channels 3 of 3, attack 3 of 3"
+
+
+def test_pictures_are_of_the_results(attacked):
+    assert_pictures(attacked, CHANNEL_ATTACK, "curves", "bands", "channels", "predictions")
+
+
+def test_no_warning_is_ours(attacked):
+    assert_no_warning_is_ours(attacked.result.stdout + attacked.result.stderr)
+
+
+def test_each_network_is_a_child_run(attacked):
+    children = attacked.children("channel_attack")
+    assert set(children) == {f"{PLAIN}-seed0", f"{PLAIN}-seed1", f"{PLANTED}-seed0"}
+    child = children[f"{PLANTED}-seed0"]
+    expected = {"padding": "circular", "planted": "2", "scenes.layout": "shifted", "seed": "0"}
+    assert expected.items() <= child.data.params.items()
+    scores = table(attacked, "scores").query(f"network == '{PLANTED}' and ranking == 'none'")
+    row = scores[(scores.protocol == "released") & (scores.region == "left")].iloc[0]
+    assert child.data.metrics["miou_released_left"] == pytest.approx(row.miou)
+    assert {"miou_mirrored", "train_loss", "validation_miou"} <= set(child.data.metrics)

@@ -1,0 +1,84 @@
+import pytest
+import torch
+from pydantic import ValidationError
+
+from posinfo.networks.models.segmenters import (
+    SEGMENTERS,
+    Coordinates,
+    SegmenterConfig,
+    build_segmenter,
+)
+
+
+def config(**changes):
+    small = {"arch": "small_deeplab", "width": 4, "padding": "zero", "planted": 0}
+    return SegmenterConfig.model_validate({**small, **changes})
+
+
+@pytest.mark.parametrize("arch", SEGMENTERS)
+def test_every_segmenter_has_its_latent(arch):
+    chosen = config(arch=arch, width=4 if arch == "small_deeplab" else None)
+    found = []
+    with torch.device("meta"):
+        network = SEGMENTERS[arch].build(chosen, 3).eval()
+    network.get_submodule(chosen.layer).register_forward_hook(lambda *call: found.append(call[2]))
+    logits = network(torch.zeros(1, 3, 64, 128, device="meta"))["out"]
+    assert logits.shape == (1, 3, 64, 128)
+    assert found[0].ndim == 4
+
+
+def test_the_small_latent_has_a_stride_of_8():
+    network = build_segmenter(config(planted=3), classes=5, seed=0).eval()
+    with torch.inference_mode():
+        assert network.backbone(torch.rand(1, 3, 64, 128))["out"].shape == (1, 8 * 4 + 3, 8, 16)
+        assert network(torch.rand(1, 3, 64, 128))["out"].shape == (1, 5, 64, 128)
+
+
+def test_planted_channels_are_distances_to_the_left_and_right():
+    maps = torch.rand(2, 1, 3, 4)
+    planted = Coordinates(3)(maps)
+    assert torch.equal(planted[:, :1], maps)
+    rising = torch.tensor([0.125, 0.375, 0.625, 0.875])
+    for index, expected in enumerate((rising, rising.flip(0), rising**2), start=1):
+        assert torch.equal(planted[:, index], expected.expand(2, 3, 4))
+
+
+def test_weights_depend_on_the_seed_alone():
+    states = []
+    for seed in (0, 0, 1):
+        torch.rand(1)  # what was drawn before does not matter
+        states.append(build_segmenter(config(), 3, seed).state_dict()["backbone.conv1.weight"])
+    assert torch.equal(states[0], states[1])
+    assert not torch.equal(states[0], states[2])
+
+
+@torch.inference_mode()
+def test_circular_segmenters_see_no_border():
+    """Shifted by a multiple of the stride, the latent and what the head makes of it shift along."""
+    images = torch.rand(1, 3, 64, 128, generator=torch.Generator().manual_seed(0))
+    differences = {}
+    for padding in ("circular", "zero"):
+        network = build_segmenter(config(padding=padding), classes=3, seed=0).eval()
+        found = []
+        network.classifier.register_forward_hook(lambda *call, to=found: to.append(call[2]))
+        network(images)
+        network(images.roll((16, 40), (2, 3)))
+        scale = found[0].std()
+        differences[padding] = (found[0].roll((2, 5), (2, 3)) - found[1]).abs().max() / scale
+    assert differences["circular"] < 1e-4
+    assert differences["zero"] > 0.01
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"width": None}, "width is a setting of small_deeplab, which needs one; got None"),
+        ({"arch": "fcn_resnet50"}, "width is a setting of small_deeplab"),
+        ({"arch": "fcn_resnet50", "width": None, "planted": 2}, "planted is a setting of small"),
+        ({"arch": "deeplab"}, "arch must be one of small_deeplab"),
+        ({"padding": "mirror"}, "padding must be one of"),
+    ],
+)
+def test_what_does_not_fit_is_refused(changes, message):
+    with pytest.raises(ValidationError, match=message):
+        config(**changes)
