@@ -4,7 +4,11 @@ import pytest
 import torch
 from scipy import stats
 
-from posinfo.measures.channel_attack_table import attack_effects, effects_over_seeds
+from posinfo.measures.channel_attack_table import (
+    attack_effects,
+    effects_over_seeds,
+    region_contrasts,
+)
 from posinfo.measures.intervals import mean_interval
 
 # two classes in equal shares: the mean IoU of a network that is right in a share s is s / (2 - s)
@@ -139,3 +143,25 @@ def test_one_seed_has_an_interval_over_images(effects):
     found = row(effects_over_seeds(effects.assign(network="a", seed=0)), "left")
     assert found.interval == "images" and found.n_seeds == 1
     assert found.excess_low == pytest.approx(row(effects, "left").excess_low)
+
+
+def test_contrast_is_of_the_sides_that_two_rankings_hurt():
+    mious = [
+        ("left", "left", (0.3, 0.4)), ("left", "right", (0.6, 0.6)),
+        ("right", "left", (0.5, 0.5)), ("right", "right", (0.4, 0.4)),
+    ]  # fmt: skip
+    rows = [
+        {
+            "network": "a", "protocol": "held_out", "n_channels": 4, "replacement": "zero",
+            "seed": seed, "ranking": ranking, "region": region, "miou": of_seeds[seed],
+        }
+        for seed in (0, 1)
+        for ranking, region, of_seeds in mious
+    ]  # fmt: skip
+    effects = pd.DataFrame(rows)
+    found = region_contrasts(effects).iloc[0]
+    pair = np.array([-0.4, -0.3])
+    assert found.contrast == pytest.approx(pair.mean())
+    assert (found.low, found.high) == pytest.approx(mean_interval(pair))
+    assert (found.contrasts, found.n_seeds) == ("-0.400, -0.300", 2)
+    assert region_contrasts(effects[effects.ranking == "left"]).empty

@@ -96,6 +96,39 @@ def effects_over_seeds(effects: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
+def region_contrasts(effects: pd.DataFrame) -> pd.DataFrame:
+    """Whether channels that prefer one side matter more there: left minus right, left minus right.
+
+    The contrast is the mean IoU of the left region minus that of the right one, without the
+    channels that ``left`` ranks first, minus the same without those that ``right`` ranks first. The
+    paper's claim makes it negative.
+
+    Args:
+        effects: see ``effects_over_seeds``; with regions ``left`` and ``right``.
+
+    Returns:
+        A row per network, protocol, number of channels and replacement: ``contrast``, the mean
+        over seeds; ``low`` and ``high``, its 95 % interval over seeds; ``contrasts``, those of the
+        seeds, as text; ``n_seeds``. Empty where one of the rankings or regions is missing.
+    """
+    sides = ["left", "right"]
+    of_sides = effects.loc[effects.ranking.isin(sides) & effects.region.isin(sides)]
+    place = ["network", "protocol", "n_channels", "replacement"]
+    mious = of_sides.pivot_table("miou", [*place, "seed"], ["ranking", "region"], sort=False)
+    lines = []
+    if set(mious.columns) == {(ranking, region) for ranking in sides for region in sides}:
+        leaning = {ranking: mious[ranking, "left"] - mious[ranking, "right"] for ranking in sides}
+        contrasts = (leaning["left"] - leaning["right"]).rename("contrast").reset_index()
+        for _, rows in contrasts.groupby(place, sort=False):
+            low, high = mean_interval(rows.contrast.to_numpy())
+            line = {name: rows[name].iloc[0] for name in place}
+            line |= {"contrast": rows.contrast.mean(), "low": low, "high": high}
+            each = ", ".join(f"{value:+.3f}" for value in rows.contrast)
+            lines.append(line | {"contrasts": each, "n_seeds": len(rows)})
+    columns = [*place, "contrast", "low", "high", "contrasts", "n_seeds"]
+    return pd.DataFrame(lines, columns=columns)
+
+
 def _beyond_chance(
     index: int,
     draws: Sequence[list[int]],

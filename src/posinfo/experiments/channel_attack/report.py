@@ -18,7 +18,11 @@ from posinfo.measures.channel_attack_figures import (
     curves_figure,
     predictions_figure,
 )
-from posinfo.measures.channel_attack_table import attack_effects, effects_over_seeds
+from posinfo.measures.channel_attack_table import (
+    attack_effects,
+    effects_over_seeds,
+    region_contrasts,
+)
 from posinfo.measures.channel_rankings import ranked_channels
 from posinfo.measures.reporting import number, with_sd
 from posinfo.measures.segmentation import mean_iou
@@ -38,12 +42,13 @@ def report(settings: ChannelAttackSettings, results: Results, published: pd.Data
     channels = by_seed(results["channels"], seeds)
     regions = {label: list(cell.attack.regions) for label, cell in settings.cells.items()}
     scores = pd.concat(_each(attacked, seeds, lambda label, r: _scores(r, regions[label])))
-    effects = _each(
+    of_each = _each(
         attacked,
         seeds,
         lambda label, r: attack_effects(attacks_of(r), r.tensors["confusions"], regions[label]),
     )
-    table = effects_over_seeds(pd.concat(effects))
+    effects = pd.concat(of_each)
+    table, contrasts = effects_over_seeds(effects), region_contrasts(effects)
     ranking = pd.concat(_each(channels, seeds, lambda label, result: result.table))
     shown = _shown(scores, settings)
     tops, bands = (shown.band.isin(names) for names in _band_names(settings, channels))
@@ -54,8 +59,9 @@ def report(settings: ChannelAttackSettings, results: Results, published: pd.Data
             "scores": scores.reindex(columns=SCORES).reset_index(drop=True),
             "channel_ranking": ranking.reset_index(drop=True),
             "table": table,
+            "contrasts": contrasts,
         },
-        texts={"table": _text(attacked, channels, table, settings)},
+        texts={"table": _text(attacked, channels, table, contrasts)},
         figures={
             "curves": curves_figure(shown.loc[tops]),
             "bands": bands_figure(shown.loc[bands & (shown.ranking == "overall")]),
@@ -131,10 +137,8 @@ def _predictions(scenes: Result, attacked: Result) -> Figure:
     return predictions_figure(images[shown], labels[shown], {"intact": before, "attacked": after})
 
 
-def _text(
-    attacked: BySeed, channels: BySeed, table: pd.DataFrame, settings: ChannelAttackSettings
-) -> str:
-    """The intact networks, and then what each ranking does beyond chance."""
+def _text(attacked: BySeed, channels: BySeed, table: pd.DataFrame, contrasts: pd.DataFrame) -> str:
+    """The intact networks, what each ranking does beyond chance, and the sides."""
     intact = [_intact(label, attacked[label], channels[label]) for label in attacked]
     tables = [pd.DataFrame(intact)]
     of_region = table.loc[table.region == table.region.iloc[0]]
@@ -142,6 +146,8 @@ def _text(
         compared = rows.loc[rows.draws > 0]
         if len(compared):
             tables.append(_compared_text(str(protocol), compared))
+    if len(contrasts):
+        tables.append(_contrasts_text(contrasts))
     return "\n\n".join(each.to_markdown(index=False, disable_numparse=True) for each in tables)
 
 
@@ -159,18 +165,35 @@ def _intact(label: str, attacked: list[Result], channels: list[Result]) -> dict[
     return line
 
 
+def _contrasts_text(contrasts: pd.DataFrame) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            **{name: contrasts[name] for name in ("network", "protocol")},
+            "channels": contrasts.n_channels,
+            "becomes": contrasts.replacement,
+            "left ranking - right ranking, of left - right": _with_interval(
+                contrasts.contrast, contrasts.low, contrasts.high
+            ),
+            "of each seed": contrasts.contrasts,
+        }
+    )
+
+
+def _with_interval(means: pd.Series, lows: pd.Series, highs: pd.Series) -> list[str]:
+    """``+0.012 (-0.003 to +0.027)``, without the second half where there is one seed."""
+    return [
+        f"{mean:+.3f}" + ("" if np.isnan(low) else f" ({low:+.3f} to {high:+.3f})")
+        for mean, low, high in zip(means, lows, highs, strict=True)
+    ]
+
+
 def _compared_text(protocol: str, rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "network": rows.network, "ranking": rows.ranking, "channels": rows.n_channels,
             "becomes": rows.replacement, f"mean IoU, {protocol}": rows.miou.map(number),
             "random": rows.random.map(number),
-            "hurts more by": [
-                f"{mean:+.3f} ({low:+.3f} to {high:+.3f})"
-                for mean, low, high in zip(
-                    rows.excess, rows.excess_low, rows.excess_high, strict=True
-                )
-            ],
+            "hurts more by": _with_interval(rows.excess, rows.excess_low, rows.excess_high),
             "percentile of each seed": rows.percentiles,
             "among matched": rows.percentiles_matched, "p": rows.p.map("{:.3f}".format),
         }

@@ -101,7 +101,7 @@ GRID = Grid(
         "padding": "",
         "layout": "",
         "planted": "planted",
-        "draws": None,
+        "attack": None,
         "seeds": None,
     },
 )
