@@ -84,6 +84,7 @@ def test_percentiles_are_among_draws_of_their_kind(effects):
     assert better.percentile == pytest.approx(100 * 2.5 / 3)
     assert better.percentile_matched == 100
     assert (worse.p, better.p) == (1 / 4, 1)
+    assert (worse.p_matched, better.p_matched) == (2 / 4, 1)
 
 
 def test_nothing_is_compared_with_draws_of_other_numbers_values_or_images(effects):

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
-from posinfo.measures.channel_attack_table import MATCHED, NONE, RANDOM
+from posinfo.measures.channel_rankings import MATCHED, NONE, RANDOM
 from posinfo.measures.figures import PIXELS_PER_INCH, grid_of_axes, spoken
 
 DRAWN = (2.5, 97.5)  # percentiles of random draws between which the band lies

@@ -9,10 +9,10 @@ from jaxtyping import Float, Int
 from scipy.stats import combine_pvalues, percentileofscore
 from torch import Tensor
 
+from posinfo.measures.channel_rankings import MATCHED, NONE, RANDOM
 from posinfo.measures.intervals import jackknife_interval, mean_interval
 from posinfo.measures.segmentation import mean_iou
 
-NONE, RANDOM, MATCHED = "none", "random", "random_matched"
 PLACE = ["protocol", "ranking", "n_channels", "band", "replacement", "region"]
 
 
@@ -35,7 +35,7 @@ def attack_effects(
           ``excess_high``: its 95 % interval over images;
         - ``percentile``: of ``miou`` among the draws, 0: it hurts more than each of them;
           ``percentile_matched``: the same among draws of channels of like size;
-        - ``p``: probability that a random draw hurts at least as much;
+        - ``p``, ``p_matched``: probability that a draw of either kind hurts at least as much;
         - ``draws``: how many there are of each kind.
 
         What is compared with random draws is NaN where there are none of as many channels.
@@ -62,7 +62,7 @@ def attack_effects(
 
 COLUMNS = [
     "miou", "intact", "random", "random_sd", "excess", "excess_low", "excess_high", "percentile",
-    "percentile_matched", "p", "draws",
+    "percentile_matched", "p", "p_matched", "draws",
 ]  # fmt: skip
 
 
@@ -76,8 +76,8 @@ def effects_over_seeds(effects: pd.DataFrame) -> pd.DataFrame:
         A row per network and place: means over seeds of ``miou, intact, random, excess``;
         ``excess_low`` and ``excess_high``, its 95 % interval, and ``interval``, the units that it
         is over: ``seeds``, or ``images`` where there is one seed; ``percentiles`` and
-        ``percentiles_matched`` of the seeds, in order, as text; ``p``, those of the seeds combined
-        by Fisher's method; ``draws``; ``n_seeds``.
+        ``percentiles_matched`` of the seeds, in order, as text; ``p`` and ``p_matched``, those of the
+        seeds combined by Fisher's method; ``draws``; ``n_seeds``.
     """
     lines = []
     for _, rows in effects.groupby(["network", *PLACE], sort=False):
@@ -91,7 +91,8 @@ def effects_over_seeds(effects: pd.DataFrame) -> pd.DataFrame:
         for name in ("percentile", "percentile_matched"):
             named = name.replace("percentile", "percentiles")
             line[named] = ", ".join(f"{value:.0f}" for value in rows[name].dropna())
-        line["p"] = combine_pvalues(rows.p)[1] if rows.p.notna().all() else np.nan
+        for name in ("p", "p_matched"):
+            line[name] = combine_pvalues(rows[name])[1] if rows[name].notna().all() else np.nan
         lines.append(line | {"n_seeds": len(rows)})
     return pd.DataFrame(lines)
 
@@ -150,5 +151,10 @@ def _beyond_chance(
         "excess_high": high,
         "percentile": float(percentileofscore(plain, miou, "mean")),
         "percentile_matched": float(percentileofscore(matched, miou, "mean")),
-        "p": float((1 + (plain <= miou).sum()) / (1 + len(plain))),
+        "p": _p(miou, plain),
+        "p_matched": _p(miou, matched),
     }
+
+
+def _p(miou: float, draws: Float[np.ndarray, " d"]) -> float:
+    return float((1 + (draws <= miou).sum()) / (1 + len(draws)))

@@ -10,6 +10,9 @@ from torch import Tensor
 from posinfo.choices import one_of, pick
 from posinfo.measures.channel_statistics import ChannelStatistics
 
+NONE, RANDOM, MATCHED = "none", "random", "random_matched"
+"""What stands in place of a ranking: no channel, random ones, and random ones of like size."""
+
 STRATA = 10  # of channels by their size, for draws that match a ranking
 
 RankingName = Annotated[str, one_of("ranking", lambda: RANKINGS)]

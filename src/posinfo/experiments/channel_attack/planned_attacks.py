@@ -11,8 +11,10 @@ from pydantic import Field
 from posinfo.choices import Section
 from posinfo.grid import Label, Once
 from posinfo.measures.channel_attack import Attack, Box
-from posinfo.measures.channel_attack_table import MATCHED, NONE, RANDOM
 from posinfo.measures.channel_rankings import (
+    MATCHED,
+    NONE,
+    RANDOM,
     RankingName,
     matched_channels,
     random_channels,

@@ -196,5 +196,6 @@ def _compared_text(protocol: str, rows: pd.DataFrame) -> pd.DataFrame:
             "hurts more by": _with_interval(rows.excess, rows.excess_low, rows.excess_high),
             "percentile of each seed": rows.percentiles,
             "among matched": rows.percentiles_matched, "p": rows.p.map("{:.3f}".format),
+            "p, matched": rows.p_matched.map("{:.3f}".format),
         }
     )  # fmt: skip
