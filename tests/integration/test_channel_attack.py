@@ -11,11 +11,13 @@ from posinfo.networks.models.segmenters import SegmenterConfig, build_segmenter
 from posinfo.networks.models.trained_file import trained_colours, without_colours
 from posinfo.networks.training.segmentation import LabelledPixels
 from tests.integration.conftest import (
+    CONFIG,
     Copy,
     assert_no_warning_is_ours,
     assert_pictures,
     to_compute,
 )
+from tests.stimuli.test_cityscapes import write_cityscapes
 
 REPORTS = "08_reporting/channel_attack"
 PLAIN, PLANTED = "small_deeplab", "small_deeplab-circular-planted2-shifted"
@@ -124,3 +126,24 @@ def test_each_network_is_a_child_run(attacked):
     row = scores[(scores.protocol == "released") & (scores.region == "left")].iloc[0]
     assert child.data.metrics["miou_released_left"] == pytest.approx(row.miou)
     assert {"miou_mirrored", "train_loss", "validation_miou"} <= set(child.data.metrics)
+
+
+def test_cityscapes_and_a_checkpoint(attacked, tmp_path):
+    """In the folders and files of the real ones; 19 classes, nothing is trained."""
+    write_cityscapes(tmp_path / "cityscapes", (64, 96))
+    config = SegmenterConfig(arch="small_deeplab", width=4, padding="zero", planted=0)
+    state = build_segmenter(config, 19, seed=0).state_dict()
+    torch.save({"model_state": state}, tmp_path / "best.pth")
+    project = Copy(tmp_path / "project", attacked)
+    project.configure(
+        "channel_attack: {cityscapes: ../cityscapes, weights: ../best.pth, networks: [{}], "
+        "seeds: [0], attack: {protocols: {unseen: null}}}"
+    )
+    said = project.done("--pipeline=channel_attack", CONFIG)
+    assert to_compute(said, "channel_attack").startswith("scenes 1 of 1, train 1 of 1")
+    scores = pd.read_csv(project.data / REPORTS / "scores.csv")
+    assert set(scores.protocol) == {"held_out", "released"}
+    stored = load_file(
+        project.data / f"06_models/channel_attack/train/{PLAIN}-seed0/tensors.safetensors"
+    )
+    assert all(torch.equal(stored[name], tensor) for name, tensor in state.items())

@@ -54,9 +54,17 @@ def test_maps_stand_in_rows():
 def test_predictions_stand_below_their_scenes():
     images = np.random.default_rng(0).integers(256, size=(2, 3, 4, 6), dtype=np.uint8)
     labels = np.arange(48, dtype=np.uint8).reshape(2, 4, 6) % 8
-    figure = predictions_figure(images, labels, {"intact": labels[::-1]})
+    figure = predictions_figure(images, labels, {"intact": labels[::-1]}, 8)
     axes = np.array(figure.axes).reshape(3, 2)
     np.testing.assert_array_equal(axes[0, 1].images[0].get_array(), images[1].transpose(1, 2, 0))
     np.testing.assert_array_equal(axes[1, 0].images[0].get_array(), labels[0])
     np.testing.assert_array_equal(axes[2, 0].images[0].get_array(), labels[1])
     assert axes[2, 0].images[0].get_clim() == (0, 7), "one colour per class, whatever is there"
+
+
+def test_other_data_sets_have_other_colours():
+    labels = np.array([[[0, 18, 255]]], dtype=np.uint8)
+    figure = predictions_figure(np.zeros((1, 3, 1, 3), np.uint8), labels, {}, 19)
+    shown = figure.axes[1].images[0]
+    assert shown.get_cmap().name == "tab20" and shown.get_clim() == (0, 19)
+    assert shown.get_array().mask.tolist() == [[False, False, True]]

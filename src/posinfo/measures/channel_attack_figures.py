@@ -5,12 +5,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, UInt8
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
 from posinfo.measures.channel_rankings import MATCHED, NONE, RANDOM
 from posinfo.measures.figures import PIXELS_PER_INCH, grid_of_axes, spoken
+from posinfo.measures.segmentation import IGNORED
 
 DRAWN = (2.5, 97.5)  # percentiles of random draws between which the band lies
 PANELS = 3  # side by side
@@ -82,22 +84,26 @@ def predictions_figure(
     images: UInt8[np.ndarray, "p 3 h w"],
     labels: UInt8[np.ndarray, "p h w"],
     predictions: Mapping[str, UInt8[np.ndarray, "p h w"]],
+    classes: int,
 ) -> Figure:
     """Scenes, their classes, and what is predicted: a column per scene.
 
     Args:
         images: RGB values 0..255.
-        labels: the right classes.
+        labels: the right classes; ``IGNORED`` stays white.
         predictions: by title of the row.
+        classes: number of them.
     """
-    rows = {"image": images.transpose(0, 2, 3, 1), "classes": labels, **predictions}
+    rows = {"classes": np.ma.masked_equal(labels, IGNORED), **predictions}
+    rows = {"image": images.transpose(0, 2, 3, 1), **rows}
+    colours = CLASS_COLOURS if classes <= CLASS_COLOURS.N else colormaps["tab20"]
     figure, axes = grid_of_axes(len(rows), len(images))
     figure.set_size_inches(2.6 * len(images) + 0.6, 1.4 * len(rows) + 0.2)
     for row, (name, pictures) in zip(axes, rows.items(), strict=True):
         row[0].set_ylabel(spoken(name), fontsize=8)
         for axis, picture in zip(row, pictures, strict=True):
-            last = CLASS_COLOURS.N - 1
-            axis.imshow(picture, cmap=CLASS_COLOURS, vmin=0, vmax=last, interpolation="nearest")
+            last = colours.N - 1
+            axis.imshow(picture, cmap=colours, vmin=0, vmax=last, interpolation="nearest")
     return figure
 
 

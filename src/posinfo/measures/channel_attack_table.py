@@ -76,8 +76,8 @@ def effects_over_seeds(effects: pd.DataFrame) -> pd.DataFrame:
         A row per network and place: means over seeds of ``miou, intact, random, excess``;
         ``excess_low`` and ``excess_high``, its 95 % interval, and ``interval``, the units that it
         is over: ``seeds``, or ``images`` where there is one seed; ``percentiles`` and
-        ``percentiles_matched`` of the seeds, in order, as text; ``p`` and ``p_matched``, those of the
-        seeds combined by Fisher's method; ``draws``; ``n_seeds``.
+        ``percentiles_matched`` of the seeds, in order, as text; ``p`` and ``p_matched``, those of
+        the seeds combined by Fisher's method; ``draws``; ``n_seeds``.
     """
     lines = []
     for _, rows in effects.groupby(["network", *PLACE], sort=False):
@@ -92,7 +92,8 @@ def effects_over_seeds(effects: pd.DataFrame) -> pd.DataFrame:
             named = name.replace("percentile", "percentiles")
             line[named] = ", ".join(f"{value:.0f}" for value in rows[name].dropna())
         for name in ("p", "p_matched"):
-            line[name] = combine_pvalues(rows[name])[1] if rows[name].notna().all() else np.nan
+            known = bool(rows[name].notna().all())
+            line[name] = combine_pvalues(rows[name])[1] if known else np.nan
         lines.append(line | {"n_seeds": len(rows)})
     return pd.DataFrame(lines)
 

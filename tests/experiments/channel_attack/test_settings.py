@@ -97,8 +97,24 @@ def test_impossible_settings_are_refused(changes, message):
         ({"networks": [{"layout": "left"}]}, "channel_attack.networks.*layout"),
         ({"networks": [{}, {"planted": 0}]}, "is the same as small_deeplab"),
         ({"only": ["small"]}, "channel_attack.only must be one of"),
+        ({"cityscapes": "x"}, "small_deeplab needs weights, a file"),
+        (
+            {"cityscapes": "x", "weights": "a.pth"},
+            r"protocols\.unseen\.split must be one of ranking, test; got 'unseen'",
+        ),
     ],
 )
 def test_impossible_rows_are_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         _ = settings(**changes).cells
+
+
+def test_a_protocol_can_be_dropped():
+    changes = {"attack__protocols__unseen": None, "cityscapes": "x", "weights": "a.pth"}
+    resolved = settings(**changes, networks=[{}], seeds=[0])
+    assert set(resolved.cells["small_deeplab"].attack.protocols) == {"held_out", "released"}
+
+
+def test_weights_that_are_not_there_are_named_with_their_setting():
+    with pytest.raises(FileNotFoundError, match=r"channel_attack.networks: small_deeplab: weights"):
+        planned(CHANNEL_ATTACK, sections(weights="nowhere.pth", networks=[{}]))

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
@@ -7,6 +8,7 @@ from posinfo.networks.models.segmenters import (
     Coordinates,
     SegmenterConfig,
     build_segmenter,
+    load_segmenter,
 )
 
 
@@ -82,3 +84,51 @@ def test_circular_segmenters_see_no_border():
 def test_what_does_not_fit_is_refused(changes, message):
     with pytest.raises(ValidationError, match=message):
         config(**changes)
+
+
+class TestWeightsOfAFile:
+    """In torchvision's layout, and in that of the paper's released code."""
+
+    @staticmethod
+    def stored(tmp_path, content):
+        path = tmp_path / "checkpoint.pth"
+        torch.save(content, path)
+        return path
+
+    def released(self, tmp_path, **changes):
+        """As its training saves a checkpoint: names of its head are nested once more."""
+        network = build_segmenter(config(), classes=5, seed=3)
+        state = {
+            name.replace("classifier.", "classifier.classifier.", 1): tensor
+            for name, tensor in network.state_dict().items()
+        }
+        content = {
+            "cur_itrs": 30000, "model_state": state, "optimizer_state": {"state": {}},
+            "scheduler_state": {"last_epoch": 1}, "best_score": np.float64(0.74), **changes,
+        }  # fmt: skip
+        return network, self.stored(tmp_path, content)
+
+    def test_of_the_released_code(self, tmp_path):
+        network, path = self.released(tmp_path)
+        loaded = load_segmenter(config(weights=str(path)), classes=5)
+        assert not loaded.training
+        for name, tensor in network.state_dict().items():
+            assert torch.equal(loaded.state_dict()[name], tensor), name
+
+    def test_of_torchvision_s_layout(self, tmp_path):
+        network = build_segmenter(config(), classes=5, seed=3)
+        path = self.stored(tmp_path, network.state_dict())
+        loaded = load_segmenter(config(weights=str(path)), classes=5)
+        images = torch.rand(1, 3, 32, 64)
+        with torch.inference_mode():
+            assert torch.equal(loaded(images)["out"], network.eval()(images)["out"])
+
+    def test_another_number_of_classes_is_refused_with_file_and_key(self, tmp_path):
+        _, path = self.released(tmp_path)
+        with pytest.raises(ValueError, match=rf"{path} does not fit.*classifier.4.*\(5,\)"):
+            load_segmenter(config(weights=str(path)), classes=19)
+
+    def test_code_is_not_run(self, tmp_path):
+        _, path = self.released(tmp_path, best_score=print)
+        with pytest.raises(ValueError, match="holds more than tensors"):
+            load_segmenter(config(weights=str(path)), classes=5)

@@ -18,7 +18,6 @@ from posinfo.measures.segmentation import mean_iou
 from posinfo.networks.models.segmenters import SegmenterConfig
 from posinfo.networks.surgery.ablation import ablated
 from posinfo.networks.training.segmentation import LabelledPixels, predict_pixels
-from posinfo.stimuli.scenes import CLASSES
 from posinfo.work import Work
 
 ATTACKS = "attacks.csv"
@@ -30,11 +29,13 @@ class AttackCell(Cell):
 
     Attributes:
         network: how it is built.
+        classes: number of logits.
         attack: what is silenced.
         seed: of the network.
     """
 
     network: SegmenterConfig
+    classes: int
     attack: AttackConfig
     seed: int
 
@@ -49,7 +50,7 @@ def run(cell: AttackCell, inputs: Inputs, work: Work) -> Result:
         ``predictions`` (2, p, h, w), the classes in ``PREVIEWED`` test scenes before and after
         the largest attack of the first ranking.
     """
-    network = trained_segmenter(cell.network, inputs["network"], work)
+    network = trained_segmenter(cell.network, cell.classes, inputs["network"], work)
     statistics = statistics_of(inputs["channels"])
     config, frames, confusions, row = cell.attack, [], [], {}
     scenes = {
@@ -61,17 +62,15 @@ def run(cell: AttackCell, inputs: Inputs, work: Work) -> Result:
         planned, attacks = planned_attacks(statistics, config, protocol.draws)
         counts = attack(
             network, cell.network.layer, scenes[name], attacks,
-            means=statistics.z.mean(0), regions=config.regions, classes=len(CLASSES),
+            means=statistics.z.mean(0), regions=config.regions, classes=cell.classes,
             groups=config.groups, work=work,
         )  # fmt: skip
         frames.append(planned.assign(protocol=name))
         confusions.append(counts.int())
         for region, miou in zip(config.regions, mean_iou(counts[0].sum(0)).tolist(), strict=True):
             row[f"miou_{name}_{region}"] = miou
-    mirrored = scenes_of(inputs["scenes"], "test", work)
-    mirrored = mirrored._replace(pixels=mirrored.pixels.flip(3), labels=mirrored.labels.flip(2))
-    row["miou_mirrored"] = score(network, mirrored, work)
     test = scenes_of(inputs["scenes"], "test", work)
+    row["miou_mirrored"] = score(network, test._replace(mirrored=True), cell.classes, work)
     largest = round(max(config.fractions) * len(statistics.rms))
     order = ranked_channels(statistics, config.rankings[0])
     before_and_after = [
@@ -84,7 +83,7 @@ def run(cell: AttackCell, inputs: Inputs, work: Work) -> Result:
             "confusions": torch.cat(confusions),
             "predictions": torch.stack(before_and_after),
         },
-        rows=pd.DataFrame([{**row, "seed": cell.seed, "n": len(mirrored.pixels)}]),
+        rows=pd.DataFrame([{**row, "seed": cell.seed, "n": len(test.pixels)}]),
         history=inputs["network"].history,
         files={ATTACKS: table.to_csv(index=False).encode()},
     )

@@ -19,9 +19,11 @@ class ChannelsCell(Cell):
 
     Attributes:
         network: how it is built.
+        classes: number of logits.
     """
 
     network: SegmenterConfig
+    classes: int
 
 
 def run(cell: ChannelsCell, inputs: Inputs, work: Work) -> Result:
@@ -31,7 +33,7 @@ def run(cell: ChannelsCell, inputs: Inputs, work: Work) -> Result:
         A row per channel: ``channel, mean_abs_difference, mean_signed_difference, rms, probe_x,
         probe_y`` and ``rank_RANKING``, 0 for the first, for each of ``LISTED``.
     """
-    network = trained_segmenter(cell.network, inputs["network"], work)
+    network = trained_segmenter(cell.network, cell.classes, inputs["network"], work)
     ranking = scenes_of(inputs["scenes"], "ranking", work)
     layout_free = scenes_of(inputs["scenes"], LAYOUT_FREE, work)
     work.on_total(len(ranking.pixels) + len(layout_free.pixels))

@@ -1,12 +1,12 @@
 """Which sets of channels an attack silences."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 import pandas as pd
 import torch
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from posinfo.choices import Section
 from posinfo.grid import Label, Once
@@ -51,7 +51,7 @@ class AttackConfig(Section):
             silenced by itself; 0: none.
         replacements: what silenced channels become: ``zero``, or their ``mean`` over the images
             that channels are ranked by. Random ones become the first of these.
-        protocols: by name, the images.
+        protocols: by name, the images; null: none of this name.
         regions: by name, parts of an image: left, top, right, bottom in shares of width and height.
         groups: images are dealt to so many groups, from which the interval over images comes.
         seed: of the random draws.
@@ -65,6 +65,14 @@ class AttackConfig(Section):
     regions: dict[Label, Box] = Field(min_length=1)
     groups: int = Field(ge=2)
     seed: int = Field(ge=0)
+
+    @field_validator("protocols", mode="before")
+    @classmethod
+    def _without_nulls(cls, protocols: Any) -> Any:
+        """An environment can drop a protocol of another by setting it to null."""
+        if isinstance(protocols, Mapping):
+            return {name: protocol for name, protocol in protocols.items() if protocol is not None}
+        return protocols
 
 
 def planned_attacks(

@@ -10,6 +10,7 @@ from posinfo.experiment import Report, Result, Results
 from posinfo.experiments.channel_attack.attack import attacks_of
 from posinfo.experiments.channel_attack.channels import statistics_of
 from posinfo.experiments.channel_attack.planned_attacks import ZERO, bands_of, numbers_of
+from posinfo.experiments.channel_attack.scenes import scenes_of
 from posinfo.experiments.channel_attack.settings import ChannelAttackSettings
 from posinfo.experiments.trained_network import BySeed, by_seed
 from posinfo.measures.channel_attack_figures import (
@@ -26,6 +27,7 @@ from posinfo.measures.channel_attack_table import (
 from posinfo.measures.channel_rankings import ranked_channels
 from posinfo.measures.reporting import number, with_sd
 from posinfo.measures.segmentation import mean_iou
+from posinfo.work import Work
 
 MAPS = 8  # channels whose maps are drawn
 DRAWN_RANKINGS = ("overall", "probe")
@@ -53,7 +55,7 @@ def report(settings: ChannelAttackSettings, results: Results, published: pd.Data
     shown = _shown(scores, settings)
     tops, bands = (shown.band.isin(names) for names in _band_names(settings, channels))
     first = next(iter(settings.cells))
-    scenes = results["scenes"][settings.cells[first].layout]
+    scenes = results["scenes"][settings.source(settings.cells[first])]
     return Report(
         tables={
             "scores": scores.reindex(columns=SCORES).reset_index(drop=True),
@@ -66,7 +68,7 @@ def report(settings: ChannelAttackSettings, results: Results, published: pd.Data
             "curves": curves_figure(shown.loc[tops]),
             "bands": bands_figure(shown.loc[bands & (shown.ranking == "overall")]),
             "channels": channel_maps_figure(_maps(channels)),
-            "predictions": _predictions(scenes, attacked[first][0]),
+            "predictions": _predictions(scenes, attacked[first][0], settings.classes),
         },
     )
 
@@ -130,11 +132,11 @@ def _maps(channels: BySeed) -> dict[str, list[np.ndarray]]:
     return maps
 
 
-def _predictions(scenes: Result, attacked: Result) -> Figure:
+def _predictions(scenes: Result, attacked: Result, classes: int) -> Figure:
     before, after = attacked.tensors["predictions"].numpy()
-    images, labels = (scenes.tensors[f"test.{part}"].numpy() for part in ("pixels", "labels"))
-    shown = slice(len(before))
-    return predictions_figure(images[shown], labels[shown], {"intact": before, "attacked": after})
+    test, shown = scenes_of(scenes, "test", Work()), slice(len(before))
+    images, labels = np.asarray(test.pixels[shown]), np.asarray(test.labels[shown])
+    return predictions_figure(images, labels, {"intact": before, "attacked": after}, classes)
 
 
 def _text(attacked: BySeed, channels: BySeed, table: pd.DataFrame, contrasts: pd.DataFrame) -> str:

@@ -1,12 +1,15 @@
-"""Step 1: street scenes of every split, and images without a layout."""
+"""Step 1: street scenes of every split, or Cityscapes, and images without a layout."""
 
+import numpy as np
 import torch
 from pydantic import Field
 
 from posinfo.choices import Section
 from posinfo.experiment import Cell, Inputs, Result
+from posinfo.networks.models.normalisation import IMAGENET_MEAN, IMAGENET_STD
 from posinfo.networks.models.trained_file import colours_of
 from posinfo.networks.training.segmentation import LabelledPixels
+from posinfo.stimuli.cityscapes import LabelledPhotograph, read_cityscapes
 from posinfo.stimuli.labelled_images import mean_colours
 from posinfo.stimuli.scene_textures import layout_free_images
 from posinfo.stimuli.scenes import ScenesConfig, draw_scenes
@@ -47,7 +50,28 @@ class ScenesCell(Cell):
     counts: SceneCounts
 
 
-def run(cell: ScenesCell, inputs: Inputs, work: Work) -> Result:
+class CityscapesCell(Cell):
+    """The photographs of Cityscapes' validation split.
+
+    Attributes:
+        content: of the files.
+        layout_free: images of one texture each, a multiple of 4.
+        files: of photographs and labels.
+    """
+
+    content: str
+    layout_free: int
+    files: tuple[LabelledPhotograph, ...] = Field(exclude=True)
+
+
+def run(cell: ScenesCell | CityscapesCell, inputs: Inputs, work: Work) -> Result:
+    """See ``_drawn`` and ``_photographed``."""
+    if isinstance(cell, CityscapesCell):
+        return _photographed(cell, work)
+    return _drawn(cell, work)
+
+
+def _drawn(cell: ScenesCell, work: Work) -> Result:
     """Tensors ``SPLIT.pixels`` (n, 3, h, w), ``SPLIT.labels`` (n, h, w), and the train colours.
 
     ``layout_free`` has no labels.
@@ -66,11 +90,37 @@ def run(cell: ScenesCell, inputs: Inputs, work: Work) -> Result:
     return Result(tensors={**tensors, "mean": mean, "std": std})
 
 
+def _photographed(cell: CityscapesCell, work: Work) -> Result:
+    """Arrays ``SPLIT.pixels`` and ``SPLIT.labels``, and the colours of ImageNet.
+
+    Every other photograph belongs to ``ranking``, the others to ``test``.
+    """
+    work.on_total(len(cell.files))
+    first = read_cityscapes(cell.files[0])[1].shape
+    arrays = {}
+    for split, files in (("ranking", cell.files[::2]), ("test", cell.files[1::2])):
+        # read twice, for pixels and for labels: an array is written from beginning to end
+        for part, index in (("pixels", 0), ("labels", 1)):
+            shape = (len(files), 3, *first) if part == "pixels" else (len(files), *first)
+            batches = (read_cityscapes(pair)[index][None] for pair in files)
+            arrays[f"{split}.{part}"] = work.array(f"{split}.{part}", shape, np.uint8, batches)
+        work.on_progress(len(files))
+    colours = {"mean": torch.tensor(IMAGENET_MEAN), "std": torch.tensor(IMAGENET_STD)}
+    free = torch.from_numpy(layout_free_images(cell.layout_free, first))
+    return Result(arrays=arrays, tensors={f"{LAYOUT_FREE}.pixels": free, **colours})
+
+
 def scenes_of(result: Result, split: str, work: Work) -> LabelledPixels:
-    """The images of a split, on the device of the work; ``layout_free`` has labels of 0."""
+    """The images of a split; ``layout_free`` has labels of 0.
+
+    Scenes lie on the device of the work; photographs come to it batch by batch.
+    """
+    colours = colours_of(result.tensors["mean"], result.tensors["std"])
+    if f"{split}.pixels" in result.arrays:
+        pixels, labels = (result.arrays[f"{split}.{part}"] for part in ("pixels", "labels"))
+        return LabelledPixels(pixels, labels, colours, work.device)
     pixels = result.tensors[f"{split}.pixels"].to(work.device)
     labels = result.tensors.get(f"{split}.labels")
     if labels is None:
         labels = torch.zeros(len(pixels), *pixels.shape[2:], dtype=torch.uint8)
-    colours = colours_of(result.tensors["mean"], result.tensors["std"])
     return LabelledPixels(pixels, labels.to(work.device), colours, work.device)

@@ -1,21 +1,29 @@
 """The section `channel_attack` of the configuration, and the cells it asks for."""
 
 from functools import cached_property
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from posinfo.choices import Section
+from posinfo.choices import Section, check
 from posinfo.experiments.channel_attack.attack import AttackCell
 from posinfo.experiments.channel_attack.channels import ChannelsCell
 from posinfo.experiments.channel_attack.planned_attacks import AttackConfig
-from posinfo.experiments.channel_attack.scenes import SceneCounts, ScenesCell
+from posinfo.experiments.channel_attack.scenes import CityscapesCell, SceneCounts, ScenesCell
 from posinfo.experiments.channel_attack.train import SegmenterCell
 from posinfo.experiments.trained_network import network_label
 from posinfo.grid import Grid, Once, Seeds
 from posinfo.networks.models.segmenters import SegmenterConfig
+from posinfo.networks.models.state_file import file_key
 from posinfo.networks.training.config import TrainingConfig
+from posinfo.stimuli.cityscapes import CLASSES as cityscapes_classes
+from posinfo.stimuli.cityscapes import LabelledPhotograph, cityscapes_files, cityscapes_key
+from posinfo.stimuli.scenes import CLASSES as scene_classes
 from posinfo.stimuli.scenes import Layout, ScenesConfig
+
+CITYSCAPES = "cityscapes"
+PHOTOGRAPHED = ("ranking", "test")  # splits of Cityscapes
 
 
 class TableCell(SegmenterConfig):
@@ -40,9 +48,12 @@ class ChannelAttackParameters(Section):
     Attributes:
         scenes: of every row that changes nothing of them.
         images: how many scenes each split has.
-        arch: see ``SegmenterConfig``; of every row that names no other, as are the next three.
+        cityscapes: folder of Cityscapes, whose validation photographs take the place of scenes;
+            None: scenes are drawn.
+        arch: see ``SegmenterConfig``; of every row that names no other, as are the next four.
         width: see ``SegmenterConfig``.
         padding: see ``SegmenterConfig``.
+        weights: see ``SegmenterConfig``.
         planted: see ``SegmenterConfig``.
         training: the protocol.
         attack: what is silenced.
@@ -53,9 +64,11 @@ class ChannelAttackParameters(Section):
 
     scenes: ScenesConfig
     images: SceneCounts
+    cityscapes: Path | None
     arch: str
     width: int | None
     padding: str
+    weights: str
     planted: int
     training: TrainingConfig
     attack: AttackConfig
@@ -82,14 +95,42 @@ class ChannelAttackSettings(Section):
     def cells(self) -> dict[str, TableCell]:
         """The selected rows by label; a ``ValueError`` says why one cannot be."""
         section = self.channel_attack
-        names = {"arch", "width", "padding", "planted", "training", "attack", "seeds"}
+        names = {"arch", "width", "padding", "weights", "planted", "training", "attack", "seeds"}
         shared = section.model_dump(include=names)
         shared["layout"] = section.scenes.layout
-        return GRID.cells(section.networks, shared, section.only)
+        cells = GRID.cells(section.networks, shared, section.only)
+        if section.cityscapes is not None:
+            for label, cell in cells.items():
+                _require_of_cityscapes(label, cell)
+        return cells
+
+    @cached_property
+    def photographs(self) -> tuple[LabelledPhotograph, ...]:
+        """Of Cityscapes; none where scenes are drawn."""
+        folder = self.channel_attack.cityscapes
+        return () if folder is None else tuple(cityscapes_files(folder))
+
+    def source(self, cell: TableCell) -> str:
+        """Label of the scenes of a row."""
+        return CITYSCAPES if self.photographs else cell.layout
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return len(cityscapes_classes if self.photographs else scene_classes)
 
     def scenes_of(self, cell: TableCell) -> ScenesConfig:
         """The scenes of a row."""
         return self.channel_attack.scenes.model_copy(update={"layout": cell.layout})
+
+
+def _require_of_cityscapes(label: str, cell: TableCell) -> None:
+    if not cell.weights:
+        raise ValueError(
+            f"{GRID.where}: {label} needs weights, a file: nothing is trained on Cityscapes here"
+        )
+    for name, protocol in cell.attack.protocols.items():
+        check(f"channel_attack.attack.protocols.{name}.split", protocol.split, PHOTOGRAPHED)
 
 
 GRID = Grid(
@@ -107,8 +148,12 @@ GRID = Grid(
 )
 
 
-def scenes_cells(settings: ChannelAttackSettings) -> dict[str, ScenesCell]:
-    """Every kind of scenes that a row names."""
+def scenes_cells(settings: ChannelAttackSettings) -> dict[str, ScenesCell | CityscapesCell]:
+    """Every kind of scenes that a row names, or the photographs."""
+    if files := settings.photographs:
+        free = settings.channel_attack.images.layout_free
+        content = cityscapes_key(files)
+        return {CITYSCAPES: CityscapesCell(content=content, layout_free=free, files=files)}
     kinds = [settings.scenes_of(cell) for cell in settings.cells.values()]
     counts = settings.channel_attack.images
     return {kind.layout: ScenesCell(scenes=kind, counts=counts) for kind in kinds}
@@ -119,15 +164,21 @@ def train_cells(settings: ChannelAttackSettings) -> dict[str, SegmenterCell]:
     cells = {}
     for label, cell in settings.cells.items():
         scenes = settings.scenes_of(cell)
-        network = SegmenterConfig(**cell.model_dump(include=set(SegmenterConfig.model_fields)))
+        # model_dump leaves out the path, by which results are not found again
+        known = {name: getattr(cell, name) for name in SegmenterConfig.model_fields}
+        network = SegmenterConfig(**known)
+        where = f"{GRID.where}: {label}: weights"
+        weights = file_key(Path(cell.weights), where) if cell.weights else ""
         for seed in cell.seeds:
             cells[network_label(label, seed)] = SegmenterCell(
-                inputs={"scenes": f"scenes/{cell.layout}"},
+                inputs={"scenes": f"scenes/{settings.source(cell)}"},
                 parameters={
                     "cell": label, "seed": seed, **dict(network), "scenes": scenes,
                     "training": cell.training, "attack": cell.attack,
                 },
                 network=network,
+                classes=settings.classes,
+                weights=weights,
                 training=cell.training,
                 size=(scenes.height, scenes.width),
                 seed=seed,
@@ -142,6 +193,7 @@ def channels_cells(settings: ChannelAttackSettings) -> dict[str, ChannelsCell]:
             inputs={**cell.inputs, "network": f"train/{label}"},
             parameters=cell.parameters,
             network=cell.network,
+            classes=cell.classes,
         )
         for label, cell in train_cells(settings).items()
     }
@@ -159,6 +211,7 @@ def attack_cells(settings: ChannelAttackSettings) -> dict[str, AttackCell]:
                 inputs={**trained[name].inputs, **needed},
                 parameters=trained[name].parameters,
                 network=trained[name].network,
+                classes=settings.classes,
                 attack=row.attack,
                 seed=seed,
             )

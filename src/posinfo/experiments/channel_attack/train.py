@@ -1,4 +1,4 @@
-"""Step 2: a segmentation network is trained on scenes."""
+"""Step 2: a segmentation network is trained on scenes, or read from a file."""
 
 import torch
 from torch import nn
@@ -7,11 +7,11 @@ from posinfo.experiment import Cell, Inputs, Result
 from posinfo.experiments.channel_attack.scenes import scenes_of
 from posinfo.experiments.trained_network import MEAN_IOU, load_trained, trained_result
 from posinfo.measures.segmentation import PixelCounter, mean_iou
-from posinfo.networks.models.segmenters import SegmenterConfig, build_segmenter
+from posinfo.networks.models.segmenters import SegmenterConfig, build_segmenter, load_segmenter
+from posinfo.networks.models.trained_file import with_colours
 from posinfo.networks.surgery.padding_mode import MapTooSmallError
 from posinfo.networks.training.config import TrainingConfig
 from posinfo.networks.training.segmentation import LabelledPixels, predict_pixels, train_segmenter
-from posinfo.stimuli.scenes import CLASSES
 from posinfo.work import Work
 
 
@@ -20,12 +20,16 @@ class SegmenterCell(Cell):
 
     Attributes:
         network: how it is built.
+        classes: number of logits.
+        weights: key of the file that its weights come from; empty: it is trained.
         training: the protocol.
         size: height and width of the scenes in pixels.
         seed: of weights, order and flips.
     """
 
     network: SegmenterConfig
+    classes: int
+    weights: str
     training: TrainingConfig
     size: tuple[int, int]
     seed: int
@@ -33,7 +37,7 @@ class SegmenterCell(Cell):
     def check(self) -> None:
         """Whether the scenes are large enough, by a dry run on shapes."""
         with torch.device("meta"):
-            network = build_segmenter(self.network, len(CLASSES), seed=0).eval()
+            network = build_segmenter(self.network, self.classes, seed=0).eval()
             try:
                 network(torch.zeros(1, 3, *self.size))
             except MapTooSmallError as error:
@@ -44,32 +48,40 @@ class SegmenterCell(Cell):
 
 
 def run(cell: SegmenterCell, inputs: Inputs, work: Work) -> Result:
-    """See ``trained_result``; a ``FloatingPointError`` if the training diverged."""
+    """See ``trained_result``; a ``FloatingPointError`` if the training diverged.
+
+    Of a network from a file, the weights alone.
+    """
     scenes = inputs["scenes"]
+    if cell.network.weights:
+        loaded = load_segmenter(cell.network, cell.classes).state_dict()
+        return Result(tensors=with_colours(loaded, scenes.tensors["mean"], scenes.tensors["std"]))
     train, validation = (scenes_of(scenes, split, work) for split in ("train", "validation"))
-    network = build_segmenter(cell.network, len(CLASSES), cell.seed).to(work.device)
+    network = build_segmenter(cell.network, cell.classes, cell.seed).to(work.device)
     fitted = train_segmenter(
         network,
         train,
         cell.training,
-        validate=lambda: score(network, validation, work),
+        validate=lambda: score(network, validation, cell.classes, work),
         seed=cell.seed,
         work=work,
     )
     return trained_result(network, fitted, scenes, MEAN_IOU)
 
 
-def trained_segmenter(config: SegmenterConfig, trained: Result, work: Work) -> nn.Module:
+def trained_segmenter(
+    config: SegmenterConfig, classes: int, trained: Result, work: Work
+) -> nn.Module:
     """The network of this step's result, in evaluation mode."""
-    network = build_segmenter(config, len(CLASSES), seed=0)
+    network = build_segmenter(config, classes, seed=0)
     load_trained(network, trained)
     return network.to(work.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
 
 
-def score(network: nn.Module, data: LabelledPixels, work: Work) -> float:
+def score(network: nn.Module, data: LabelledPixels, classes: int, work: Work) -> float:
     """Mean IoU over all images together."""
     counts = [
-        PixelCounter(labels, len(CLASSES)).count(predicted).sum((0, 1))
+        PixelCounter(labels, classes).count(predicted).sum((0, 1))
         for predicted, labels in predict_pixels(network, data, work)
     ]
     return mean_iou(torch.stack(counts).sum(0)).item()

@@ -1,24 +1,27 @@
 """Segmentation networks with a latent: torchvision's, and a small one made of its parts."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, NamedTuple
 
 import torch
 from jaxtyping import Float
 from pydantic import Field, model_validator
 from torch import Tensor, nn
-from torchvision.models import get_model, list_models
+from torchvision.models import get_model, list_models, resnet50
 from torchvision.models import segmentation as torchvision_segmentation
 from torchvision.models._utils import IntermediateLayerGetter
 from torchvision.models.segmentation import DeepLabV3
-from torchvision.models.segmentation.deeplabv3 import ASPP
+from torchvision.models.segmentation.deeplabv3 import ASPP, DeepLabHead
 
 from posinfo.choices import Section, one_of
 from posinfo.networks.models.resnet18 import segmenter_resnet18
+from posinfo.networks.models.state_file import fitting_state
 from posinfo.networks.surgery.padding import PaddingName, repad
 
-SMALL = "small_deeplab"
+SMALL, RELEASED = "small_deeplab", "deeplabv3_resnet50_os16"
 SMALL_RATES, SMALL_CHANNELS = (2, 4, 6), 32  # of the small head
+RELEASED_RATES = (6, 12, 18)  # of the released code, at an output stride of 16
 LATENT = "backbone.latent"
 
 
@@ -29,12 +32,14 @@ class SegmenterConfig(Section):
         arch: a key of ``SEGMENTERS``.
         width: channels of the first stage of ``small_deeplab``; None for other networks.
         padding: of every layer, one of ``PADDINGS``.
+        weights: path of a state dict with its head; empty: it is trained.
         planted: coordinate channels beside the latent of ``small_deeplab``, see ``Coordinates``.
     """
 
     arch: Annotated[str, one_of("arch", lambda: SEGMENTERS)]
     width: int | None = Field(ge=1)
     padding: PaddingName
+    weights: str = Field(default="", exclude=True)
     planted: int = Field(ge=0)
 
     @model_validator(mode="after")
@@ -119,12 +124,36 @@ def _small(config: SegmenterConfig, classes: int) -> nn.Module:
     return DeepLabV3(IntermediateLayerGetter(trunk, {"latent": "out"}), head)
 
 
+def load_segmenter(config: SegmenterConfig, classes: int) -> nn.Module:
+    """A network with the weights of its file, in evaluation mode; see ``build_segmenter``.
+
+    Files may be of torchvision's layout or of the released code's (``model_state`` with
+    ``backbone.*`` and ``classifier.classifier.*``). An auxiliary head is left out.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it cannot be read or does not fit, be it for another number of classes.
+    """
+    network = build_segmenter(config, classes, seed=0)
+    expected = network.state_dict()
+    network.load_state_dict(fitting_state(Path(config.weights), expected, frozenset(expected)))
+    return network.eval()
+
+
+def _released(config: SegmenterConfig, classes: int) -> nn.Module:
+    """The attacked network of the paper's released code."""
+    trunk = resnet50(weights=None, replace_stride_with_dilation=[False, False, True])
+    head = DeepLabHead(2048, classes, RELEASED_RATES)
+    return DeepLabV3(IntermediateLayerGetter(trunk, {"layer4": "out"}), head)
+
+
 def _of_torchvision(config: SegmenterConfig, classes: int) -> nn.Module:
     return get_model(config.arch, weights=None, weights_backbone=None, num_classes=classes)
 
 
 SEGMENTERS: dict[str, Segmenter] = {
     SMALL: Segmenter(_small, LATENT),
+    RELEASED: Segmenter(_released, "backbone.layer4"),
     **{
         name: Segmenter(_of_torchvision, "backbone.layer4" if "resnet" in name else "backbone.16")
         for name in list_models(module=torchvision_segmentation)

@@ -5,10 +5,13 @@ from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy._core.multiarray import scalar
 from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor
+from torch.serialization import safe_globals
 
 from posinfo.networks.models.normalisation import Colours
 from posinfo.networks.models.trained_file import (
@@ -19,10 +22,18 @@ from posinfo.networks.models.trained_file import (
 )
 
 SUFFIXES = (".safetensors", ".pth", ".pt")
-WRAPPERS = ("state_dict", "model_state_dict", "model")  # keys of training frameworks' checkpoints
+# keys of training frameworks' checkpoints; model_state: of the channel attack's released code
+WRAPPERS = ("state_dict", "model_state_dict", "model_state", "model")
 PREFIXES = ("module.", "model.", "_orig_mod.")  # DataParallel's, frameworks', torch.compile's
+NESTED_HEAD = "classifier.classifier."  # of the same code; torchvision's is one level less deep
 COUNTER = "num_batches_tracked"  # files of older PyTorch versions lack it
 KEYS_LISTED = 4
+NUMPY_NUMBER = [  # what a float of NumPy is read by; none of it runs code
+    np.dtype,
+    np.dtypes.Float64DType,
+    (scalar, "numpy.core.multiarray.scalar"),
+    (scalar, "numpy._core.multiarray.scalar"),
+]
 CLASSIFIERS = ("classifier.", "fc.", "head.", "heads.", "AuxLogits.", "aux1.", "aux2.")
 FULLY_PADDED = "padded_fully"  # a buffer that ``shift_invariant.pad_fully`` leaves as its mark
 
@@ -60,7 +71,7 @@ def fitting_state(
         FileNotFoundError: there is no such file.
         ValueError: it cannot be read, or is of another network.
     """
-    state = _of_the_backbone(_read(path), expected)
+    state = _with_flat_head(_of_the_backbone(_read(path), expected))
     if needed is None:
         needed = frozenset(name for name in expected if not name.startswith(CLASSIFIERS))
     needed |= {name for name in expected if name.endswith(FULLY_PADDED)}  # no map depends on it
@@ -122,7 +133,8 @@ def _read(path: Path) -> dict[str, Tensor]:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        with safe_globals(NUMPY_NUMBER):  # a checkpoint may hold its best score
+            state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # pickle, zip and safetensors each have errors of their own
         raise ValueError(
             f"weights: {path} is damaged, or holds more than tensors (weights_only): {error}"
@@ -147,6 +159,10 @@ def _of_the_backbone(state: dict[str, Tensor], expected: Mapping[str, Tensor]) -
         if state and not own and all(name.startswith(prefix) for name in state):
             state = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
     return state
+
+
+def _with_flat_head(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.replace(NESTED_HEAD, "classifier.", 1): value for name, value in state.items()}
 
 
 def _same_type(tensor: Tensor, expected: Tensor) -> bool:

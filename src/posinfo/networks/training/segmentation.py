@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor, nn
@@ -14,37 +15,48 @@ from posinfo.networks.training.loop import Fitted, epoch_generator
 from posinfo.work import CPU, Work
 
 IGNORED = 255  # label of pixels that do not count
-EVALUATED_AT_ONCE = 16  # images per forward pass
+EVALUATED_AT_ONCE = 16  # images per forward pass, at most
+EVALUATED_PIXELS = 2**22  # the same: two images of Cityscapes
 
 
 class LabelledPixels(NamedTuple):
     """Images and the class of each of their pixels.
 
     Attributes:
-        pixels: RGB values 0..255, on any device; they may be more than memory holds.
+        pixels: RGB values 0..255, on any device; an array may be one that is read from disk.
         labels: classes, or ``IGNORED``.
         colours: that the images are normalised by.
         device: of what the methods return.
+        mirrored: whether they return images and labels mirrored left to right.
     """
 
-    pixels: UInt8[Tensor, "n 3 h w"]
-    labels: UInt8[Tensor, "n h w"]
+    pixels: UInt8[Tensor | np.ndarray, "n 3 h w"]
+    labels: UInt8[Tensor | np.ndarray, "n h w"]
     colours: Colours
     device: torch.device = CPU
+    mirrored: bool = False
 
     def images(self, chosen: Tensor | slice) -> Float[Tensor, "b 3 h w"]:
         """Some of the images, normalised and channels last in memory."""
-        images = normalise(self.pixels[chosen].to(self.device), "imagenet", self.colours)
+        pixels = self._shown(self.pixels[chosen])
+        images = normalise(pixels, "imagenet", self.colours)
         return images.contiguous(memory_format=torch.channels_last)
 
     def targets(self, chosen: Tensor | slice) -> UInt8[Tensor, "b h w"]:
         """The labels of some of the images."""
-        return self.labels[chosen].to(self.device)
+        return self._shown(self.labels[chosen])
 
     def batches(self) -> Iterator[slice]:
-        """All images in order, ``EVALUATED_AT_ONCE`` at a time."""
-        for start in range(0, len(self.pixels), EVALUATED_AT_ONCE):
-            yield slice(start, min(start + EVALUATED_AT_ONCE, len(self.pixels)))
+        """All images in order, so many at a time as are evaluated at once."""
+        count = EVALUATED_PIXELS // (self.pixels.shape[2] * self.pixels.shape[3])
+        count = max(1, min(EVALUATED_AT_ONCE, count))
+        for start in range(0, len(self.pixels), count):
+            yield slice(start, min(start + count, len(self.pixels)))
+
+    def _shown(self, part: Tensor | np.ndarray) -> Tensor:
+        tensor = part if isinstance(part, Tensor) else torch.from_numpy(np.array(part))
+        tensor = tensor.to(self.device)
+        return tensor.flip(-1) if self.mirrored else tensor
 
 
 def train_segmenter(

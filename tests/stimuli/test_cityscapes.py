@@ -1,0 +1,108 @@
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from posinfo.stimuli.cityscapes import (
+    CLASSES,
+    cityscapes_files,
+    cityscapes_key,
+    read_cityscapes,
+)
+from posinfo.stimuli.decoding import DamagedImageError
+
+CITIES = ("frankfurt", "lindau")
+# label id to train id, as cityscapesScripts' helpers/labels.py lists them
+TRAIN_IDS = {
+    0: 255, 3: 255, 7: 0, 8: 1, 11: 2, 12: 3, 13: 4, 17: 5, 19: 6, 20: 7, 21: 8, 22: 9, 23: 10,
+    24: 11, 25: 12, 26: 13, 27: 14, 28: 15, 29: 255, 31: 16, 32: 17, 33: 18, 255: 255,
+}  # fmt: skip
+
+
+def write_cityscapes(folder, size=(8, 16), count=2):
+    """A tiny Cityscapes in its own layout: two cities, random pixels, every label id."""
+    random = np.random.default_rng(0)
+    ids = np.array([*TRAIN_IDS], np.uint8)
+    for city in CITIES:
+        for number in range(count):
+            name = f"{city}_{number:06}_000019"
+            files = {
+                f"leftImg8bit/val/{city}/{name}_leftImg8bit.png": random.integers(
+                    256, size=(*size, 3), dtype=np.uint8
+                ),
+                f"gtFine/val/{city}/{name}_gtFine_labelIds.png": ids[
+                    np.arange(size[0] * size[1]).reshape(size) % len(ids)
+                ],
+                # its other files, which nobody reads
+                f"gtFine/val/{city}/{name}_gtFine_color.png": np.zeros((*size, 4), np.uint8),
+                f"gtFine/val/{city}/{name}_gtFine_instanceIds.png": np.zeros(size, np.uint16),
+            }
+            for path, values in files.items():
+                (folder / path).parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(values).save(folder / path)
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return write_cityscapes(tmp_path / "cityscapes")
+
+
+def test_classes_are_the_nineteen_that_count():
+    assert len(CLASSES) == 19
+    assert (CLASSES[0], CLASSES[10], CLASSES[18]) == ("road", "sky", "bicycle")
+
+
+def test_files_are_found_city_by_city(folder):
+    files = cityscapes_files(folder)
+    assert [pair.image.parent.name for pair in files] == ["frankfurt"] * 2 + ["lindau"] * 2
+    assert all("labelIds" in pair.labels.name for pair in files)
+
+
+def test_label_ids_become_train_ids(folder):
+    pair = cityscapes_files(folder)[0]
+    pixels, labels = read_cityscapes(pair)
+    ids = np.asarray(Image.open(pair.labels))
+    assert pixels.shape == (3, 8, 16) and labels.shape == (8, 16)
+    assert np.array_equal(pixels.transpose(1, 2, 0), np.asarray(Image.open(pair.image)))
+    for own, train in TRAIN_IDS.items():
+        assert set(labels[ids == own]) == {train}
+
+
+def test_key_is_of_the_content(folder, tmp_path):
+    key = cityscapes_key(cityscapes_files(folder))
+    moved = shutil.copytree(folder, tmp_path / "elsewhere")
+    assert cityscapes_key(cityscapes_files(moved)) == key
+    pair = cityscapes_files(moved)[1]
+    Image.fromarray(np.zeros((8, 16), np.uint8)).save(pair.labels)
+    assert cityscapes_key(cityscapes_files(moved)) != key
+
+
+def test_missing_parts_are_named_with_where_to_get_them(folder):
+    with pytest.raises(FileNotFoundError, match=r"channel_attack.cityscapes: .*leftImg8bit_trainv"):
+        cityscapes_files(folder / "nowhere")
+    pair = cityscapes_files(folder)[0]
+    pair.labels.unlink()
+    with pytest.raises(FileNotFoundError, match=f"has no labels: there is no {pair.labels}"):
+        cityscapes_files(folder)
+    shutil.rmtree(folder / "leftImg8bit/val/frankfurt")
+    shutil.rmtree(folder / "leftImg8bit/val/lindau")
+    with pytest.raises(FileNotFoundError, match="no photograph"):
+        cityscapes_files(folder)
+
+
+def test_wrong_labels_are_refused_with_the_file(folder):
+    pair = cityscapes_files(folder)[0]
+    Image.fromarray(np.full((8, 16), 77, np.uint8)).save(pair.labels)
+    with pytest.raises(ValueError, match=rf"{pair.labels} has label ids .* not: \[77\]"):
+        read_cityscapes(pair)
+    Image.fromarray(np.zeros((8, 12), np.uint8)).save(pair.labels)
+    with pytest.raises(ValueError, match="differ in size: 16 x 8 and 12 x 8 px"):
+        read_cityscapes(pair)
+    Image.fromarray(np.zeros((8, 16, 3), np.uint8)).save(pair.labels)
+    with pytest.raises(DamagedImageError, match="holds no label ids but an image of RGB"):
+        read_cityscapes(pair)
+    pair.image.write_bytes(pair.image.read_bytes()[:100])
+    with pytest.raises(DamagedImageError, match=f"{pair.image} cannot be decoded"):
+        read_cityscapes(pair)
