@@ -6,10 +6,12 @@ from scipy import stats
 
 from posinfo.measures.channel_attack_table import (
     attack_effects,
+    beside_experiment3,
     effects_over_seeds,
     region_contrasts,
 )
 from posinfo.measures.intervals import mean_interval
+from tests.conftest import PROJECT
 
 # two classes in equal shares: the mean IoU of a network that is right in a share s is s / (2 - s)
 RIGHT = {"none": 0.9, "overall": 0.5, "left": 0.8}
@@ -166,3 +168,27 @@ def test_contrast_is_of_the_sides_that_two_rankings_hurt():
     assert (found.low, found.high) == pytest.approx(mean_interval(pair))
     assert (found.contrasts, found.n_seeds) == ("-0.400, -0.300", 2)
     assert region_contrasts(effects[effects.ranking == "left"]).empty
+
+
+def test_the_paper_s_numbers_stand_beside_the_same_measurement_alone():
+    published = pd.read_csv(
+        PROJECT / "src/posinfo/measures/published.csv", keep_default_na=False, na_values=[""]
+    )
+    rows = [
+        ("theirs", "released", "overall", "0-100", "zero", "full"),
+        ("theirs", "released", "left", "0-100", "zero", "left"),
+        ("theirs", "held_out", "overall", "0-100", "zero", "full"),
+        ("theirs", "released", "overall", "0-100", "mean", "full"),
+        ("theirs", "released", "overall", "0-13", "zero", "full"),
+        ("ours", "released", "overall", "0-100", "zero", "full"),
+    ]
+    columns = ["network", "protocol", "ranking", "band", "replacement", "region"]
+    table = pd.DataFrame(rows, columns=columns)
+    attacked = {
+        "theirs": ("deeplabv3_resnet50_os16", "cityscapes"), "ours": ("small_deeplab", "symmetric"),
+    }  # fmt: skip
+    found = beside_experiment3(table, published, attacked)
+    assert list(found[columns].itertuples(index=False, name=None)) == rows
+    assert found.published_miou[:2].tolist() == [0.719, 0.709]
+    assert found.published_miou[2:].isna().all()
+    assert found.source[1] == "poster"

@@ -1,6 +1,6 @@
 """Whether silencing ranked channels hurts more than silencing random ones."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from posinfo.measures.channel_rankings import MATCHED, NONE, RANDOM
 from posinfo.measures.intervals import jackknife_interval, mean_interval
+from posinfo.measures.published import beside_published, published_rows
 from posinfo.measures.segmentation import mean_iou
 
 PLACE = ["protocol", "ranking", "n_channels", "band", "replacement", "region"]
@@ -96,6 +97,33 @@ def effects_over_seeds(effects: pd.DataFrame) -> pd.DataFrame:
             line[name] = combine_pvalues(rows[name])[1] if known else np.nan
         lines.append(line | {"n_seeds": len(rows)})
     return pd.DataFrame(lines)
+
+
+def beside_experiment3(
+    table: pd.DataFrame, published: pd.DataFrame, attacked: Mapping[str, tuple[str, str]]
+) -> pd.DataFrame:
+    """The table with the paper's mean IoU where the same was measured, and where it comes from.
+
+    Args:
+        table: of ``effects_over_seeds``.
+        published: see ``published_rows``.
+        attacked: arch and data set of each network; what the paper did not attack has no number.
+
+    Returns:
+        The table and columns ``published_miou`` and ``source``.
+    """
+    theirs = published_rows(published, "islam2021", ["Experiment 3"])
+    keys = ["arch", "dataset", "ranking", "region", "band", "replacement", "protocol"]
+    ours = table.assign(
+        arch=[attacked[network][0] for network in table.network],
+        dataset=[attacked[network][1] for network in table.network],
+    )
+    # zeros, ranked by the images that are measured
+    theirs = theirs.assign(replacement="zero", protocol="released")
+    joined = beside_published(
+        ours, theirs, keys, {"mean_iou": "published_miou", "source": "source"}
+    )
+    return joined.drop(columns=["arch", "dataset"])
 
 
 def region_contrasts(effects: pd.DataFrame) -> pd.DataFrame:

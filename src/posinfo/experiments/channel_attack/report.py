@@ -21,6 +21,7 @@ from posinfo.measures.channel_attack_figures import (
 )
 from posinfo.measures.channel_attack_table import (
     attack_effects,
+    beside_experiment3,
     effects_over_seeds,
     region_contrasts,
 )
@@ -50,7 +51,9 @@ def report(settings: ChannelAttackSettings, results: Results, published: pd.Data
         lambda label, r: attack_effects(attacks_of(r), r.tensors["confusions"], regions[label]),
     )
     effects = pd.concat(of_each)
-    table, contrasts = effects_over_seeds(effects), region_contrasts(effects)
+    about = {name: (cell.arch, settings.source(cell)) for name, cell in settings.cells.items()}
+    table = beside_experiment3(effects_over_seeds(effects), published, about)
+    contrasts = region_contrasts(effects)
     ranking = pd.concat(_each(channels, seeds, lambda label, result: result.table))
     shown = _shown(scores, settings)
     tops, bands = (shown.band.isin(names) for names in _band_names(settings, channels))
@@ -199,5 +202,6 @@ def _compared_text(protocol: str, rows: pd.DataFrame) -> pd.DataFrame:
             "percentile of each seed": rows.percentiles,
             "among matched": rows.percentiles_matched, "p": rows.p.map("{:.3f}".format),
             "p, matched": rows.p_matched.map("{:.3f}".format),
+            **({"paper": rows.published_miou.map(number)} if rows.source.notna().any() else {}),
         }
     )  # fmt: skip
