@@ -47,7 +47,7 @@ def released(network: torch.nn.Module, layer: str, data: LabelledPixels, each: A
 
 def main() -> None:
     """Time both in turn and print the ratio."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--arch", default="deeplabv3_resnet50")
     parser.add_argument("--height", type=int, default=256)
     parser.add_argument("--width", type=int, default=512)
@@ -62,7 +62,7 @@ def main() -> None:
     data = LabelledPixels(
         torch.randint(256, (1, 3, *size[1:]), dtype=torch.uint8, generator=generator),
         torch.randint(CLASSES, size, dtype=torch.uint8, generator=generator),
-        ((0.5,) * 3, (0.25,) * 3),
+        ((0.5, 0.5, 0.5), (0.25, 0.25, 0.25)),
         device,
     )
     attacks = [Attack(random_channels(2048, SILENCED, generator)) for _ in range(options.attacks)]
