@@ -51,3 +51,21 @@ def augshift_pairs() -> pd.DataFrame:
     pairs = table_of("augshift", "comparisons")
     pairs["range"] = pairs.shift_padding + "-" + pairs.max_shift.astype(str)
     return pairs.set_index(["range", "measure", "cell", "against"]).sort_index()
+
+
+@pytest.fixture(scope="session")
+def channel_ranking() -> pd.DataFrame:
+    """Channels of the default run, a row per network, seed and channel."""
+    return table_of("channel_attack", "channel_ranking")
+
+
+@pytest.fixture(scope="session")
+def channel_effects() -> pd.DataFrame:
+    """What rankings of the default run take beyond random channels, over seeds."""
+    return table_of("channel_attack", "table")
+
+
+@pytest.fixture(scope="session")
+def channel_networks() -> pd.DataFrame:
+    """Intact networks of the default run, a row per network and seed."""
+    return table_of("channel_attack", "networks")

@@ -97,6 +97,19 @@ def test_channels_have_a_row_each(attacked):
         assert signed.is_monotonic_decreasing
 
 
+def test_intact_networks_have_a_row_each(attacked):
+    networks = pd.read_csv(attacked.data / REPORTS / "networks.csv").set_index(["network", "seed"])
+    scores = table(attacked, "scores").query("ranking == 'none'")
+    assert list(networks.index) == [(PLAIN, 0), (PLAIN, 1), (PLANTED, 0)]
+    for row in scores.itertuples():
+        found = networks.loc[(row.network, row.seed), f"miou_{row.protocol}_{row.region}"]
+        assert found == pytest.approx(row.miou)
+    channels = table(attacked, "channel_ranking")
+    medians = channels.groupby(["network", "seed"]).probe_x.median()
+    assert networks.probe_x.to_dict() == pytest.approx(medians.to_dict())
+    assert networks.miou_mirrored.between(0, 1).all()
+
+
 def test_run_ends_with_the_tables(attacked):
     text = attacked.read(f"{REPORTS}/table.md").decode()
     assert text in attacked.result.stdout

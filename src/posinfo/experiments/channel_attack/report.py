@@ -65,6 +65,9 @@ def report(settings: ChannelAttackSettings, results: Results, published: pd.Data
             "channel_ranking": ranking.reset_index(drop=True),
             "table": table,
             "contrasts": contrasts,
+            "networks": pd.concat(_each(attacked, seeds, _intact)).merge(
+                pd.concat(_each(channels, seeds, _probes)), on=["network", "seed"]
+            ),
         },
         texts={"table": _text(attacked, channels, table, contrasts)},
         figures={
@@ -144,7 +147,7 @@ def _predictions(scenes: Result, attacked: Result, classes: int) -> Figure:
 
 def _text(attacked: BySeed, channels: BySeed, table: pd.DataFrame, contrasts: pd.DataFrame) -> str:
     """The intact networks, what each ranking does beyond chance, and the sides."""
-    intact = [_intact(label, attacked[label], channels[label]) for label in attacked]
+    intact = [_intact_text(label, attacked[label], channels[label]) for label in attacked]
     tables = [pd.DataFrame(intact)]
     of_region = table.loc[table.region == table.region.iloc[0]]
     for protocol, rows in of_region.groupby("protocol", sort=False):
@@ -156,7 +159,17 @@ def _text(attacked: BySeed, channels: BySeed, table: pd.DataFrame, contrasts: pd
     return "\n\n".join(each.to_markdown(index=False, disable_numparse=True) for each in tables)
 
 
-def _intact(label: str, attacked: list[Result], channels: list[Result]) -> dict[str, str]:
+def _intact(label: str, result: Result) -> pd.DataFrame:
+    """The mean IoU of a network in each protocol and region, in one row."""
+    return result.table.drop(columns="seed")
+
+
+def _probes(label: str, result: Result) -> pd.DataFrame:
+    """The medians of a network's probes over its channels, in one row."""
+    return result.table[["probe_x", "probe_y"]].median().to_frame().T
+
+
+def _intact_text(label: str, attacked: list[Result], channels: list[Result]) -> dict[str, str]:
     rows = pd.concat([result.table for result in attacked])
     probes = [statistics_of(result) for result in channels]
     line = {"network": label, "seeds": str(len(rows))}
