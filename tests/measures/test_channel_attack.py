@@ -52,7 +52,7 @@ def by_hand(network, data, channels, values):
         for region, box in enumerate(BOXES.values()):
             for label, answer in zip(right[box].flatten(), predicted[box].flatten(), strict=True):
                 if label != 255:
-                    counts[image % GROUPS, region, int(label), int(answer)] += 1
+                    counts[image * GROUPS // 18, region, int(label), int(answer)] += 1
     return counts
 
 
@@ -80,6 +80,23 @@ def test_progress_counts_images(network, data):
         regions=REGIONS, classes=CLASSES, groups=2, work=Work(on_progress=seen.append),
     )  # fmt: skip
     assert sum(seen) == len(data.pixels)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"groups": 19}, "18 images cannot be dealt to 19 groups"),
+        ({"regions": {"line": (0.0, 0.0, 0.001, 1.0)}}, "region 'line' has no pixel in .* 32 x 64"),
+        ({"classes": 4}, "the network has 3 classes, the labels have 4"),
+    ],
+)
+def test_what_does_not_fit_is_refused(network, data, changes, message):
+    usual = {"regions": REGIONS, "classes": CLASSES, "groups": GROUPS, **changes}
+    with pytest.raises(ValueError, match=message):
+        attack(
+            network, LATENT, data, [Attack(torch.tensor([0]))], means=torch.zeros(32),
+            work=Work(), **usual,
+        )  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -84,9 +84,9 @@ def test_percentiles_are_among_draws_of_their_kind(effects):
     assert (worse.percentile, worse.percentile_matched) == (0, pytest.approx(100 / 3))
     # equal to the mildest draw: halfway through it
     assert better.percentile == pytest.approx(100 * 2.5 / 3)
-    assert better.percentile_matched == 100
     assert (worse.p, better.p) == (1 / 4, 1)
-    assert (worse.p_matched, better.p_matched) == (2 / 4, 1)
+    assert worse.p_matched == 2 / 4
+    assert np.isnan([better.percentile_matched, better.p_matched]).all(), "matched to overall alone"
 
 
 def test_nothing_is_compared_with_draws_of_other_numbers_values_or_images(effects):
@@ -97,6 +97,13 @@ def test_nothing_is_compared_with_draws_of_other_numbers_values_or_images(effect
     ):
         assert found.draws == 0
         assert np.isnan([found.random, found.excess, found.percentile, found.p]).all()
+
+
+def test_a_region_without_counted_pixels_shows_nothing():
+    table = attacks()
+    counts = torch.zeros(len(table), GROUPS, 1, 2, 2, dtype=torch.long)
+    found = attack_effects(table, counts, ["full"])
+    assert found.p.isna().all() and found.percentile.isna().all()
 
 
 def test_groups_that_agree_leave_no_interval(effects):

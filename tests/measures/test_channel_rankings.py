@@ -22,7 +22,8 @@ def statistics():
     return ChannelStatistics(
         z=drawn(IMAGES, CHANNELS), z_mirrored=drawn(IMAGES, CHANNELS),
         kernel_flip=drawn(CHANNELS), magnitude=drawn(CHANNELS), rms=drawn(CHANNELS),
-        mean_map=drawn(CHANNELS, 2, 4), probe_x=drawn(CHANNELS), probe_y=drawn(CHANNELS),
+        mean_map=drawn(CHANNELS, 2, 4), probe=drawn(CHANNELS), probe_x=drawn(CHANNELS),
+        probe_y=drawn(CHANNELS),
     )  # fmt: skip
 
 
@@ -43,7 +44,7 @@ def test_rankings_are_those_of_a_loop(statistics):
         "overall": overall,
         "left": signed,
         "right": [-value for value in signed],
-        "probe": statistics.probe_x,
+        "probe": statistics.probe,
         "kernel_flip": statistics.kernel_flip,
         "magnitude": statistics.magnitude,
         "rms": statistics.rms,
@@ -72,7 +73,7 @@ def test_silent_channels_come_last():
     silent[:, 1] = torch.tensor([1.0, 2.0, 4.0])
     ones = torch.ones(2)
     statistics = ChannelStatistics(
-        silent, silent.flip(0), ones, ones, ones, torch.ones(2, 1, 1), ones, ones
+        silent, silent.flip(0), ones, ones, ones, torch.ones(2, 1, 1), ones, ones, ones
     )
     assert ranked_channels(statistics, "overall_standardised").tolist() == [1, 0]
 

@@ -2,8 +2,10 @@ import pytest
 import torch
 from torch import nn
 
+from posinfo.measures.channel_rankings import ranked_channels
 from posinfo.measures.channel_statistics import channel_statistics, halves_differ
 from posinfo.networks.models.segmenters import LATENT, SegmenterConfig, build_segmenter
+from posinfo.stimuli.scene_textures import layout_free_images
 from posinfo.work import Work
 
 
@@ -46,6 +48,7 @@ def test_statistics_are_those_of_the_definition(images):
     left, right = red[..., :3].mean(), red[..., 3:].mean()
     torch.testing.assert_close(found.probe_x[0], (left - right).abs() / red.mean())
     torch.testing.assert_close(found.probe_x[1], torch.tensor(2.0))
+    torch.testing.assert_close(found.probe[1], torch.tensor(1 / 3))
     upper, lower = red[:, :2].mean(), red[:, 2:].mean()
     torch.testing.assert_close(found.probe_y[0], (upper - lower).abs() / red.mean())
     assert found.probe_y[1] == 0
@@ -57,6 +60,52 @@ def test_the_paper_s_difference_does_not_see_what_the_probe_sees(images):
     found = statistics(Latent(), "latent", images)
     assert (found.z - found.z_mirrored).abs().max() < 1e-6
     assert found.probe_x[1] == 2
+
+
+class Chiral(nn.Module):
+    """One channel: how much redder the pixel at the right is, where it is."""
+
+    def __init__(self):
+        super().__init__()
+        self.latent = nn.Conv2d(3, 1, (1, 3), padding=(0, 1), bias=False)
+        with torch.no_grad():
+            self.latent.weight.zero_()[0, 0, 0] = torch.tensor([-1.0, 0.0, 2.0])
+
+    def forward(self, images):
+        return self.latent(images)
+
+
+def test_differences_are_image_minus_mirror_image(images):
+    """Summed over a row, zeros at the border leave 2 (all but the first) - (all but the last)."""
+    found = statistics(Chiral(), "latent", images)
+    red = images[:, 0]
+    total, first, last = red.sum((1, 2)), red[..., 0].sum(1), red[..., -1].sum(1)
+    torch.testing.assert_close(found.z[:, 0] * 24, 2 * (total - first) - (total - last))
+    torch.testing.assert_close(found.z_mirrored[:, 0] * 24, 2 * (total - last) - (total - first))
+
+
+def test_kernel_flip_is_the_difference_of_the_network_with_mirrored_kernels(images):
+    found = statistics(Chiral(), "latent", images)
+    mirrored = Chiral()
+    with torch.no_grad():
+        mirrored.latent.weight.copy_(mirrored.latent.weight.flip(3))
+        z, z_mirrored = (mirrored(each).mean((2, 3)) for each in (images, images.flip(3)))
+    torch.testing.assert_close(found.kernel_flip, (z - z_mirrored).abs().mean(0))
+    # nothing strides unevenly here: it is the same as that of the network itself
+    torch.testing.assert_close(found.kernel_flip, (found.z - found.z_mirrored).abs().mean(0))
+
+
+def test_the_probe_finds_planted_coordinates_and_the_border_of_zeros():
+    """Untrained networks: of zeros at the border, of none, and with four planted channels."""
+    free = torch.from_numpy(layout_free_images(32, (64, 128))).float() / 255
+    medians = {}
+    for padding in ("zero", "circular"):
+        config = SegmenterConfig(arch="small_deeplab", width=8, padding=padding, planted=4)
+        network = build_segmenter(config, classes=3, seed=0).eval()
+        found = statistics(network, LATENT, free[:4], free)
+        assert set(ranked_channels(found, "probe")[:4].tolist()) == {64, 65, 66, 67}
+        medians[padding] = found.probe_x[:64].median()
+    assert medians["zero"] > 3 * medians["circular"]
 
 
 def test_the_middle_column_belongs_to_no_half():

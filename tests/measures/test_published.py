@@ -101,7 +101,8 @@ def test_what_a_place_lacks_is_missing():
         ),
         (
             "islam2021", "Table 1",
-            "table of islam2021 must be one of Experiment 1, Experiment 2, Experiment 3; got 'Table 1'",
+            "table of islam2021 must be one of Experiment 1, Experiment 2, Experiment 3; "
+            "got 'Table 1'",
         ),
     ],
 )  # fmt: skip

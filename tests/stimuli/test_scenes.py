@@ -113,6 +113,18 @@ def test_layout_free_images_come_with_all_their_mirrors():
     assert not np.array_equal(images[0], images[4])
 
 
+def test_large_layout_free_images_are_not_folded_at_the_same_places():
+    images = layout_free_images(8, (600, 1100)).astype(float)
+    assert len({image.tobytes() for image in images}) == 8
+    # where a crop continues mirrored, its columns on both sides are the same
+    folds = [
+        {column for column in range(8, 1092) if np.array_equal(
+            image[..., column - 8 : column], image[..., column : column + 8][..., ::-1])}
+        for image in images
+    ]  # fmt: skip
+    assert all(folds) and not set.intersection(*folds)
+
+
 @pytest.mark.parametrize(
     "changes", [{"height": 16}, {"width": 97}, {"ambiguous": 1.5}, {"layout": "left"}]
 )

@@ -69,28 +69,35 @@ def attack(
         means: what silenced channels become where their mean is asked for.
         regions: parts of the images that are scored apart.
         classes: number of them.
-        groups: the images are dealt to so many groups, which are counted apart.
+        groups: the images are dealt to so many groups, which are counted apart; neighbours, which
+            may show the same street, to one group.
         work: its ``dtype`` is that of the forward pass; ``on_progress`` counts images.
 
     Returns:
-        Pixels by attack, group, region, right and predicted class, on the CPU. The first image
-        belongs to the first group, the second to the second, and so on.
+        Pixels by attack, group, region, right and predicted class, on the CPU.
+
+    Raises:
+        ValueError: fewer images than groups, a region without a pixel, labels or logits of other
+            classes.
     """
     resumable = Resumable(network, layer)
     shape = len(attacks), groups, len(regions), classes, classes
     counts = torch.zeros(shape, dtype=torch.long, device=data.device)
+    count = len(data.pixels)
+    if groups > count:
+        raise ValueError(f"{count} images cannot be dealt to {groups} groups")
     for batch in data.batches():
         labels = data.targets(batch)
-        parts, inside = _parts(labels.shape[1:], list(regions.values()), labels.device)
+        parts, inside = _parts(labels.shape[1:], regions, labels.device)
         counter = PixelCounter(labels, classes, parts)
-        group = torch.arange(batch.start, batch.stop, device=labels.device) % groups
+        group = torch.arange(batch.start, batch.stop, device=labels.device) * groups // count
         with torch.inference_mode(), work.autocast():
             latent = resumable.start(data.images(batch))
             for each, counted in zip(attacks, counts, strict=True):
                 values = means.to(latent) if each.to_mean else 0.0
                 output = resumable.finish(without_channels(latent, each.channels, values))
-                predictions = logits_of(output).float().argmax(1)
-                of_parts = counter.count(predictions).double()
+                predictions = logits_of(output, classes).float().argmax(1)
+                of_parts = counter.count(predictions).float()  # exact up to 16 million pixels
                 of_regions = torch.einsum("npij,rp->nrij", of_parts, inside)
                 counted.index_add_(0, group, of_regions.long())
         work.on_progress(batch.stop - batch.start)
@@ -98,7 +105,7 @@ def attack(
 
 
 def _parts(
-    size: Sequence[int], regions: Sequence[Box], device: torch.device
+    size: Sequence[int], regions: Mapping[str, Box], device: torch.device
 ) -> tuple[Int64[Tensor, "h w"], Float[Tensor, "r p"]]:
     """The parts of an image that no border of a region cuts, and which regions hold which part.
 
@@ -106,8 +113,11 @@ def _parts(
         The part that each pixel belongs to, and 1 where a region holds a part, 0 elsewhere.
     """
     masks = torch.zeros(len(regions), *size, dtype=torch.long)
-    for mask, (left, top, right, bottom) in zip(masks, regions, strict=True):
+    for mask, (name, box) in zip(masks, regions.items(), strict=True):
+        left, top, right, bottom = box
         rows = slice(round(top * size[0]), round(bottom * size[0]))
         mask[rows, round(left * size[1]) : round(right * size[1])] = 1
+        if not mask.any():
+            raise ValueError(f"region {name!r} has no pixel in images of {size[0]} x {size[1]} px")
     inside, part = masks.flatten(1).unique(dim=1, return_inverse=True)
-    return part.view(*size).to(device), inside.double().to(device)
+    return part.view(*size).to(device), inside.float().to(device)

@@ -28,13 +28,16 @@ def curves_figure(scores: pd.DataFrame) -> Figure:
 
     Args:
         scores: rows of one protocol, region and replacement, ``network, seed, ranking, n_channels,
-            miou``; the draws of ``random`` become a band from percentile 2.5 to 97.5.
+            draw, miou``. Lines are means over seeds, the band goes from percentile 2.5 to 97.5 of
+            the same means of the draws of ``random``.
     """
     figure, panels = _panels(list(dict.fromkeys(scores.network)))
     for network, rows in _changes(scores).groupby("network", sort=False):
         axis = panels[str(network)]
-        draws = rows.loc[rows.ranking.isin([NONE, RANDOM])].groupby("n_channels").change
-        low, high = (draws.quantile(percentile / 100) for percentile in DRAWN)
+        drawn = rows.loc[rows.ranking.isin([NONE, RANDOM])]
+        # a draw of each seed makes one mean over seeds, as the lines are
+        means = drawn.groupby(["n_channels", "draw"]).change.mean().groupby("n_channels")
+        low, high = (means.quantile(percentile / 100) for percentile in DRAWN)
         axis.fill_between(low.index, low, high, color="0.8", label="random, 95 % of draws")
         named = [name for name in rows.ranking.unique() if name not in (NONE, RANDOM, MATCHED)]
         for index, name in enumerate(named):
@@ -108,8 +111,8 @@ def predictions_figure(
 
 
 def _panels(names: list[str]) -> tuple[Figure, dict[str, Axes]]:
-    columns = min(PANELS, len(names))
-    rows = -(-len(names) // columns)
+    columns = min(PANELS, max(1, len(names)))
+    rows = max(1, -(-len(names) // columns))
     size = (3.6 * columns + 0.4, 2.8 * rows + 0.7)
     figure = Figure(figsize=size, dpi=PIXELS_PER_INCH, layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False).flat

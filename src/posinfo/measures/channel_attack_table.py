@@ -14,6 +14,10 @@ from posinfo.measures.intervals import jackknife_interval, mean_interval
 from posinfo.measures.published import beside_published, published_rows
 from posinfo.measures.segmentation import mean_iou
 
+COLUMNS = [
+    "miou", "intact", "random", "random_sd", "excess", "excess_low", "excess_high", "percentile",
+    "percentile_matched", "p", "p_matched", "draws",
+]  # fmt: skip
 PLACE = ["protocol", "ranking", "n_channels", "band", "replacement", "region"]
 
 
@@ -35,8 +39,9 @@ def attack_effects(
         - ``excess``: ``random - miou``, how much more the ranking hurts; ``excess_low`` and
           ``excess_high``: its 95 % interval over images;
         - ``percentile``: of ``miou`` among the draws, 0: it hurts more than each of them;
-          ``percentile_matched``: the same among draws of channels of like size;
-        - ``p``, ``p_matched``: probability that a draw of either kind hurts at least as much;
+        - ``p``: probability that a draw hurts at least as much;
+        - ``percentile_matched``, ``p_matched``: the same of ``overall`` among draws of channels
+          that are as large as its own; NaN for the other rankings, which these do not match;
         - ``draws``: how many there are of each kind.
 
         What is compared with random draws is NaN where there are none of as many channels.
@@ -56,15 +61,11 @@ def attack_effects(
                 row = {str(name): line[name] for name in PLACE[:-1]} | {"region": region}
                 row |= {"miou": mious[line["index"]], "intact": mious[intact[line["protocol"]]]}
                 row |= {"draws": len(draws[0])}
-                row |= _beyond_chance(line["index"], draws, mious, without[:, :, number])
+                like = draws[1] if line["ranking"] == "overall" else []
+                sizes = mious, without[:, :, number]
+                row |= _beyond_chance(line["index"], draws[0], like, *sizes)
                 rows.append(row)
     return pd.DataFrame(rows, columns=[*PLACE, *COLUMNS])
-
-
-COLUMNS = [
-    "miou", "intact", "random", "random_sd", "excess", "excess_low", "excess_high", "percentile",
-    "percentile_matched", "p", "p_matched", "draws",
-]  # fmt: skip
 
 
 def effects_over_seeds(effects: pd.DataFrame) -> pd.DataFrame:
@@ -148,7 +149,7 @@ def region_contrasts(effects: pd.DataFrame) -> pd.DataFrame:
     lines = []
     if set(mious.columns) == {(ranking, region) for ranking in sides for region in sides}:
         leaning = {ranking: mious[ranking, "left"] - mious[ranking, "right"] for ranking in sides}
-        contrasts = (leaning["left"] - leaning["right"]).rename("contrast").reset_index()
+        contrasts = (leaning["left"] - leaning["right"]).rename("contrast").dropna().reset_index()
         for _, rows in contrasts.groupby(place, sort=False):
             low, high = mean_interval(rows.contrast.to_numpy())
             line = {name: rows[name].iloc[0] for name in place}
@@ -161,29 +162,34 @@ def region_contrasts(effects: pd.DataFrame) -> pd.DataFrame:
 
 def _beyond_chance(
     index: int,
-    draws: Sequence[list[int]],
+    plain: Sequence[int],
+    matched: Sequence[int],
     whole: Float[np.ndarray, " a"],
     without: Float[np.ndarray, "a g"],
 ) -> dict[str, float]:
     """An attack against the draws of as many channels; nothing where there are none."""
-    plain, matched = (whole[indices] for indices in draws)
-    if not len(plain):
+    if not plain:
         return {}
-    miou, random = float(whole[index]), float(plain.mean())
-    left_out = without[draws[0]].mean(0) - without[index]
-    low, high = jackknife_interval(random - miou, left_out)
-    return {
-        "random": random,
-        "random_sd": float(plain.std(ddof=1)) if len(plain) > 1 else np.nan,
-        "excess": random - miou,
+    miou, draws = float(whole[index]), whole[plain]
+    excess = float(draws.mean()) - miou
+    low, high = jackknife_interval(excess, without[plain].mean(0) - without[index])
+    values = {
+        "random": float(draws.mean()),
+        "random_sd": float(draws.std(ddof=1)) if len(draws) > 1 else np.nan,
+        "excess": excess,
         "excess_low": low,
         "excess_high": high,
-        "percentile": float(percentileofscore(plain, miou, "mean")),
-        "percentile_matched": float(percentileofscore(matched, miou, "mean")),
-        "p": _p(miou, plain),
-        "p_matched": _p(miou, matched),
+        "percentile": float(percentileofscore(draws, miou, "mean")),
+        "p": _p(miou, draws),
     }
+    if matched:
+        of_like_size = whole[matched]
+        values["percentile_matched"] = float(percentileofscore(of_like_size, miou, "mean"))
+        values["p_matched"] = _p(miou, of_like_size)
+    return values
 
 
 def _p(miou: float, draws: Float[np.ndarray, " d"]) -> float:
+    if np.isnan(miou) or np.isnan(draws).any():  # no pixel was counted
+        return np.nan
     return float((1 + (draws <= miou).sum()) / (1 + len(draws)))

@@ -76,7 +76,7 @@ def _overall(statistics: ChannelStatistics) -> Float[Tensor, " c"]:
 
 def _standardised(statistics: ChannelStatistics) -> Float[Tensor, " c"]:
     """``overall`` as a share of a channel's standard deviation over images."""
-    return (_overall(statistics) / statistics.z.double().std(0)).nan_to_num(0.0)
+    return (_overall(statistics) / statistics.z.double().std(0)).nan_to_num(0.0, posinf=0.0)
 
 
 # the score of each channel, the highest first
@@ -84,8 +84,9 @@ RANKINGS: dict[str, Callable[[ChannelStatistics], Tensor]] = {
     "overall": _overall,
     "left": lambda statistics: _difference(statistics).mean(0),
     "right": lambda statistics: -_difference(statistics).mean(0),
-    "probe": lambda statistics: statistics.probe_x,
-    "kernel_flip": lambda statistics: statistics.kernel_flip,  # our reading of the paper's
+    "probe": lambda statistics: statistics.probe,
+    # our reading of the paper's; at sizes at which no stride is uneven, the same as overall
+    "kernel_flip": lambda statistics: statistics.kernel_flip,
     "magnitude": lambda statistics: statistics.magnitude,
     "rms": lambda statistics: statistics.rms,
     "overall_standardised": _standardised,

@@ -29,9 +29,11 @@ class ChannelStatistics:
         magnitude: mean absolute activation.
         rms: root of the mean squared activation.
         mean_map: activation at each place, averaged over images (c, h, w).
-        probe_x: on images without a layout, the difference between the averages of the left and
-            of the right half of the map, as a share of its mean absolute activation.
-        probe_y: the same of its upper and its lower half.
+        probe: on images without a layout, the difference between the averages of the left and of
+            the right half of the mean map.
+        probe_x: the same as a share of the mean absolute activation on these images, 0 to 2; of a
+            channel that is hardly ever active it may be large.
+        probe_y: as ``probe_x``, of the upper and the lower half.
     """
 
     z: Float[Tensor, "n c"]
@@ -40,6 +42,7 @@ class ChannelStatistics:
     magnitude: Float[Tensor, " c"]
     rms: Float[Tensor, " c"]
     mean_map: Float[Tensor, "c h w"]
+    probe: Float[Tensor, " c"]
     probe_x: Float[Tensor, " c"]
     probe_y: Float[Tensor, " c"]
 
@@ -55,39 +58,63 @@ def channel_statistics(
     layout_free: Iterable[Images],
     work: Work,
 ) -> ChannelStatistics:
-    """Two passes over the images with the network, and two with mirrored kernels.
+    """Two passes over the images with the network, and two with mirrored kernels, in float32.
+
+    In bfloat16, rounding would be as large as the differences that are looked for.
 
     Args:
         network: in evaluation mode, on ``work.device``.
         layer: whose output (n, c, h, w) is the latent.
         images: batches to rank channels by.
         layout_free: batches of images in which no place is special.
-        work: its ``dtype`` is that of the forward pass; ``on_progress`` counts images.
+        work: its ``on_progress`` counts images.
     """
     pooled: dict[str, list[Tensor]] = {"z": [], "z_mirrored": [], "kernel_flip": []}
-    other, moments, count = with_mirrored_kernels(network), torch.zeros(()), 0
+    other, moments = with_mirrored_kernels(network), _Moments()
     for batch in images:
-        maps, mirrored = _both_ways(network, layer, batch, work)
+        maps, mirrored = _both_ways(network, layer, batch)
         pooled["z"].append(_pooled(maps))
         pooled["z_mirrored"].append(_pooled(mirrored))
-        one, two = map(_pooled, _both_ways(other, layer, batch, work))
+        one, two = map(_pooled, _both_ways(other, layer, batch))
         pooled["kernel_flip"].append((one - two).abs())
-        moments = moments.to(maps) + _moments(maps)
-        count += len(batch)
+        moments.add(maps)
         work.on_progress(len(batch))
-    mean_map, absolute, squared = moments / count
-    probe = _probe(network, layer, layout_free, work)
-    z, z_mirrored, kernel_flip = (torch.cat(parts).cpu() for parts in pooled.values())
+    nothing = _Moments()
+    for batch in layout_free:
+        nothing.add(_latent(network, layer, batch))
+        work.on_progress(len(batch))
+    mean_map, absolute, squared = moments.means()
+    probed, size, _ = nothing.means()
+    x, y = halves_differ(probed), halves_differ(probed.transpose(1, 2))
+    size = size.mean((1, 2))
+    z, z_mirrored, kernel_flip = (torch.cat(parts) for parts in pooled.values())
     return ChannelStatistics(
         z=z,
         z_mirrored=z_mirrored,
         kernel_flip=kernel_flip.mean(0),
-        magnitude=absolute.mean((1, 2)).float().cpu(),
-        rms=squared.mean((1, 2)).sqrt().float().cpu(),
-        mean_map=mean_map.float().cpu(),
-        probe_x=probe[0].float().cpu(),
-        probe_y=probe[1].float().cpu(),
+        magnitude=absolute.mean((1, 2)).float(),
+        rms=squared.mean((1, 2)).sqrt().float(),
+        mean_map=mean_map.float(),
+        probe=x.float(),
+        # a channel that is never active tells no place apart
+        probe_x=(x / size).nan_to_num(0.0).float(),
+        probe_y=(y / size).nan_to_num(0.0).float(),
     )
+
+
+class _Moments:
+    """Means over images of values, absolute values and squares at each place, on the CPU."""
+
+    def __init__(self) -> None:
+        self._sums, self._count = torch.zeros((), dtype=torch.float64), 0
+
+    def add(self, maps: Float[Tensor, "_ c h w"]) -> None:
+        sums = torch.stack([maps.sum(0), maps.abs().sum(0), maps.square().sum(0)])
+        self._sums = self._sums + sums.cpu().double()
+        self._count += len(maps)
+
+    def means(self) -> Float[Tensor, "3 c h w"]:
+        return self._sums / self._count
 
 
 def halves_differ(maps: Float[Tensor, "c h w"]) -> Float[Tensor, " c"]:
@@ -99,41 +126,18 @@ def halves_differ(maps: Float[Tensor, "c h w"]) -> Float[Tensor, " c"]:
     return (maps[..., :half].mean((1, 2)) - maps[..., -half:].mean((1, 2))).abs()
 
 
-def _probe(
-    network: nn.Module, layer: str, images: Iterable[Images], work: Work
-) -> tuple[Float[Tensor, " c"], Float[Tensor, " c"]]:
-    """Left against right, and up against down."""
-    moments = torch.zeros(())
-    for batch in images:
-        maps = _latent(network, layer, batch, work)
-        moments = moments.to(maps) + _moments(maps)
-        work.on_progress(len(batch))
-    mean_map, absolute, _ = moments
-    size = absolute.mean((1, 2))
-    # a channel that is never active tells no place apart
-    left_right, up_down = halves_differ(mean_map), halves_differ(mean_map.transpose(1, 2))
-    return (left_right / size).nan_to_num(0.0), (up_down / size).nan_to_num(0.0)
-
-
-def _moments(maps: Float[Tensor, "b c h w"]) -> Float[Tensor, "3 c h w"]:
-    """Sums over images of values, absolute values and squares."""
-    return torch.stack([maps.sum(0), maps.abs().sum(0), maps.square().sum(0)])
-
-
 def _both_ways(
-    network: nn.Module, layer: str, images: Images, work: Work
+    network: nn.Module, layer: str, images: Images
 ) -> tuple[Float[Tensor, "_ c h w"], Float[Tensor, "_ c h w"]]:
     """The latents of images and of their mirror images."""
-    return _latent(network, layer, images, work), _latent(network, layer, images.flip(3), work)
+    return _latent(network, layer, images), _latent(network, layer, images.flip(3))
 
 
 @torch.inference_mode()
-def _latent(network: nn.Module, layer: str, images: Images, work: Work) -> Float[Tensor, "_ c h w"]:
-    """In double precision: the sum of a mirrored map is that of the map."""
+def _latent(network: nn.Module, layer: str, images: Images) -> Float[Tensor, "_ c h w"]:
     images = images.contiguous(memory_format=torch.channels_last)
-    with work.autocast():
-        return BlockReader(network, [layer], lambda output, _: output)(images)["f1"].double()
+    return BlockReader(network, [layer], lambda output, _: output)(images)["f1"]
 
 
 def _pooled(maps: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c"]:
-    return maps.mean((2, 3)).float()
+    return maps.mean((2, 3)).cpu()

@@ -27,9 +27,9 @@ class PixelCounter:
         parts: Int64[Tensor, "h w"] | None = None,
     ) -> None:
         counted = labels != IGNORED
-        if bool((counted & (labels >= classes)).any()):
-            worst = int(labels[counted].max())
-            raise ValueError(f"labels must be 0 to {classes - 1}, or {IGNORED}; got {worst}")
+        if bool((counted & ((labels >= classes) | (labels < 0))).any()):
+            wrong = sorted(set(labels[counted].tolist()) - set(range(classes)))
+            raise ValueError(f"labels must be 0 to {classes - 1}, or {IGNORED}; got {wrong}")
         if parts is None:
             parts = torch.zeros(labels.shape[1:], dtype=torch.long, device=labels.device)
         count = int(parts.max()) + 1
@@ -44,7 +44,7 @@ class PixelCounter:
         """Pixels by image, part, right class and predicted class.
 
         Args:
-            predictions: class of each pixel.
+            predictions: class of each pixel, 0 to ``classes - 1``.
         """
         cells = (self._cells + predictions).flatten().bincount(minlength=self._size)
         return cells[: self._size].view(self._shape)

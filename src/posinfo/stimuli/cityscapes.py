@@ -59,8 +59,11 @@ def cityscapes_files(folder: Path, split: str = "val") -> list[LabelledPhotograp
         if not label.is_file():
             raise FileNotFoundError(f"{SETTING}: {image} has no labels: there is no {label}")
         found.append(LabelledPhotograph(image, label))
-    if not found:
-        raise FileNotFoundError(f"{SETTING}: no photograph CITY/*_leftImg8bit.png in {images}")
+    if len({pair.image.parent for pair in found}) < 2:
+        raise FileNotFoundError(
+            f"{SETTING}: {len(found)} photographs CITY/*_leftImg8bit.png in {images}, those of two "
+            "cities are needed"
+        )
     return found
 
 

@@ -71,7 +71,9 @@ def layout_free_images(count: int, size: tuple[int, int]) -> UInt8[np.ndarray, "
     """
     random = np.random.default_rng(PROBE_SEED)
     pool = TexturePool(tuple(np.asarray(embedded_photograph(name)) for name in STATIONARY))
-    pieces = np.stack([pool.crop(None, size, random) for _ in range(count // 4)])
+    crops = [pool.crop(None, size, random) for _ in range(count // 4)]
+    # where one side of a crop meets the other, in a circular network, may be anywhere
+    pieces = np.stack([np.roll(crop, random.integers(size), (0, 1)) for crop in crops])
     turned = np.stack([pieces[:, ::y, ::x] for y in (1, -1) for x in (1, -1)], axis=1)
     return np.ascontiguousarray(turned.reshape(-1, *size, 3).transpose(0, 3, 1, 2))
 
@@ -80,7 +82,8 @@ def _piece(
     photograph: UInt8[np.ndarray, "_ _ 3"], size: tuple[int, int], random: np.random.Generator
 ) -> UInt8[np.ndarray, "h w 3"]:
     """A random window; a photograph that is too small for it is repeated, mirrored at its edges."""
-    missing = [max(0, want - have) for want, have in zip(size, photograph.shape, strict=False)]
+    sides = zip(size, photograph.shape, strict=False)
+    missing = [want if want > have else 0 for want, have in sides]  # so that folds are anywhere
     padded = np.pad(photograph, [(0, missing[0]), (0, missing[1]), (0, 0)], mode="symmetric")
     top, left = (
         random.integers(have - want + 1) for want, have in zip(size, padded.shape, strict=False)

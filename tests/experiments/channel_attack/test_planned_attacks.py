@@ -21,8 +21,9 @@ def statistics():
 
     c = CHANNELS
     return ChannelStatistics(
-        drawn(4, c), drawn(4, c), drawn(c), drawn(c), drawn(c), drawn(c, 2, 2), drawn(c), drawn(c)
-    )
+        z=drawn(4, c), z_mirrored=drawn(4, c), kernel_flip=drawn(c), magnitude=drawn(c),
+        rms=drawn(c), mean_map=drawn(c, 2, 2), probe=drawn(c), probe_x=drawn(c), probe_y=drawn(c),
+    )  # fmt: skip
 
 
 def config(**changes):
@@ -67,6 +68,11 @@ def test_draws_are_repeated_for_every_number(statistics):
     assert any(
         not torch.equal(attacks[index].channels, other[index].channels) for index in drawn.index
     )
+
+
+def test_fractions_that_mean_the_same_number_are_one(statistics):
+    table, _ = planned_attacks(statistics, config(fractions=[0.1, 0.11], bands=0), draws=1)
+    assert table.value_counts(["ranking", "band", "replacement"]).max() == 1
 
 
 def test_bands_hold_every_channel_once():

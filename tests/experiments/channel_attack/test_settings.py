@@ -64,8 +64,8 @@ def test_attacks_and_rankings_are_changed_without_another_training():
 
 
 def test_small_scenes_are_refused_before_any_training():
-    small = sections(scenes__height=32, scenes__width=64)
-    with pytest.raises(ValueError, match=r"scenes of 32 x 64 px are too small: .*circular.*raise"):
+    small = sections(scenes__height=32, scenes__width=64, seeds=[0])
+    with pytest.raises(ValueError, match=r"images of 32 x 64 px are too small: .*circular.*raise"):
         check(CHANNEL_ATTACK, small)
     only_zero = {**small, "channel_attack": {**small["channel_attack"], "only": ["small_deeplab"]}}
     check(CHANNEL_ATTACK, only_zero)
@@ -96,10 +96,12 @@ def test_impossible_settings_are_refused(changes, message):
         ({"networks": [{"arch": "deeplabv3_resnet50"}]}, "width is a setting of small_deeplab"),
         ({"networks": [{"layout": "left"}]}, "channel_attack.networks.*layout"),
         ({"networks": [{}, {"planted": 0}]}, "is the same as small_deeplab"),
+        ({"weights": "a.pth"}, r"one network, whatever the seed; got seeds \[0, 1, 2, 3, 4\]"),
+        ({"images__test": 7}, r"images\.test \(7\) must be at least attack\.groups \(8\)"),
         ({"only": ["small"]}, "channel_attack.only must be one of"),
         ({"cityscapes": "x"}, "small_deeplab needs weights, a file"),
         (
-            {"cityscapes": "x", "weights": "a.pth"},
+            {"cityscapes": "x", "weights": "a.pth", "networks": [{}], "seeds": [0]},
             r"protocols\.unseen\.split must be one of ranking, test; got 'unseen'",
         ),
     ],
@@ -117,4 +119,4 @@ def test_a_protocol_can_be_dropped():
 
 def test_weights_that_are_not_there_are_named_with_their_setting():
     with pytest.raises(FileNotFoundError, match=r"channel_attack.networks: small_deeplab: weights"):
-        planned(CHANNEL_ATTACK, sections(weights="nowhere.pth", networks=[{}]))
+        planned(CHANNEL_ATTACK, sections(weights="nowhere.pth", networks=[{}], seeds=[0]))

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
+from safetensors.torch import save_file
 
 from posinfo.networks.models.segmenters import (
     SEGMENTERS,
@@ -10,6 +11,7 @@ from posinfo.networks.models.segmenters import (
     build_segmenter,
     load_segmenter,
 )
+from posinfo.networks.models.trained_file import with_colours
 
 
 def config(**changes):
@@ -122,6 +124,14 @@ class TestWeightsOfAFile:
         images = torch.rand(1, 3, 32, 64)
         with torch.inference_mode():
             assert torch.equal(loaded(images)["out"], network.eval()(images)["out"])
+
+    def test_of_a_training_of_this_project(self, tmp_path):
+        network = build_segmenter(config(), classes=5, seed=3)
+        colours = torch.tensor([0.1, 0.2, 0.3]), torch.tensor([0.4, 0.5, 0.6])
+        path = tmp_path / "tensors.safetensors"
+        save_file(with_colours(network.state_dict(), *colours), path)
+        loaded = load_segmenter(config(weights=str(path)), classes=5).state_dict()
+        assert all(torch.equal(loaded[n], tensor) for n, tensor in network.state_dict().items())
 
     def test_another_number_of_classes_is_refused_with_file_and_key(self, tmp_path):
         _, path = self.released(tmp_path)

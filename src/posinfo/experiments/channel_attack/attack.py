@@ -9,13 +9,18 @@ from torch import Tensor, nn
 
 from posinfo.experiment import Cell, Inputs, Result
 from posinfo.experiments.channel_attack.channels import statistics_of
-from posinfo.experiments.channel_attack.planned_attacks import AttackConfig, planned_attacks
+from posinfo.experiments.channel_attack.planned_attacks import (
+    AttackConfig,
+    numbers_of,
+    planned_attacks,
+)
 from posinfo.experiments.channel_attack.scenes import scenes_of
 from posinfo.experiments.channel_attack.train import score, trained_segmenter
 from posinfo.measures.channel_attack import attack
 from posinfo.measures.channel_rankings import ranked_channels
 from posinfo.measures.segmentation import mean_iou
 from posinfo.networks.models.segmenters import SegmenterConfig
+from posinfo.networks.models.trained_file import trained_colours
 from posinfo.networks.surgery.ablation import ablated
 from posinfo.networks.training.segmentation import LabelledPixels, predict_pixels
 from posinfo.work import Work
@@ -50,11 +55,12 @@ def run(cell: AttackCell, inputs: Inputs, work: Work) -> Result:
         ``predictions`` (2, p, h, w), the classes in ``PREVIEWED`` test scenes before and after
         the largest attack of the first ranking.
     """
+    colours = trained_colours(inputs["network"].tensors)
     network = trained_segmenter(cell.network, cell.classes, inputs["network"], work)
     statistics = statistics_of(inputs["channels"])
     config, frames, confusions, row = cell.attack, [], [], {}
     scenes = {
-        name: scenes_of(inputs["scenes"], protocol.split, work)
+        name: scenes_of(inputs["scenes"], protocol.split, work, colours)
         for name, protocol in config.protocols.items()
     }
     work.on_total(sum(len(data.pixels) for data in scenes.values()))
@@ -69,9 +75,9 @@ def run(cell: AttackCell, inputs: Inputs, work: Work) -> Result:
         confusions.append(counts.int())
         for region, miou in zip(config.regions, mean_iou(counts[0].sum(0)).tolist(), strict=True):
             row[f"miou_{name}_{region}"] = miou
-    test = scenes_of(inputs["scenes"], "test", work)
+    test = scenes_of(inputs["scenes"], "test", work, colours)
     row["miou_mirrored"] = score(network, test._replace(mirrored=True), cell.classes, work)
-    largest = round(max(config.fractions) * len(statistics.rms))
+    largest = max(numbers_of(len(statistics.rms), config))
     order = ranked_channels(statistics, config.rankings[0])
     before_and_after = [
         _predicted(network, cell.network.layer, test, order[:number], work)

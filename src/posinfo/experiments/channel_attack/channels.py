@@ -8,6 +8,7 @@ from posinfo.experiments.channel_attack.train import trained_segmenter
 from posinfo.measures.channel_rankings import ranked_channels
 from posinfo.measures.channel_statistics import ChannelStatistics, channel_statistics
 from posinfo.networks.models.segmenters import SegmenterConfig
+from posinfo.networks.models.trained_file import trained_colours
 from posinfo.networks.training.segmentation import LabelledPixels
 from posinfo.work import Work
 
@@ -33,9 +34,10 @@ def run(cell: ChannelsCell, inputs: Inputs, work: Work) -> Result:
         A row per channel: ``channel, mean_abs_difference, mean_signed_difference, rms, probe_x,
         probe_y`` and ``rank_RANKING``, 0 for the first, for each of ``LISTED``.
     """
+    colours = trained_colours(inputs["network"].tensors)
     network = trained_segmenter(cell.network, cell.classes, inputs["network"], work)
-    ranking = scenes_of(inputs["scenes"], "ranking", work)
-    layout_free = scenes_of(inputs["scenes"], LAYOUT_FREE, work)
+    ranking = scenes_of(inputs["scenes"], "ranking", work, colours)
+    layout_free = scenes_of(inputs["scenes"], LAYOUT_FREE, work, colours)
     work.on_total(len(ranking.pixels) + len(layout_free.pixels))
 
     def batches(data: LabelledPixels):

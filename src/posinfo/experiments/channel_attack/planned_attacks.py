@@ -97,8 +97,8 @@ def planned_attacks(
 
 
 def numbers_of(channels: int, config: AttackConfig) -> list[int]:
-    """How many channels are silenced, at least one, for each fraction."""
-    return [max(1, round(fraction * channels)) for fraction in config.fractions]
+    """How many channels are silenced, at least one, for each fraction; none twice."""
+    return list(dict.fromkeys(max(1, round(share * channels)) for share in config.fractions))
 
 
 def bands_of(channels: int, bands: int) -> list[tuple[int, int]]:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from posinfo.experiment import Report, Result, Results
 from posinfo.experiments.channel_attack.attack import attacks_of
 from posinfo.experiments.channel_attack.channels import statistics_of
-from posinfo.experiments.channel_attack.planned_attacks import ZERO, bands_of, numbers_of
+from posinfo.experiments.channel_attack.planned_attacks import bands_of, numbers_of
 from posinfo.experiments.channel_attack.scenes import scenes_of
 from posinfo.experiments.channel_attack.settings import ChannelAttackSettings
 from posinfo.experiments.trained_network import BySeed, by_seed
@@ -25,7 +25,7 @@ from posinfo.measures.channel_attack_table import (
     effects_over_seeds,
     region_contrasts,
 )
-from posinfo.measures.channel_rankings import ranked_channels
+from posinfo.measures.channel_rankings import NONE, ranked_channels
 from posinfo.measures.reporting import number, with_sd
 from posinfo.measures.segmentation import mean_iou
 from posinfo.work import Work
@@ -56,7 +56,6 @@ def report(settings: ChannelAttackSettings, results: Results, published: pd.Data
     contrasts = region_contrasts(effects)
     ranking = pd.concat(_each(channels, seeds, lambda label, result: result.table))
     shown = _shown(scores, settings)
-    tops, bands = (shown.band.isin(names) for names in _band_names(settings, channels))
     first = next(iter(settings.cells))
     scenes = results["scenes"][settings.source(settings.cells[first])]
     return Report(
@@ -71,8 +70,8 @@ def report(settings: ChannelAttackSettings, results: Results, published: pd.Data
         },
         texts={"table": _text(attacked, channels, table, contrasts)},
         figures={
-            "curves": curves_figure(shown.loc[tops]),
-            "bands": bands_figure(shown.loc[bands & (shown.ranking == "overall")]),
+            "curves": curves_figure(_tops(shown, settings, channels)),
+            "bands": bands_figure(_bands(shown, settings, channels)),
             "channels": channel_maps_figure(_maps(channels)),
             "predictions": _predictions(scenes, attacked[first][0], settings.classes),
         },
@@ -83,7 +82,8 @@ def curves_of(result: Result) -> Figure:
     """Mean IoU by the number of silenced channels of one network, in its first region."""
     scores = _scores(result, ["first"])
     first = scores.protocol == scores.protocol.iloc[0]
-    shown = scores.loc[first & (scores.replacement == ZERO)]
+    kept = scores.replacement == scores.loc[scores.ranking != NONE].replacement.iloc[0]
+    shown = scores.loc[first & (kept | (scores.ranking == NONE))]
     return curves_figure(shown.assign(network="", seed=0))
 
 
@@ -108,23 +108,41 @@ def _scores(result: Result, regions: list[str]) -> pd.DataFrame:
 
 
 def _shown(scores: pd.DataFrame, settings: ChannelAttackSettings) -> pd.DataFrame:
-    """Of the first protocol, region and replacement."""
-    attack = settings.channel_attack.attack
-    protocol, region = next(iter(attack.protocols)), next(iter(attack.regions))
-    return scores.loc[
-        (scores.protocol == protocol)
-        & (scores.region == region)
-        & (scores.replacement == attack.replacements[0])
-    ]
+    """Of the first protocol, region and replacement of each network, and the intact networks."""
+    parts = []
+    for label, cell in settings.cells.items():
+        protocol, region = next(iter(cell.attack.protocols)), next(iter(cell.attack.regions))
+        parts.append(
+            scores.loc[
+                (scores.network == label)
+                & (scores.protocol == protocol)
+                & (scores.region == region)
+                & ((scores.replacement == cell.attack.replacements[0]) | (scores.ranking == NONE))
+            ]
+        )
+    return pd.concat(parts)
 
 
-def _band_names(settings: ChannelAttackSettings, channels: BySeed) -> tuple[set[str], set[str]]:
-    """``0-0``, ``0-13``, ... of the first ranks, and ``0-26``, ``26-51``, ... of the bands."""
-    attack = settings.channel_attack.attack
-    counts = {len(seeds[0].table) for seeds in channels.values()}
-    tops = {f"0-{number}" for count in counts for number in (0, *numbers_of(count, attack))}
-    bands = {f"{a}-{b}" for count in counts for a, b in bands_of(count, attack.bands)}
-    return tops, bands
+def _tops(shown: pd.DataFrame, settings: ChannelAttackSettings, channels: BySeed) -> pd.DataFrame:
+    """The first ranks of each order, in the numbers that each network's settings ask for."""
+    wanted = {
+        (label, f"0-{number}")
+        for label, cell in settings.cells.items()
+        for number in (0, *numbers_of(len(channels[label][0].table), cell.attack))
+    }
+    return shown.loc[[pair in wanted for pair in zip(shown.network, shown.band, strict=True)]]
+
+
+def _bands(shown: pd.DataFrame, settings: ChannelAttackSettings, channels: BySeed) -> pd.DataFrame:
+    """The bands of ``overall`` of each network."""
+    wanted = {
+        (label, f"{first}-{last}")
+        for label, cell in settings.cells.items()
+        for first, last in bands_of(len(channels[label][0].table), cell.attack.bands)
+        if cell.attack.bands
+    }
+    overall = shown.loc[shown.ranking == "overall"]
+    return overall.loc[[pair in wanted for pair in zip(overall.network, overall.band, strict=True)]]
 
 
 def _maps(channels: BySeed) -> dict[str, list[np.ndarray]]:
@@ -213,8 +231,8 @@ def _compared_text(protocol: str, rows: pd.DataFrame) -> pd.DataFrame:
             "random": rows.random.map(number),
             "hurts more by": _with_interval(rows.excess, rows.excess_low, rows.excess_high),
             "percentile of each seed": rows.percentiles,
-            "among matched": rows.percentiles_matched, "p": rows.p.map("{:.3f}".format),
-            "p, matched": rows.p_matched.map("{:.3f}".format),
+            "among matched": rows.percentiles_matched, "p": rows.p.map(number),
+            "p, matched": rows.p_matched.map(number),
             **({"paper": rows.published_miou.map(number)} if rows.source.notna().any() else {}),
         }
     )  # fmt: skip

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from posinfo.choices import Section
 from posinfo.experiment import Cell, Inputs, Result
-from posinfo.networks.models.normalisation import IMAGENET_MEAN, IMAGENET_STD
+from posinfo.networks.models.normalisation import IMAGENET_MEAN, IMAGENET_STD, Colours
 from posinfo.networks.models.trained_file import colours_of
 from posinfo.networks.training.segmentation import LabelledPixels
 from posinfo.stimuli.cityscapes import LabelledPhotograph, read_cityscapes
@@ -93,12 +93,16 @@ def _drawn(cell: ScenesCell, work: Work) -> Result:
 def _photographed(cell: CityscapesCell, work: Work) -> Result:
     """Arrays ``SPLIT.pixels`` and ``SPLIT.labels``, and the colours of ImageNet.
 
-    Every other photograph belongs to ``ranking``, the others to ``test``.
+    The first city is ``ranking`` (Frankfurt, 267 of 500 photographs), the others are ``test``:
+    frames of one drive are no independent images.
     """
     work.on_total(len(cell.files))
     first = read_cityscapes(cell.files[0])[1].shape
     arrays = {}
-    for split, files in (("ranking", cell.files[::2]), ("test", cell.files[1::2])):
+    cities = [pair.image.parent.name for pair in cell.files]
+    ranking = [pair for pair, city in zip(cell.files, cities, strict=True) if city == cities[0]]
+    test = [pair for pair, city in zip(cell.files, cities, strict=True) if city != cities[0]]
+    for split, files in (("ranking", ranking), ("test", test)):
         # read twice, for pixels and for labels: an array is written from beginning to end
         for part, index in (("pixels", 0), ("labels", 1)):
             shape = (len(files), 3, *first) if part == "pixels" else (len(files), *first)
@@ -110,12 +114,20 @@ def _photographed(cell: CityscapesCell, work: Work) -> Result:
     return Result(arrays=arrays, tensors={f"{LAYOUT_FREE}.pixels": free, **colours})
 
 
-def scenes_of(result: Result, split: str, work: Work) -> LabelledPixels:
+def scenes_of(
+    result: Result, split: str, work: Work, colours: Colours | None = None
+) -> LabelledPixels:
     """The images of a split; ``layout_free`` has labels of 0.
 
     Scenes lie on the device of the work; photographs come to it batch by batch.
+
+    Args:
+        result: of this step.
+        split: of scenes, or ``layout_free``.
+        work: its device.
+        colours: that a network was trained with; None: those of the train scenes.
     """
-    colours = colours_of(result.tensors["mean"], result.tensors["std"])
+    colours = colours or colours_of(result.tensors["mean"], result.tensors["std"])
     if f"{split}.pixels" in result.arrays:
         pixels, labels = (result.arrays[f"{split}.{part}"] for part in ("pixels", "labels"))
         return LabelledPixels(pixels, labels, colours, work.device)

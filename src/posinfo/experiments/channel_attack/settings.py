@@ -4,6 +4,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
+from PIL import Image
 from pydantic import Field, model_validator
 
 from posinfo.choices import Section, check
@@ -40,6 +41,15 @@ class TableCell(SegmenterConfig):
     training: TrainingConfig
     attack: AttackConfig
     seeds: Seeds
+
+    @model_validator(mode="after")
+    def _one_network_of_a_file(self) -> "TableCell":
+        if self.weights and len(self.seeds) > 1:
+            raise ValueError(
+                "weights of a file are one network, whatever the seed; got seeds "
+                f"{list(self.seeds)}"
+            )
+        return self
 
 
 class ChannelAttackParameters(Section):
@@ -99,9 +109,11 @@ class ChannelAttackSettings(Section):
         shared = section.model_dump(include=names)
         shared["layout"] = section.scenes.layout
         cells = GRID.cells(section.networks, shared, section.only)
-        if section.cityscapes is not None:
-            for label, cell in cells.items():
+        for label, cell in cells.items():
+            if section.cityscapes is not None:
                 _require_of_cityscapes(label, cell)
+            else:
+                _require_groups(label, cell, section.images)
         return cells
 
     @cached_property
@@ -109,6 +121,14 @@ class ChannelAttackSettings(Section):
         """Of Cityscapes; none where scenes are drawn."""
         folder = self.channel_attack.cityscapes
         return () if folder is None else tuple(cityscapes_files(folder))
+
+    @cached_property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the images in pixels."""
+        if self.photographs:
+            with Image.open(self.photographs[0].image) as image:
+                return image.height, image.width
+        return self.channel_attack.scenes.height, self.channel_attack.scenes.width
 
     def source(self, cell: TableCell) -> str:
         """Label of the scenes of a row."""
@@ -131,6 +151,16 @@ def _require_of_cityscapes(label: str, cell: TableCell) -> None:
         )
     for name, protocol in cell.attack.protocols.items():
         check(f"channel_attack.attack.protocols.{name}.split", protocol.split, PHOTOGRAPHED)
+
+
+def _require_groups(label: str, cell: TableCell, counts: SceneCounts) -> None:
+    for protocol in cell.attack.protocols.values():
+        count = getattr(counts, protocol.split)
+        if count < cell.attack.groups:
+            raise ValueError(
+                f"{GRID.where}: {label}: images.{protocol.split} ({count}) must be at least "
+                f"attack.groups ({cell.attack.groups})"
+            )
 
 
 GRID = Grid(
@@ -180,7 +210,7 @@ def train_cells(settings: ChannelAttackSettings) -> dict[str, SegmenterCell]:
                 classes=settings.classes,
                 weights=weights,
                 training=cell.training,
-                size=(scenes.height, scenes.width),
+                size=settings.size,
                 seed=seed,
             )  # fmt: skip
     return cells

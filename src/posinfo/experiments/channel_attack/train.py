@@ -1,5 +1,7 @@
 """Step 2: a segmentation network is trained on scenes, or read from a file."""
 
+from pathlib import Path
+
 import torch
 from torch import nn
 
@@ -7,7 +9,9 @@ from posinfo.experiment import Cell, Inputs, Result
 from posinfo.experiments.channel_attack.scenes import scenes_of
 from posinfo.experiments.trained_network import MEAN_IOU, load_trained, trained_result
 from posinfo.measures.segmentation import PixelCounter, mean_iou
+from posinfo.networks.models.normalisation import IMAGENET_MEAN, IMAGENET_STD
 from posinfo.networks.models.segmenters import SegmenterConfig, build_segmenter, load_segmenter
+from posinfo.networks.models.state_file import stored_colours
 from posinfo.networks.models.trained_file import with_colours
 from posinfo.networks.surgery.padding_mode import MapTooSmallError
 from posinfo.networks.training.config import TrainingConfig
@@ -23,7 +27,7 @@ class SegmenterCell(Cell):
         classes: number of logits.
         weights: key of the file that its weights come from; empty: it is trained.
         training: the protocol.
-        size: height and width of the scenes in pixels.
+        size: height and width of the images in pixels.
         seed: of weights, order and flips.
     """
 
@@ -42,8 +46,8 @@ class SegmenterCell(Cell):
                 network(torch.zeros(1, 3, *self.size))
             except MapTooSmallError as error:
                 raise ValueError(
-                    f"scenes of {self.size[0]} x {self.size[1]} px are too small: {error}; raise "
-                    "channel_attack.scenes.height and width"
+                    f"images of {self.size[0]} x {self.size[1]} px are too small: {error}; raise "
+                    "channel_attack.scenes.height and width, if they are scenes"
                 ) from error
 
 
@@ -55,7 +59,8 @@ def run(cell: SegmenterCell, inputs: Inputs, work: Work) -> Result:
     scenes = inputs["scenes"]
     if cell.network.weights:
         loaded = load_segmenter(cell.network, cell.classes).state_dict()
-        return Result(tensors=with_colours(loaded, scenes.tensors["mean"], scenes.tensors["std"]))
+        colours = stored_colours(Path(cell.network.weights)) or (IMAGENET_MEAN, IMAGENET_STD)
+        return Result(tensors=with_colours(loaded, *map(torch.tensor, colours)))
     train, validation = (scenes_of(scenes, split, work) for split in ("train", "validation"))
     network = build_segmenter(cell.network, cell.classes, cell.seed).to(work.device)
     fitted = train_segmenter(
@@ -84,4 +89,4 @@ def score(network: nn.Module, data: LabelledPixels, classes: int, work: Work) ->
         PixelCounter(labels, classes).count(predicted).sum((0, 1))
         for predicted, labels in predict_pixels(network, data, work)
     ]
-    return mean_iou(torch.stack(counts).sum(0)).item()
+    return mean_iou(torch.stack(counts).sum(0).cpu()).item()

@@ -19,6 +19,7 @@ from posinfo.networks.models.trained_file import (
     backbone_weights,
     is_trained_file,
     trained_colours,
+    without_colours,
 )
 
 SUFFIXES = (".safetensors", ".pth", ".pt")
@@ -153,7 +154,8 @@ def _read(path: Path) -> dict[str, Tensor]:
 def _of_the_backbone(state: dict[str, Tensor], expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The backbone in a file of a wrapped network, or of the experiments that train networks."""
     if is_trained_file(state):
-        return backbone_weights(state)
+        whole = without_colours(state)
+        return whole if expected.keys() <= whole.keys() else backbone_weights(state)
     for prefix in PREFIXES * 2:  # they may be nested
         own = all(name.startswith(prefix) for name in expected)
         if state and not own and all(name.startswith(prefix) for name in state):

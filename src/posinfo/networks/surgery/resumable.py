@@ -24,7 +24,8 @@ class Resumable:
     work.
 
     Args:
-        network: any network; it is not copied, and no call leaves anything behind in it.
+        network: any network in evaluation mode; it is not copied, and no call leaves anything
+            behind in it.
         layer: name of a layer whose output is a tensor and that runs once.
 
     Raises:
@@ -33,7 +34,7 @@ class Resumable:
 
     def __init__(self, network: nn.Module, layer: str) -> None:
         require_layer(network, layer, "the network")
-        self.network, self.layer = network.eval(), layer
+        self.network, self.layer = network, layer
         self._target = network.get_submodule(layer)
         around = [
             module

@@ -1,4 +1,4 @@
-"""How a classifier is trained: optimiser, schedule and length."""
+"""How a network is trained: optimiser, schedule and length."""
 
 from collections.abc import Callable, Iterable
 from typing import Annotated
@@ -27,7 +27,8 @@ class TrainingConfig(Section):
         momentum: momentum of SGD; null for the others.
         weight_decay: factor of the L2 penalty: this share of a weight is added to its gradient, or
             by ``adamw`` taken off the weight itself, times the learning rate.
-        schedule: how the learning rate changes over the steps, a key of ``SCHEDULES``.
+        schedule: how the learning rate changes over the steps, a key of ``SCHEDULES``;
+            ``one_cycle`` also moves ``momentum``, or the first of ``betas``, between .95 and .85.
         mirrored: whether half of the train images are flipped left to right.
         keep: the epoch whose weights are kept, a key of ``KEPT``: the best on validation images, or
             the last.

@@ -110,11 +110,15 @@ def train_segmenter(
     )
 
 
-def logits_of(output: object) -> Float[Tensor, "n k h w"]:
+def logits_of(output: object, classes: int | None = None) -> Float[Tensor, "n k h w"]:
     """The logits in what a segmentation network returns.
 
+    Args:
+        output: logits, or a dict with them as ``out``.
+        classes: number of them; None: any.
+
     Raises:
-        ValueError: there are none.
+        ValueError: there are none, or those of other classes.
     """
     logits = output.get("out") if isinstance(output, dict) else output
     if not isinstance(logits, Tensor) or logits.ndim != 4:
@@ -122,6 +126,8 @@ def logits_of(output: object) -> Float[Tensor, "n k h w"]:
             "a segmentation network must return logits (n, classes, h, w), or a dict with them as "
             f"'out'; got {type(output).__name__}"
         )
+    if classes is not None and logits.shape[1] != classes:
+        raise ValueError(f"the network has {logits.shape[1]} classes, the labels have {classes}")
     return logits
 
 
