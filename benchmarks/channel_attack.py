@@ -19,6 +19,7 @@ from posinfo.measures.channel_rankings import random_channels
 from posinfo.measures.segmentation import PixelCounter
 from posinfo.networks.models.segmenters import SegmenterConfig, build_segmenter
 from posinfo.networks.surgery.ablation import ablated
+from posinfo.networks.surgery.resumable import Resumable
 from posinfo.networks.training.devices import pick_device
 from posinfo.networks.training.segmentation import LabelledPixels, logits_of
 from posinfo.work import Work
@@ -65,7 +66,10 @@ def main() -> None:
         ((0.5, 0.5, 0.5), (0.25, 0.25, 0.25)),
         device,
     )
-    attacks = [Attack(random_channels(2048, SILENCED, generator)) for _ in range(options.attacks)]
+    channels = Resumable(network, config.layer).start(data.images(slice(None))).shape[1]
+    silenced = min(SILENCED, channels)
+    sets = [random_channels(channels, silenced, generator) for _ in range(options.attacks)]
+    attacks = [Attack(each) for each in sets]
     theirs, ours = [], []
     for number in range(options.rounds):
         start = time.monotonic()
@@ -73,7 +77,7 @@ def main() -> None:
         theirs.append(time.monotonic() - start)
         start = time.monotonic()
         found = attack(
-            network, config.layer, data, attacks, means=torch.zeros(2048), regions=REGIONS,
+            network, config.layer, data, attacks, means=torch.zeros(channels), regions=REGIONS,
             classes=CLASSES, groups=1, work=Work(device=device),
         )  # fmt: skip
         ours.append((time.monotonic() - start) / len(attacks))

@@ -12,6 +12,7 @@ from posinfo.stimuli.cityscapes import (
 )
 from posinfo.stimuli.decoding import DamagedImageError
 
+SETTING = "channel_attack.cityscapes"
 CITIES = ("frankfurt", "lindau")
 # label id to train id, as cityscapesScripts' helpers/labels.py lists them
 TRAIN_IDS = {
@@ -55,13 +56,13 @@ def test_classes_are_the_nineteen_that_count():
 
 
 def test_files_are_found_city_by_city(folder):
-    files = cityscapes_files(folder)
+    files = cityscapes_files(folder, SETTING)
     assert [pair.image.parent.name for pair in files] == ["frankfurt"] * 2 + ["lindau"] * 2
     assert all("labelIds" in pair.labels.name for pair in files)
 
 
 def test_label_ids_become_train_ids(folder):
-    pair = cityscapes_files(folder)[0]
+    pair = cityscapes_files(folder, SETTING)[0]
     pixels, labels = read_cityscapes(pair)
     ids = np.asarray(Image.open(pair.labels))
     assert pixels.shape == (3, 8, 16) and labels.shape == (8, 16)
@@ -71,29 +72,29 @@ def test_label_ids_become_train_ids(folder):
 
 
 def test_key_is_of_the_content(folder, tmp_path):
-    key = cityscapes_key(cityscapes_files(folder))
+    key = cityscapes_key(cityscapes_files(folder, SETTING))
     moved = shutil.copytree(folder, tmp_path / "elsewhere")
-    assert cityscapes_key(cityscapes_files(moved)) == key
-    pair = cityscapes_files(moved)[1]
+    assert cityscapes_key(cityscapes_files(moved, SETTING)) == key
+    pair = cityscapes_files(moved, SETTING)[1]
     Image.fromarray(np.zeros((8, 16), np.uint8)).save(pair.labels)
-    assert cityscapes_key(cityscapes_files(moved)) != key
+    assert cityscapes_key(cityscapes_files(moved, SETTING)) != key
 
 
 def test_missing_parts_are_named_with_where_to_get_them(folder):
     with pytest.raises(FileNotFoundError, match=r"channel_attack.cityscapes: .*leftImg8bit_trainv"):
-        cityscapes_files(folder / "nowhere")
-    pair = cityscapes_files(folder)[0]
+        cityscapes_files(folder / "nowhere", SETTING)
+    pair = cityscapes_files(folder, SETTING)[0]
     pair.labels.unlink()
     with pytest.raises(FileNotFoundError, match=f"has no labels: there is no {pair.labels}"):
-        cityscapes_files(folder)
+        cityscapes_files(folder, SETTING)
     shutil.rmtree(folder / "leftImg8bit/val/frankfurt")
     shutil.rmtree(folder / "leftImg8bit/val/lindau")
     with pytest.raises(FileNotFoundError, match="0 photographs .* two cities are needed"):
-        cityscapes_files(folder)
+        cityscapes_files(folder, SETTING)
 
 
 def test_wrong_labels_are_refused_with_the_file(folder):
-    pair = cityscapes_files(folder)[0]
+    pair = cityscapes_files(folder, SETTING)[0]
     Image.fromarray(np.full((8, 16), 77, np.uint8)).save(pair.labels)
     with pytest.raises(ValueError, match=rf"{pair.labels} has label ids .* not: \[77\]"):
         read_cityscapes(pair)

@@ -18,7 +18,6 @@ from posinfo.stimuli.decoding import DamagedImageError
 
 IGNORED = 255
 UNKNOWN = 254  # an id that Cityscapes does not have
-SETTING = "channel_attack.cityscapes"
 
 # the 19 classes that count, in the order of their train ids
 CLASSES = tuple(
@@ -35,11 +34,12 @@ class LabelledPhotograph(NamedTuple):
     labels: Path
 
 
-def cityscapes_files(folder: Path, split: str = "val") -> list[LabelledPhotograph]:
+def cityscapes_files(folder: Path, setting: str, split: str = "val") -> list[LabelledPhotograph]:
     """The photographs of a split, by the names of city and file.
 
     Args:
         folder: that holds ``leftImg8bit`` and ``gtFine``.
+        setting: that names the folder, for messages.
         split: ``train`` or ``val``.
 
     Raises:
@@ -49,7 +49,7 @@ def cityscapes_files(folder: Path, split: str = "val") -> list[LabelledPhotograp
     for needed in (images, labels):
         if not needed.is_dir():
             raise FileNotFoundError(
-                f"{SETTING}: there is no folder {needed}: unpack leftImg8bit_trainvaltest.zip and "
+                f"{setting}: there is no folder {needed}: unpack leftImg8bit_trainvaltest.zip and "
                 "gtFine_trainvaltest.zip of www.cityscapes-dataset.com in one folder and name it"
             )
     found = []
@@ -57,11 +57,11 @@ def cityscapes_files(folder: Path, split: str = "val") -> list[LabelledPhotograp
         name = image.name.replace("_leftImg8bit.png", "_gtFine_labelIds.png")
         label = labels / image.parent.name / name
         if not label.is_file():
-            raise FileNotFoundError(f"{SETTING}: {image} has no labels: there is no {label}")
+            raise FileNotFoundError(f"{setting}: {image} has no labels: there is no {label}")
         found.append(LabelledPhotograph(image, label))
     if len({pair.image.parent for pair in found}) < 2:
         raise FileNotFoundError(
-            f"{SETTING}: {len(found)} photographs CITY/*_leftImg8bit.png in {images}, those of two "
+            f"{setting}: {len(found)} photographs CITY/*_leftImg8bit.png in {images}, those of two "
             "cities are needed"
         )
     return found

@@ -120,7 +120,9 @@ class ChannelAttackSettings(Section):
     def photographs(self) -> tuple[LabelledPhotograph, ...]:
         """Of Cityscapes; none where scenes are drawn."""
         folder = self.channel_attack.cityscapes
-        return () if folder is None else tuple(cityscapes_files(folder))
+        return (
+            () if folder is None else tuple(cityscapes_files(folder, "channel_attack.cityscapes"))
+        )
 
     @cached_property
     def size(self) -> tuple[int, int]:
