@@ -14,7 +14,6 @@ from posinfo.experiments.trained_network import (
 from posinfo.networks.training.loop import Fitted
 
 MEAN, STD = torch.tensor([0.25, 0.5, 0.75]), torch.tensor([0.5, 0.25, 0.125])
-IMAGES = Result(tensors={"mean": MEAN, "std": STD})
 
 
 @pytest.fixture
@@ -25,7 +24,7 @@ def network():
 @pytest.fixture
 def trained(network):
     fitted = Fitted(torch.tensor([2.0, 1.0]), torch.tensor([0.75, 0.25]), 1)
-    return trained_result(network, fitted, IMAGES)
+    return trained_result(network, fitted, MEAN, STD)
 
 
 def test_all_comes_back(network, trained):

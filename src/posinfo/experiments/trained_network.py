@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping
 
 import numpy as np
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from posinfo.experiment import Result
 from posinfo.networks.models.trained_file import with_colours, without_colours
@@ -15,19 +16,23 @@ BySeed = Mapping[str, list[Result]]
 
 
 def trained_result(
-    network: nn.Module, fitted: Fitted, images: Result, score: str = ACCURACY
+    network: nn.Module,
+    fitted: Fitted,
+    mean: Float[Tensor, "3"],
+    std: Float[Tensor, "3"],
+    score: str = ACCURACY,
 ) -> Result:
     """The weights of a network, the colours of its images, and how its training went.
 
     Args:
         network: as it is kept.
         fitted: the course of its training.
-        images: tensors ``mean`` and ``std`` of the train images.
+        mean: of the colours that its images were normalised by, in [0, 1].
+        std: their standard deviation.
         score: what the validation score is.
     """
-    colours = images.tensors["mean"], images.tensors["std"]
     history = {LOSS: fitted.losses.tolist(), score: fitted.scores.tolist()}
-    tensors = with_colours(network.state_dict(), *colours)
+    tensors = with_colours(network.state_dict(), mean, std)
     return Result(tensors=tensors, history=history, facts={"epoch": fitted.epoch})
 
 

@@ -20,7 +20,7 @@ def test_default_cells():
     cells = settings().cells
     assert list(cells) == [
         "small_deeplab", "small_deeplab-planted4", "small_deeplab-circular-shifted",
-        "small_deeplab-reflect", "small_deeplab-one_sided",
+        "small_deeplab-reflect", "small_deeplab-one_sided", "lite0_deeplab",
     ]  # fmt: skip
     assert cells["small_deeplab"].seeds == (0, 1, 2, 3, 4)
     assert cells["small_deeplab-circular-shifted"].seeds == (0, 1, 2)
@@ -93,7 +93,7 @@ def test_impossible_settings_are_refused(changes, message):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"networks": [{"arch": "deeplabv3_resnet50"}]}, "width is a setting of small_deeplab"),
+        ({"networks": [{"width": None}]}, "arch 'small_deeplab' needs a width"),
         ({"networks": [{"layout": "left"}]}, "channel_attack.networks.*layout"),
         ({"networks": [{}, {"planted": 0}]}, "is the same as small_deeplab"),
         ({"weights": "a.pth"}, r"one network, whatever the seed; got seeds \[0, 1, 2, 3, 4\]"),

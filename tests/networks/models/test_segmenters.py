@@ -12,6 +12,7 @@ from posinfo.networks.models.segmenters import (
     load_segmenter,
 )
 from posinfo.networks.models.trained_file import with_colours
+from posinfo.networks.models.weights import load_network
 
 
 def config(**changes):
@@ -24,7 +25,7 @@ def test_every_segmenter_has_its_latent(arch):
     chosen = config(arch=arch, width=4 if arch == "small_deeplab" else None)
     found = []
     with torch.device("meta"):
-        network = SEGMENTERS[arch].build(chosen, 3).eval()
+        network = SEGMENTERS[arch].build(chosen, 3).eval().to("meta")
     network.get_submodule(chosen.layer).register_forward_hook(lambda *call: found.append(call[2]))
     logits = network(torch.zeros(1, 3, 64, 128, device="meta"))["out"]
     assert logits.shape == (1, 3, 64, 128)
@@ -36,6 +37,31 @@ def test_the_small_latent_has_a_stride_of_8():
     with torch.inference_mode():
         assert network.backbone(torch.rand(1, 3, 64, 128))["out"].shape == (1, 8 * 4 + 3, 8, 16)
         assert network(torch.rand(1, 3, 64, 128))["out"].shape == (1, 5, 64, 128)
+
+
+def test_a_pretrained_trunk_stays_as_it_was():
+    network = build_segmenter(config(arch="lite0_deeplab", width=None), classes=3, seed=0)
+    assert network.training and not network.backbone.pretrained.trunk.training
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    optimiser = torch.optim.AdamW(network.parameters(), 0.1)
+    images = torch.rand(2, 3, 32, 64, generator=torch.Generator().manual_seed(0))
+    network(images)["out"].square().mean().backward()
+    optimiser.step()
+    changed = {
+        n for n, tensor in network.state_dict().items() if not torch.equal(tensor, before[n])
+    }
+    assert changed and all(name.startswith("classifier.") for name in changed)
+    with torch.inference_mode():
+        latent = network.backbone(images)["out"]
+        lite = load_network("timm/tf_efficientnet_lite0", "efficientnet-lite0")
+        twice = torch.nn.functional.interpolate(images, scale_factor=2, mode="bilinear")
+        expected = lite.blocks[:5](lite.bn1(lite.conv_stem(twice)))
+    assert latent.shape == (2, 112, 4, 8)
+    torch.testing.assert_close(latent, expected)
+
+
+def test_other_networks_have_no_width():
+    assert config(arch="fcn_resnet50") == config(arch="fcn_resnet50", width=None)
 
 
 def test_planted_channels_are_distances_to_the_left_and_right():
@@ -76,8 +102,7 @@ def test_circular_segmenters_see_no_border():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"width": None}, "width is a setting of small_deeplab, which needs one; got None"),
-        ({"arch": "fcn_resnet50"}, "width is a setting of small_deeplab"),
+        ({"width": None}, "arch 'small_deeplab' needs a width"),
         ({"arch": "fcn_resnet50", "width": None, "planted": 2}, "planted is a setting of small"),
         ({"arch": "deeplab"}, "arch must be one of small_deeplab"),
         ({"padding": "mirror"}, "padding must be one of"),

@@ -36,4 +36,4 @@ def run(cell: NetworkCell, inputs: Inputs, work: Work) -> Result:
     fitted = train_augshift(
         network, train, validation, cell.method, cell.training, seed=cell.seed, work=work
     )
-    return trained_result(network, fitted, images)
+    return trained_result(network, fitted, images.tensors["mean"], images.tensors["std"])

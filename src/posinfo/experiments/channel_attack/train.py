@@ -40,8 +40,8 @@ class SegmenterCell(Cell):
 
     def check(self) -> None:
         """Whether the scenes are large enough, by a dry run on shapes."""
-        with torch.device("meta"):
-            network = build_segmenter(self.network, self.classes, seed=0).eval()
+        with torch.device("meta"):  # a pretrained trunk is real all the same
+            network = build_segmenter(self.network, self.classes, seed=0).eval().to("meta")
             try:
                 network(torch.zeros(1, 3, *self.size))
             except MapTooSmallError as error:
@@ -61,7 +61,8 @@ def run(cell: SegmenterCell, inputs: Inputs, work: Work) -> Result:
         loaded = load_segmenter(cell.network, cell.classes).state_dict()
         colours = stored_colours(Path(cell.network.weights)) or (IMAGENET_MEAN, IMAGENET_STD)
         return Result(tensors=with_colours(loaded, *map(torch.tensor, colours)))
-    train, validation = (scenes_of(scenes, split, work) for split in ("train", "validation"))
+    own = cell.network.colours
+    train, validation = (scenes_of(scenes, name, work, own) for name in ("train", "validation"))
     network = build_segmenter(cell.network, cell.classes, cell.seed).to(work.device)
     fitted = train_segmenter(
         network,
@@ -71,7 +72,8 @@ def run(cell: SegmenterCell, inputs: Inputs, work: Work) -> Result:
         seed=cell.seed,
         work=work,
     )
-    return trained_result(network, fitted, scenes, MEAN_IOU)
+    mean, std = map(torch.tensor, train.colours)
+    return trained_result(network, fitted, mean, std, MEAN_IOU)
 
 
 def trained_segmenter(

@@ -41,4 +41,4 @@ def run(cell: NetworkCell, inputs: Inputs, work: Work) -> Result:
     network = build_classifier(cell.classifier, train.answers, cell.seed, cell.canvas.side)
     network.to(work.device)
     fitted = train_on_canvases(network, train, validation, cell.training, seed=cell.seed, work=work)
-    return trained_result(network, fitted, images)
+    return trained_result(network, fitted, images.tensors["mean"], images.tensors["std"])

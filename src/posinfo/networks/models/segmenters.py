@@ -1,8 +1,8 @@
 """Segmentation networks with a latent: torchvision's, and a small one made of its parts."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -15,11 +15,16 @@ from torchvision.models.segmentation import DeepLabV3
 from torchvision.models.segmentation.deeplabv3 import ASPP, DeepLabHead
 
 from posinfo.choices import Section, one_of
+from posinfo.networks.models.efficientnet_lite import ARCH as LITE0_ARCH
+from posinfo.networks.models.efficientnet_lite import COLOURS as LITE0_COLOURS
+from posinfo.networks.models.normalisation import Colours
 from posinfo.networks.models.resnet18 import segmenter_resnet18
 from posinfo.networks.models.state_file import fitting_state
+from posinfo.networks.models.weights import load_network
 from posinfo.networks.surgery.padding import PaddingName, repad
 
-SMALL, RELEASED = "small_deeplab", "deeplabv3_resnet50_os16"
+SMALL, LITE, RELEASED = "small_deeplab", "lite0_deeplab", "deeplabv3_resnet50_os16"
+LITE_STAGES, LITE_CHANNELS = 5, 112  # of EfficientNet-Lite0, at a stride of 16
 SMALL_RATES, SMALL_CHANNELS = (2, 4, 6), 32  # of the small head
 RELEASED_RATES = (6, 12, 18)  # of the released code, at an output stride of 16
 LATENT = "backbone.latent"
@@ -30,7 +35,7 @@ class SegmenterConfig(Section):
 
     Attributes:
         arch: a key of ``SEGMENTERS``.
-        width: channels of the first stage of ``small_deeplab``; None for other networks.
+        width: channels of the first stage of ``small_deeplab``; other networks have none.
         padding: of every layer, one of ``PADDINGS``.
         weights: path of a state dict with its head; empty: it is trained.
         planted: coordinate channels beside the latent of ``small_deeplab``, see ``Coordinates``.
@@ -42,10 +47,18 @@ class SegmenterConfig(Section):
     weights: str = Field(default="", exclude=True)
     planted: int = Field(ge=0)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _of_this_arch(cls, values: Any) -> Any:
+        """A setting that a network does not have is none of its settings."""
+        if isinstance(values, Mapping) and values.get("arch") != SMALL:
+            return {**values, "width": None}
+        return values
+
     @model_validator(mode="after")
     def _fits_together(self) -> "SegmenterConfig":
-        if (self.width is None) == (self.arch == SMALL):
-            raise ValueError(f"width is a setting of {SMALL}, which needs one; got {self.width}")
+        if self.arch == SMALL and self.width is None:
+            raise ValueError(f"arch {SMALL!r} needs a width")
         if self.planted and self.arch != SMALL:
             raise ValueError(f"planted is a setting of {SMALL}; got arch {self.arch!r}")
         return self
@@ -55,6 +68,11 @@ class SegmenterConfig(Section):
         """Name of the layer whose output is the latent that the head reads."""
         return SEGMENTERS[self.arch].layer
 
+    @property
+    def colours(self) -> Colours | None:
+        """See ``Segmenter``."""
+        return SEGMENTERS[self.arch].colours
+
 
 class Segmenter(NamedTuple):
     """How a segmentation network is built, and where its latent is.
@@ -62,10 +80,34 @@ class Segmenter(NamedTuple):
     Attributes:
         build: function of the settings and the number of classes.
         layer: name of the latent layer.
+        colours: that a pretrained trunk expects; None: those of the images it is trained on.
     """
 
     build: Callable[[SegmenterConfig, int], nn.Module]
     layer: str
+    colours: Colours | None = None
+
+
+class Pretrained(nn.Module):
+    """A trunk that is not trained: its batch norms, too, stay as they are.
+
+    Args:
+        trunk: with its weights.
+    """
+
+    def __init__(self, trunk: nn.Module) -> None:
+        super().__init__()
+        self.trunk = trunk.requires_grad_(requires_grad=False).eval()
+
+    def train(self, mode: bool = True) -> "Pretrained":
+        """The trunk evaluates in either mode."""
+        super().train(mode)
+        self.trunk.eval()
+        return self
+
+    def forward(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n c a b"]:
+        """What the trunk answers."""
+        return self.trunk(images)
 
 
 class Coordinates(nn.Module):
@@ -95,7 +137,7 @@ class Coordinates(nn.Module):
 
 
 def build_segmenter(config: SegmenterConfig, classes: int, seed: int) -> nn.Module:
-    """An untrained network in training mode that maps images to a dict with logits ``out``.
+    """A network before its training; it maps images to a dict with logits ``out``.
 
     Args:
         config: the network.
@@ -113,15 +155,34 @@ def _small(config: SegmenterConfig, classes: int) -> nn.Module:
     assert config.width is not None
     trunk = segmenter_resnet18(config.width)
     trunk.add_module("latent", Coordinates(config.planted) if config.planted else nn.Identity())
-    channels = 8 * config.width + config.planted
-    head = nn.Sequential(
+    head = _small_head(8 * config.width + config.planted, classes)
+    return DeepLabV3(IntermediateLayerGetter(trunk, {"latent": "out"}), head)
+
+
+def _lite(config: SegmenterConfig, classes: int) -> nn.Module:
+    """The small head on EfficientNet-Lite0 as it was trained on ImageNet, images twice as large.
+
+    So its latent, at a stride of 16, is as large as that of the small network.
+    """
+    lite = load_network(LITE0_ARCH, "efficientnet-lite0")
+    stem, norm, blocks = (getattr(lite, name) for name in ("conv_stem", "bn1", "blocks"))
+    twice = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False)
+    trunk = Pretrained(nn.Sequential(twice, stem, norm, *blocks[:LITE_STAGES]))
+    backbone = nn.Sequential()
+    backbone.add_module("pretrained", trunk)
+    backbone.add_module("latent", nn.Identity())
+    backbone = IntermediateLayerGetter(backbone, {"latent": "out"})
+    return DeepLabV3(backbone, _small_head(LITE_CHANNELS, classes))
+
+
+def _small_head(channels: int, classes: int) -> nn.Module:
+    return nn.Sequential(
         ASPP(channels, SMALL_RATES, SMALL_CHANNELS),
         nn.Conv2d(SMALL_CHANNELS, SMALL_CHANNELS, 3, padding=1, bias=False),
         nn.BatchNorm2d(SMALL_CHANNELS),
         nn.ReLU(),
         nn.Conv2d(SMALL_CHANNELS, classes, 1),
     )
-    return DeepLabV3(IntermediateLayerGetter(trunk, {"latent": "out"}), head)
 
 
 def load_segmenter(config: SegmenterConfig, classes: int) -> nn.Module:
@@ -153,6 +214,7 @@ def _of_torchvision(config: SegmenterConfig, classes: int) -> nn.Module:
 
 SEGMENTERS: dict[str, Segmenter] = {
     SMALL: Segmenter(_small, LATENT),
+    LITE: Segmenter(_lite, LATENT, LITE0_COLOURS),
     RELEASED: Segmenter(_released, "backbone.layer4"),
     **{
         name: Segmenter(_of_torchvision, "backbone.layer4" if "resnet" in name else "backbone.16")
