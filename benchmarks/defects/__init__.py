@@ -1,6 +1,6 @@
 """The defects by subject."""
 
-from defects import data, experiments, measures, networks, training, trust
+from defects import attack, data, experiments, measures, networks, training, trust
 from defects.defect import Defect
 
 SUBJECTS: dict[str, list[Defect]] = {
@@ -10,4 +10,5 @@ SUBJECTS: dict[str, list[Defect]] = {
     "measures": measures.DEFECTS,
     "experiments": experiments.DEFECTS,
     "trust": trust.DEFECTS,
+    "attack": attack.DEFECTS,
 }

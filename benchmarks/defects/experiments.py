@@ -364,8 +364,8 @@ DEFECTS = [
         "experiments/test_trained_network.py",
         Defect(
             "colours swapped",
-            'images.tensors["mean"], images.tensors["std"]',
-            'images.tensors["std"], images.tensors["mean"]',
+            "with_colours(network.state_dict(), mean, std)",
+            "with_colours(network.state_dict(), std, mean)",
         ),
         Defect(
             "seeds in the order of their results",
