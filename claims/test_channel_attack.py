@@ -16,10 +16,20 @@ def test_planted_channels_are_ranked_first_by_the_probe(channel_ranking):
         assert set(rows.channel[rows.rank_probe < 4]) == PLANTED_CHANNELS
 
 
+@pytest.mark.xfail(strict=True, reason="zero padding tells the network the same")
 def test_without_the_planted_channels_it_is_worse_than_without_any_random_ones(channel_effects):
     place = "network == @PLANTED and protocol == 'held_out' and region == 'full' and band == '0-4'"
     found = channel_effects.query(f"{place} and ranking == 'probe' and replacement == 'zero'")
     assert list(found.percentiles) == ["0, 0, 0, 0, 0"]
+
+
+@pytest.mark.parametrize("compared", ["p", "p_matched"])
+def test_the_paper_s_ranking_is_not_shown_to_hurt_more_than_random_channels(
+    channel_effects, compared
+):
+    place = "network == @ZERO and protocol == 'held_out' and region == 'full' and band == '0-32'"
+    found = channel_effects.query(f"{place} and ranking == 'overall' and replacement == 'zero'")
+    assert float(found[compared].item()) > 0.05
 
 
 def test_the_paper_s_ranking_does_not_see_planted_coordinates(channel_ranking):
@@ -36,6 +46,13 @@ def test_zero_padding_shows_at_least_three_times_what_circular_does(channel_netw
     probes = channel_networks.set_index(["network", "seed"]).probe_x
     for seed in range(3):
         assert probes[ZERO, seed] >= 3 * probes[CIRCULAR, seed]
+
+
+def test_reflect_padding_shows_less_than_zero_padding(channel_networks):
+    """Not a third at most, as was expected: about half."""
+    probes = channel_networks.set_index(["network", "seed"]).probe_x
+    for seed in range(3):
+        assert probes[REFLECT, seed] < 0.75 * probes[ZERO, seed]
 
 
 @pytest.mark.parametrize(("network", "low", "high"), [(ZERO, 0, 0.04), (ONE_SIDED, 0.08, 1)])
