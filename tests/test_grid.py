@@ -4,7 +4,8 @@ from typing import Annotated, Any
 import pytest
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from posinfo.grid import Grid, Label, Once, merged, no_repeats, one_value
+from posinfo.choices import Label, Once, no_repeats
+from posinfo.grid import Grid, merged, one_value
 
 
 class Training(BaseModel):

@@ -4,7 +4,15 @@ from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 
 T = TypeVar("T")
 
@@ -90,3 +98,22 @@ def one_of(kind: str, names: Callable[[], Iterable[str]] | Iterable[str]) -> Aft
         names: every possible choice, or a function that returns them.
     """
     return AfterValidator(lambda name: check(kind, name, names() if callable(names) else names))
+
+
+def no_repeats(values: tuple) -> tuple:
+    """The values themselves.
+
+    Raises:
+        ValueError: one of them stands there twice.
+    """
+    repeated = sorted({str(value) for value in values if values.count(value) > 1})
+    if repeated:
+        raise ValueError(f"each value may stand once; repeated: {', '.join(repeated)}")
+    return values
+
+
+Once = AfterValidator(no_repeats)
+"""The validator of a field whose values may stand once each."""
+
+Label = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][\w.+-]*$", max_length=100)]
+"""Of a cell, which names files: 100 letters, digits or ``. _ + -`` at most."""

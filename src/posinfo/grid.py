@@ -4,28 +4,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import AfterValidator, BaseModel, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
-from posinfo.choices import Seed, check, problems
-
-
-def no_repeats(values: tuple) -> tuple:
-    """The values themselves.
-
-    Raises:
-        ValueError: one of them stands there twice.
-    """
-    repeated = sorted({str(value) for value in values if values.count(value) > 1})
-    if repeated:
-        raise ValueError(f"each value may stand once; repeated: {', '.join(repeated)}")
-    return values
-
-
-Once = AfterValidator(no_repeats)
-"""The validator of a field whose values may stand once each."""
-
-Label = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][\w.+-]*$", max_length=100)]
-"""Of a cell, which names files: 100 letters, digits or ``. _ + -`` at most."""
+from posinfo.choices import Label, Once, Seed, check, problems
 
 Seeds = Annotated[tuple[Seed, ...], Field(min_length=1), Once]
 Item = Mapping[str, Any]

@@ -23,7 +23,7 @@ def extended(project):
     (project.root / HOUSE / "border.py").write_text(module)
     (project.root / "conf/base/parameters_border.yml").write_text(settings)
     registry = project.root / HOUSE / "__init__.py"
-    text = registry.read_text().replace("in (POSENET,", "in (BORDER, POSENET,")
+    text = registry.read_text().replace("        POSENET,\n", "        BORDER,\n        POSENET,\n")
     registry.write_text("from posinfo.experiments.border import BORDER\n" + text)
     return project
 

@@ -71,7 +71,8 @@ def test_answers_depend_on_the_code_of_ones_own_classifier():
     own = {"arch": "tests.networks.models.test_whole_network:Looks", "weights": "as-built"}
     before = BASE["consistency"]["classifiers"]["reflect"]
     plan = planned(CONSISTENCY, sections(consistency__classifiers__reflect=before | own))
-    modules = ("tests", "tests.networks", "tests.networks.models.test_whole_network")
+    packages = ("tests", "tests.networks", "tests.networks.models")
+    modules = (*packages, "tests.networks.models.test_whole_network")
     assert plan["classify"]["reflect"].cell.modules == modules
     assert plan["classify"]["circular"].cell.modules == ()
 

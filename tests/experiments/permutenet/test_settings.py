@@ -125,9 +125,11 @@ def test_networks_are_trained_per_seed_and_evaluated_with_their_images():
 
 
 def test_networks_depend_on_the_code_of_ones_own_backbone():
-    own = cell(arch="tests.networks.models.test_architectures:own_network", width=None)
+    arch = "tests.networks.models.test_architectures:own_network"
+    own = cell(network="gapnet", permutation="none", arch=arch, width=None)
     plan = planned(PERMUTENET, sections(own))
-    modules = ("tests", "tests.networks", "tests.networks.models.test_architectures")
+    packages = ("tests", "tests.networks", "tests.networks.models")
+    modules = (*packages, "tests.networks.models.test_architectures")
     for step in ("train", "evaluate"):
         assert {each.cell.modules for each in plan[step].values()} == {modules}
 

@@ -156,7 +156,8 @@ def test_features_depend_on_the_code_of_ones_own_network():
     sections = changed(BASE, posenet__only=["vgg16"])
     own = {"arch": "tests.networks.models.test_architectures:own_network", "weights": "as-built"}
     sections["posenet"]["backbones"]["vgg16"] |= own
-    modules = ("tests", "tests.networks", "tests.networks.models.test_architectures")
+    packages = ("tests", "tests.networks", "tests.networks.models")
+    modules = (*packages, "tests.networks.models.test_architectures")
     for cell in planned(POSENET, sections)["features"].values():
         assert cell.cell.modules == modules
 

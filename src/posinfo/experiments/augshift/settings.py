@@ -5,12 +5,12 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from posinfo.choices import Section, one_of
+from posinfo.choices import Once, Section, one_of
 from posinfo.experiments.augshift.evaluate import EvaluateCell, MeasuredSplit
 from posinfo.experiments.augshift.train import NetworkCell
 from posinfo.experiments.labelled_images import ImagesCell
 from posinfo.experiments.trained_network import network_label
-from posinfo.grid import Grid, Once, Seeds
+from posinfo.grid import Grid, Seeds
 from posinfo.networks.models.augshift import AugShiftConfig
 from posinfo.networks.training.config import TrainingConfig
 from posinfo.stimuli.crops import ShiftConfig

@@ -8,8 +8,7 @@ import pandas as pd
 import torch
 from pydantic import Field, field_validator
 
-from posinfo.choices import Section
-from posinfo.grid import Label, Once
+from posinfo.choices import Label, Once, Section
 from posinfo.measures.channel_attack import Attack, Box
 from posinfo.measures.channel_rankings import (
     MATCHED,

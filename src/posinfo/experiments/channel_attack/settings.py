@@ -7,14 +7,14 @@ from typing import Annotated, Any
 from PIL import Image
 from pydantic import Field, model_validator
 
-from posinfo.choices import Section, check
+from posinfo.choices import Once, Section, check
 from posinfo.experiments.channel_attack.attack import AttackCell
 from posinfo.experiments.channel_attack.channels import ChannelsCell
 from posinfo.experiments.channel_attack.planned_attacks import AttackConfig
 from posinfo.experiments.channel_attack.scenes import CityscapesCell, SceneCounts, ScenesCell
 from posinfo.experiments.channel_attack.train import SegmenterCell
 from posinfo.experiments.trained_network import network_label
-from posinfo.grid import Grid, Once, Seeds
+from posinfo.grid import Grid, Seeds
 from posinfo.networks.models.segmenters import SegmenterConfig
 from posinfo.networks.models.state_file import file_key
 from posinfo.networks.training.config import TrainingConfig

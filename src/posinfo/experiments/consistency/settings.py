@@ -6,10 +6,9 @@ from typing import Annotated
 import pandas as pd
 from pydantic import Field
 
-from posinfo.choices import Section, check
+from posinfo.choices import Label, Once, Section, check
 from posinfo.experiments.consistency.classify import ClassifyCell
 from posinfo.experiments.images import ImagesCell
-from posinfo.grid import Label, Once
 from posinfo.networks.models.architectures import user_modules
 from posinfo.networks.models.weights import weights_key
 from posinfo.networks.models.whole_network import WholeNetworkConfig

@@ -5,11 +5,11 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from posinfo.choices import Section
+from posinfo.choices import Once, Section
 from posinfo.experiments.labelled_images import ImagesCell
 from posinfo.experiments.permutenet.train import NetworkCell
 from posinfo.experiments.trained_network import network_label
-from posinfo.grid import Grid, Once, Seeds, one_value
+from posinfo.grid import Grid, Seeds, one_value
 from posinfo.networks.models.architectures import user_modules
 from posinfo.networks.models.pooled_classifiers import ClassifierConfig
 from posinfo.networks.training.canvases import TaskName

@@ -7,11 +7,11 @@ from typing import Annotated, Any
 import pandas as pd
 from pydantic import Field
 
-from posinfo.choices import Section, Seed, check
+from posinfo.choices import Label, Once, Section, Seed, check
 from posinfo.experiments.images import ImagesCell
 from posinfo.experiments.posenet.features import FeaturesCell
 from posinfo.experiments.posenet.readouts import ReadoutsCell
-from posinfo.grid import Grid, Item, Label, Once, Seeds
+from posinfo.grid import Grid, Item, Seeds
 from posinfo.networks.models.architectures import user_modules
 from posinfo.networks.models.backbones import BackboneConfig
 from posinfo.networks.models.normalisation import NormalisationName
