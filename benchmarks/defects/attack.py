@@ -42,8 +42,8 @@ DEFECTS = [
         "networks/surgery/test_ablation.py",
         Defect(
             "the hook stays after an error",
-            "    finally:\n        handle",
-            "    if True:\n        handle",
+            "    try:\n        yield\n    finally:\n        handle.remove()",
+            "    yield\n    handle.remove()",
         ),
         Defect(
             "the mean for zero",

@@ -95,6 +95,15 @@ def test_kernel_flip_is_the_difference_of_the_network_with_mirrored_kernels(imag
     torch.testing.assert_close(found.kernel_flip, (found.z - found.z_mirrored).abs().mean(0))
 
 
+def test_kernel_flip_differs_where_strides_are_uneven():
+    config = SegmenterConfig(arch="small_deeplab", width=4, padding="zero", planted=0)
+    network = build_segmenter(config, classes=3, seed=0).eval()
+    images = torch.rand(2, 3, 32, 64, generator=torch.Generator().manual_seed(0))
+    found = statistics(network, LATENT, images)
+    differences = (found.z - found.z_mirrored).abs().mean(0)
+    assert (found.kernel_flip - differences).abs().max() > 0.1 * differences.max()
+
+
 def test_the_probe_finds_planted_coordinates_and_the_border_of_zeros():
     """Untrained networks: of zeros at the border, of none, and with four planted channels."""
     free = torch.from_numpy(layout_free_images(32, (64, 128))).float() / 255

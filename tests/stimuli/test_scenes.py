@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from posinfo.stimuli.scene_textures import TexturePool, layout_free_images, unseen_textures
+from posinfo.stimuli.scene_textures import TexturePool, layout_free_images
 from posinfo.stimuli.scenes import CLASSES, SPLITS, ScenesConfig, draw_scenes
 
 SKY, BUILDING, VEGETATION, ROAD, PAVEMENT, CAR, PERSON, SIGN = range(len(CLASSES))
@@ -89,7 +89,11 @@ def test_textures_tell_classes_apart_only_where_they_are_their_own():
 
 
 def test_unseen_textures_are_of_no_seen_photograph():
-    assert not unseen_textures().own
+    unseen = SPLITS["unseen"]()
+    assert not unseen.own
+    for split in SPLITS.keys() - {"unseen"}:
+        known = {photograph.tobytes() for photograph in SPLITS[split]().shared}
+        assert not known & {photograph.tobytes() for photograph in unseen.shared}
     plain = TexturePool((np.full((200, 200, 3), 100, np.uint8),))
     random = np.random.default_rng(0)
     pieces = [plain.crop(3, (48, 96), random) for _ in range(50)]

@@ -39,6 +39,18 @@ def test_ablated_channels_are_constant(deeplab, images, values):
 
 
 @torch.inference_mode()
+def test_silent_channels_are_zero_if_nothing_else_is_said(deeplab, images):
+    found = []
+    with ablated(deeplab, LAYER, [5]):
+        hook = deeplab.classifier.register_forward_pre_hook(
+            lambda module, inputs: found.append(inputs[0])
+        )
+        deeplab(images)
+        hook.remove()
+    assert (found[0][:, 5] == 0).all() and (found[0][:, 4] != 0).any()
+
+
+@torch.inference_mode()
 def test_no_channel_changes_no_bit(deeplab, images):
     before = deeplab(images)["out"]
     with ablated(deeplab, LAYER, []):
