@@ -55,6 +55,9 @@ def report(settings: ChannelAttackSettings, results: Results, published: pd.Data
     table = beside_experiment3(effects_over_seeds(effects), published, about)
     contrasts = region_contrasts(effects)
     ranking = pd.concat(_each(channels, seeds, lambda label, result: result.table))
+    networks = pd.concat(_each(attacked, seeds, _intact)).merge(
+        pd.concat(_each(channels, seeds, _probes)), on=["network", "seed"]
+    )
     shown = _shown(scores, settings)
     first = next(iter(settings.cells))
     scenes = results["scenes"][settings.source(settings.cells[first])]
@@ -64,11 +67,9 @@ def report(settings: ChannelAttackSettings, results: Results, published: pd.Data
             "channel_ranking": ranking.reset_index(drop=True),
             "table": table,
             "contrasts": contrasts,
-            "networks": pd.concat(_each(attacked, seeds, _intact)).merge(
-                pd.concat(_each(channels, seeds, _probes)), on=["network", "seed"]
-            ),
+            "networks": networks,
         },
-        texts={"table": _text(attacked, channels, table, contrasts)},
+        texts={"table": _text(networks, table, contrasts)},
         figures={
             "curves": curves_figure(_tops(shown, settings, channels)),
             "bands": bands_figure(_bands(shown, settings, channels)),
@@ -83,7 +84,8 @@ def curves_of(result: Result) -> Figure:
     scores = _scores(result, ["first"])
     first = scores.protocol == scores.protocol.iloc[0]
     kept = scores.replacement == scores.loc[scores.ranking != NONE].replacement.iloc[0]
-    shown = scores.loc[first & (kept | (scores.ranking == NONE))]
+    tops = scores.band.str.startswith("0-")  # no other band: it has as many channels as a top
+    shown = scores.loc[first & tops & (kept | (scores.ranking == NONE))]
     return curves_figure(shown.assign(network="", seed=0))
 
 
@@ -163,10 +165,9 @@ def _predictions(scenes: Result, attacked: Result, classes: int) -> Figure:
     return predictions_figure(images, labels, {"intact": before, "attacked": after}, classes)
 
 
-def _text(attacked: BySeed, channels: BySeed, table: pd.DataFrame, contrasts: pd.DataFrame) -> str:
+def _text(networks: pd.DataFrame, table: pd.DataFrame, contrasts: pd.DataFrame) -> str:
     """The intact networks, what each ranking does beyond chance, and the sides."""
-    intact = [_intact_text(label, attacked[label], channels[label]) for label in attacked]
-    tables = [pd.DataFrame(intact)]
+    tables = [_intact_text(networks)]
     of_region = table.loc[table.region == table.region.iloc[0]]
     for protocol, rows in of_region.groupby("protocol", sort=False):
         compared = rows.loc[rows.draws > 0]
@@ -187,18 +188,19 @@ def _probes(label: str, result: Result) -> pd.DataFrame:
     return result.table[["probe_x", "probe_y"]].median().to_frame().T
 
 
-def _intact_text(label: str, attacked: list[Result], channels: list[Result]) -> dict[str, str]:
-    rows = pd.concat([result.table for result in attacked])
-    probes = [statistics_of(result) for result in channels]
-    line = {"network": label, "seeds": str(len(rows))}
-    for name in rows.columns[rows.columns.str.startswith("miou_")]:
-        values = rows[name].to_numpy()
-        sd = values.std(ddof=1) if len(values) > 1 else np.nan
-        line[name.removeprefix("miou_")] = with_sd(values.mean(), sd)
-    for axis in ("x", "y"):
-        medians = [getattr(probe, f"probe_{axis}").median().item() for probe in probes]
-        line[f"probe {axis}"] = number(float(np.mean(medians)))
-    return line
+def _intact_text(networks: pd.DataFrame) -> pd.DataFrame:
+    """Means and sd over seeds."""
+    lines = []
+    for network, rows in networks.groupby("network", sort=False):
+        line = {"network": str(network), "seeds": str(len(rows))}
+        for name in networks.columns[networks.columns.str.startswith("miou_")]:
+            values = rows[name].to_numpy()
+            sd = values.std(ddof=1) if len(values) > 1 else np.nan
+            line[name.removeprefix("miou_")] = with_sd(values.mean(), sd)
+        for axis in ("x", "y"):
+            line[f"probe {axis}"] = number(float(rows[f"probe_{axis}"].to_numpy().mean()))
+        lines.append(line)
+    return pd.DataFrame(lines)
 
 
 def _contrasts_text(contrasts: pd.DataFrame) -> pd.DataFrame:
