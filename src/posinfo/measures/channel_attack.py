@@ -91,7 +91,7 @@ def attack(
         parts, inside = _parts(labels.shape[1:], regions, labels.device)
         counter = PixelCounter(labels, classes, parts)
         group = torch.arange(batch.start, batch.stop, device=labels.device) * groups // count
-        with torch.inference_mode(), work.autocast():
+        with torch.no_grad(), work.autocast():  # no tensors of inference mode: see Resumable
             latent = resumable.start(data.images(batch))
             for each, counted in zip(attacks, counts, strict=True):
                 values = means.to(latent) if each.to_mean else 0.0

@@ -58,7 +58,7 @@ def answer(output):
     ("name", "padding"),
     [*((name, "as_built") for name in NETWORKS), *((name, "circular") for name in REPADDED)],
 )
-@torch.inference_mode()
+@torch.no_grad()
 def test_finishing_is_running_the_whole_network(name, padding):
     build, layer = NETWORKS[name]
     network = repad(build(), padding)

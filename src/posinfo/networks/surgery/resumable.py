@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.utils._pytree import tree_map_only
+from torch.utils._pytree import tree_leaves, tree_map_only
 
 from posinfo.networks.surgery.ablation import require_tensor
 from posinfo.networks.surgery.layer_names import require_layer
@@ -44,20 +44,21 @@ class Resumable:
         children = [child for module in around for child in module.children()]
         self._watched = [child for child in dict.fromkeys(children) if child not in around]
         self._images: Tensor | None = None
-        self._answers: dict[nn.Module, list[Any]] = {}
+        self._answers: dict[nn.Module, list[_Answer]] = {}
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def start(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n c *s"]:
         """The layer's output for these images.
 
         Raises:
             ValueError: the layer does not run, or its output is no tensor.
         """
-        answers: dict[nn.Module, list[Any]] = {}
+        answers: dict[nn.Module, list[tuple[Any, list[int], Any]]] = {}
 
         def keep(module: nn.Module, inputs: object, output: object) -> None:
             if self._target not in answers:
-                answers.setdefault(module, []).append(_copied(output))
+                kept = output, _versions(output), tree_map_only(Tensor, Tensor.clone, output)
+                answers.setdefault(module, []).append(kept)
 
         with ExitStack() as hooks:
             for module in self._watched:
@@ -65,10 +66,17 @@ class Resumable:
             self.network(images)
         if self._target not in answers:
             raise ValueError(f"the network does not run its layer {self.layer!r}")
-        self._images, self._answers = images, answers
-        return require_tensor(answers[self._target][0], self.layer)
+        self._images = images
+        self._answers = {
+            module: [
+                _Answer(copy, not versions or versions != _versions(output))
+                for output, versions, copy in of_module
+            ]
+            for module, of_module in answers.items()
+        }
+        return require_tensor(self._answers[self._target][0].again(), self.layer)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def finish(self, latent: Float[Tensor, "n c *s"]) -> Any:
         """What the network returns for the images of ``start`` if the layer answers this.
 
@@ -77,19 +85,36 @@ class Resumable:
         """
         assert self._images is not None, "start comes first"
         with ExitStack() as replays:
-            for module, known in {**self._answers, self._target: [latent]}.items():
+            instead = [_Answer(latent, changes=True)]
+            for module, known in {**self._answers, self._target: instead}.items():
                 replays.enter_context(_replayed(module, known))
             network = self.network  # of one that is re-padded, a part that pads nowhere may run
             return (network.run if isinstance(network, Repadded) else network)(self._images)
 
 
+class _Answer(NamedTuple):
+    """What a module has answered.
+
+    Attributes:
+        output: the answer.
+        changes: whether the network changes it in place.
+    """
+
+    output: Any
+    changes: bool
+
+    def again(self) -> Any:
+        """The answer, of which nothing that the network does is left."""
+        return tree_map_only(Tensor, Tensor.clone, self.output) if self.changes else self.output
+
+
 @contextmanager
-def _replayed(module: nn.Module, known: Sequence[Any]) -> Iterator[None]:
+def _replayed(module: nn.Module, known: Sequence[_Answer]) -> Iterator[None]:
     """The first calls of a module return what is known; later ones run it."""
     waiting, original, own = list(known), module.forward, vars(module).get("forward")
 
     def replay(*args: Any, **kwargs: Any) -> Any:
-        return _copied(waiting.pop(0)) if waiting else original(*args, **kwargs)
+        return waiting.pop(0).again() if waiting else original(*args, **kwargs)
 
     module.forward = replay
     try:
@@ -101,6 +126,7 @@ def _replayed(module: nn.Module, known: Sequence[Any]) -> Iterator[None]:
             module.forward = own
 
 
-def _copied(output: Any) -> Any:
-    """An answer that the network may change in place without changing what is kept."""
-    return tree_map_only(Tensor, Tensor.clone, output)
+def _versions(output: Any) -> list[int]:
+    """How often each tensor was changed in place; none of inference mode's, which do not count."""
+    tensors = [leaf for leaf in tree_leaves(output) if isinstance(leaf, Tensor)]
+    return [] if any(t.is_inference() for t in tensors) else [t._version for t in tensors]
