@@ -34,6 +34,7 @@ def attacks(protocol="held_out"):
     rows = [("none", 0, "0-0", 0, "zero", RIGHT["none"])]
     rows += [(name, 4, "0-4", 0, "zero", RIGHT[name]) for name in ("overall", "left")]
     rows += [("overall", 4, "0-4", 0, "mean", 0.7), ("overall", 4, "4-8", 0, "zero", 0.85)]
+    rows += [("overall", 3, "8-11", 0, "zero", 0.85)]
     for draw in range(3):
         rows.append(("random", 4, "0-4", draw, "zero", DRAWS[draw]))
         rows.append(("random_matched", 4, "0-4", draw, "zero", MATCHED[draw]))
@@ -64,7 +65,7 @@ def row(effects, ranking, *, protocol="held_out", band="0-4", replacement="zero"
 
 
 def test_every_ranked_attack_is_compared_in_every_region(effects):
-    assert len(effects) == 2 * (4 + 2)
+    assert len(effects) == 2 * (5 + 2)
     assert set(effects.ranking) == {"overall", "left"}
 
 
@@ -89,9 +90,16 @@ def test_percentiles_are_among_draws_of_their_kind(effects):
     assert np.isnan([better.percentile_matched, better.p_matched]).all(), "matched to overall alone"
 
 
+def test_a_band_is_compared_with_draws_of_as_many_channels_but_not_of_the_top_s_size(effects):
+    found = row(effects, "overall", band="4-8")
+    assert found.draws == 3
+    assert found.excess == pytest.approx(np.mean([iou(share) for share in DRAWS]) - iou(0.85))
+    assert np.isnan([found.percentile_matched, found.p_matched]).all()
+
+
 def test_nothing_is_compared_with_draws_of_other_numbers_values_or_images(effects):
     for found in (
-        row(effects, "overall", band="4-8"),
+        row(effects, "overall", band="8-11"),
         row(effects, "overall", replacement="mean"),
         row(effects, "left", protocol="released"),
     ):

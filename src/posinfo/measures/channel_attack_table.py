@@ -1,6 +1,6 @@
 """Whether silencing ranked channels hurts more than silencing random ones."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,37 +22,42 @@ PLACE = ["protocol", "ranking", "n_channels", "band", "replacement", "region"]
 
 
 def attack_effects(
-    attacks: pd.DataFrame, confusions: Int[Tensor, "a g r k k"], regions: list[str]
+    attacks: pd.DataFrame,
+    counts: Int[Tensor, "a g r *k"],
+    regions: list[str],
+    score: Callable[[Tensor], Tensor] = mean_iou,
 ) -> pd.DataFrame:
     """What each ranking does beyond random channels, for one network.
 
     Args:
         attacks: a row per attack, see ``planned_attacks``, and its ``protocol``.
-        confusions: in the same order, pixels by group of images, region, right and predicted class.
+        counts: in the same order, by group of images and region, what ``score`` makes a score of:
+            pixels by right and predicted class.
         regions: names of the regions.
+        score: of counts (..., r, *k), (..., r) in [0, 1].
 
     Returns:
         A row per protocol, ranking, band, replacement and region: ``PLACE`` and
 
-        - ``miou``, ``intact``: with and without the attack, in [0, 1];
+        - ``miou``, ``intact``: the score with and without the attack;
         - ``random``, ``random_sd``: mean and sd over random draws of as many channels;
         - ``excess``: ``random - miou``, how much more the ranking hurts; ``excess_low`` and
           ``excess_high``: its 95 % interval over images;
         - ``percentile``: of ``miou`` among the draws, 0: it hurts more than each of them;
         - ``p``: probability that a draw hurts at least as much;
         - ``percentile_matched``, ``p_matched``: the same of ``overall`` among draws of channels
-          that are as large as its own; NaN for the other rankings, which these do not match;
+          that are as large as its first ones; NaN for all else, which these do not match;
         - ``draws``: how many there are of each kind.
 
         What is compared with random draws is NaN where there are none of as many channels.
     """
-    counts = confusions.double()
-    whole = mean_iou(counts.sum(1)).numpy()
-    without = mean_iou(counts.sum(1, keepdim=True) - counts).numpy()  # one group left out
+    counts = counts.double()
+    whole = score(counts.sum(1)).numpy()
+    without = score(counts.sum(1, keepdim=True) - counts).numpy()  # one group left out
     lines = attacks.assign(index=range(len(attacks)))
     intact = lines[lines.ranking == NONE].set_index("protocol")["index"]
     rows = []
-    for _, of_place in lines.groupby(["protocol", "band", "replacement"], sort=False):
+    for _, of_place in lines.groupby(["protocol", "n_channels", "replacement"], sort=False):
         draws = [list(of_place["index"][of_place.ranking == kind]) for kind in (RANDOM, MATCHED)]
         ranked = of_place.loc[~of_place.ranking.isin([NONE, RANDOM, MATCHED])]
         for line in ranked.to_dict(orient="records"):
@@ -61,7 +66,8 @@ def attack_effects(
                 row = {str(name): line[name] for name in PLACE[:-1]} | {"region": region}
                 row |= {"miou": mious[line["index"]], "intact": mious[intact[line["protocol"]]]}
                 row |= {"draws": len(draws[0])}
-                like = draws[1] if line["ranking"] == "overall" else []
+                top = line["ranking"] == "overall" and line["band"].startswith("0-")
+                like = draws[1] if top else []
                 sizes = mious, without[:, :, number]
                 row |= _beyond_chance(line["index"], draws[0], like, *sizes)
                 rows.append(row)

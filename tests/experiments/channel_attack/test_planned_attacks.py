@@ -36,13 +36,13 @@ def config(**changes):
 
 
 def test_the_first_attack_silences_nothing(statistics):
-    table, attacks = planned_attacks(statistics, config(), draws=0)
+    table, attacks = planned_attacks(statistics, config(), draws=0, matched=0)
     assert table.ranking[0] == "none" and table.n_channels[0] == 0
     assert len(attacks[0].channels) == 0
 
 
 def test_rankings_are_silenced_from_their_first_channel_on(statistics):
-    table, attacks = planned_attacks(statistics, config(), draws=0)
+    table, attacks = planned_attacks(statistics, config(), draws=0, matched=0)
     assert len(table) == len(attacks) == 1 + 2 * (2 * 2 + 1), "the band 0-10 is a top already"
     for row, each in zip(table.itertuples(), attacks, strict=True):
         if row.ranking != "none":
@@ -55,23 +55,29 @@ def test_rankings_are_silenced_from_their_first_channel_on(statistics):
 
 
 def test_draws_are_repeated_for_every_number(statistics):
-    table, attacks = planned_attacks(statistics, config(), draws=3)
+    table, attacks = planned_attacks(statistics, config(), draws=3, matched=3)
     drawn = table[table.ranking.isin(["random", "random_matched"])]
     assert len(drawn) == 3 * 2 * 2
     assert set(drawn.draw) == {0, 1, 2} and set(drawn.replacement) == {"zero"}
     sets = {tuple(sorted(attacks[index].channels.tolist())) for index in drawn.index}
     assert len(sets) > 8
-    again, repeated = planned_attacks(statistics, config(), draws=3)
+    again, repeated = planned_attacks(statistics, config(), draws=3, matched=3)
     assert again.equals(table)
     assert all(torch.equal(a.channels, b.channels) for a, b in zip(attacks, repeated, strict=True))
-    _, other = planned_attacks(statistics, config(seed=1), draws=3)
+    _, other = planned_attacks(statistics, config(seed=1), draws=3, matched=3)
     assert any(
         not torch.equal(attacks[index].channels, other[index].channels) for index in drawn.index
     )
 
 
+def test_kinds_of_draws_have_numbers_of_their_own(statistics):
+    table, _ = planned_attacks(statistics, config(), draws=3, matched=1)
+    counts = table.ranking.value_counts()
+    assert (counts["random"], counts["random_matched"]) == (3 * 2, 1 * 2)
+
+
 def test_fractions_that_mean_the_same_number_are_one(statistics):
-    table, _ = planned_attacks(statistics, config(fractions=[0.1, 0.11], bands=0), draws=1)
+    table, _ = planned_attacks(statistics, config(fractions=[0.1, 0.11], bands=0), draws=1, matched=1)
     assert table.value_counts(["ranking", "band", "replacement"]).max() == 1
 
 
@@ -81,5 +87,5 @@ def test_bands_hold_every_channel_once():
 
 
 def test_there_may_be_no_bands(statistics):
-    table, _ = planned_attacks(statistics, config(bands=0, rankings=["probe"]), draws=0)
+    table, _ = planned_attacks(statistics, config(bands=0, rankings=["probe"]), draws=0, matched=0)
     assert set(table.ranking) == {"none", "probe"}

@@ -34,7 +34,7 @@ def test_a_row_changes_single_fields_of_the_attack():
     ]
     cells = settings(networks=networks).cells
     plain, changed_row = cells.values()
-    assert plain.attack.bands == 5 and changed_row.attack.bands == 2
+    assert plain.attack.bands == 4 and changed_row.attack.bands == 2
     assert changed_row.attack.fractions == plain.attack.fractions
     assert changed_row.attack.protocols["unseen"].split == "unseen"
     assert changed_row.attack.protocols["unseen"].draws == 0

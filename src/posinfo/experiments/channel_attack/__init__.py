@@ -13,7 +13,7 @@ CHANNEL_ATTACK = Experiment(
         Step("attack", "evaluation", settings.attack_cells, attack.run, True, report.curves_of),
     ),
     report=report.report,
-    tables=("scores", "channel_ranking", "table", "contrasts", "networks"),
+    tables=("scores", "channel_ranking", "table", "contrasts", "networks", "class_iou"),
     texts=("table",),
     figures=("curves", "bands", "channels", "predictions"),
     reported=("scenes", "channels", "attack"),

@@ -65,7 +65,9 @@ def run(cell: AttackCell, inputs: Inputs, work: Work) -> Result:
     }
     work.on_total(sum(len(data.pixels) for data in scenes.values()))
     for name, protocol in config.protocols.items():
-        planned, attacks = planned_attacks(statistics, config, protocol.draws)
+        planned, attacks = planned_attacks(
+            statistics, config, protocol.draws, protocol.matched
+        )
         counts = attack(
             network, cell.network.layer, scenes[name], attacks,
             means=statistics.z.mean(0), regions=config.regions, classes=cell.classes,

@@ -33,11 +33,13 @@ class ProtocolConfig(Section):
     Attributes:
         split: a key of ``posinfo.stimuli.scenes.SPLITS``; ``ranking``: those that channels were
             ranked by, as in the released code.
-        draws: of random channels, per number of channels and kind of draw.
+        draws: of random channels, for each number of channels.
+        matched: draws of channels that are as large as the top of ``overall``, for each number.
     """
 
     split: SceneSplit
     draws: int = Field(ge=0)
+    matched: int = Field(default=0, ge=0)
 
 
 class AttackConfig(Section):
@@ -75,7 +77,7 @@ class AttackConfig(Section):
 
 
 def planned_attacks(
-    statistics: ChannelStatistics, config: AttackConfig, draws: int
+    statistics: ChannelStatistics, config: AttackConfig, draws: int, matched: int
 ) -> tuple[pd.DataFrame, list[Attack]]:
     """All attacks, the first of which silences nothing.
 
@@ -83,13 +85,14 @@ def planned_attacks(
         statistics: of the channels.
         config: what is asked for.
         draws: of random channels.
+        matched: draws of channels that are as large as those that ``overall`` names first.
 
     Returns:
         A row per attack, ``ranking, n_channels, band, draw, replacement``, and the attacks in the
         same order. ``band`` says which ranks are silenced: ``0-13`` are the first thirteen.
     """
     rows, attacks = [], []
-    for row, each in _planned(statistics, config, draws):
+    for row, each in _planned(statistics, config, draws, matched):
         rows.append(row)
         attacks.append(each)
     return pd.DataFrame(rows), attacks
@@ -111,7 +114,7 @@ def bands_of(channels: int, bands: int) -> list[tuple[int, int]]:
 
 
 def _planned(
-    statistics: ChannelStatistics, config: AttackConfig, draws: int
+    statistics: ChannelStatistics, config: AttackConfig, draws: int, matched: int
 ) -> Iterator[tuple[dict[str, Any], Attack]]:
     count = len(statistics.rms)
     numbers = numbers_of(count, config)
@@ -124,15 +127,16 @@ def _planned(
             row = _row(name, first, last, replacement)
             yield row, Attack(orders[name][first:last], replacement == MEAN)
     generator = torch.Generator().manual_seed(config.seed)
-    replacement = config.replacements[0]
+    to_mean = config.replacements[0] == MEAN
     for draw in range(draws):
         for number in numbers:
-            like = orders["overall"][:number]
             drawn = random_channels(count, number, generator)
-            matched = matched_channels(like, statistics.rms, generator)
-            for name, channels in ((RANDOM, drawn), (MATCHED, matched)):
-                row = _row(name, 0, number, replacement, draw)
-                yield row, Attack(channels, replacement == MEAN)
+            yield _row(RANDOM, 0, number, config.replacements[0], draw), Attack(drawn, to_mean)
+    for draw in range(matched):
+        for number in numbers:
+            like = orders["overall"][:number]
+            drawn = matched_channels(like, statistics.rms, generator)
+            yield _row(MATCHED, 0, number, config.replacements[0], draw), Attack(drawn, to_mean)
 
 
 def _row(

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 import pandas as pd
+import torch
 from matplotlib.figure import Figure
 
 from posinfo.experiment import Report, Result, Results
@@ -25,9 +26,9 @@ from posinfo.measures.channel_attack_table import (
     effects_over_seeds,
     region_contrasts,
 )
-from posinfo.measures.channel_rankings import NONE, ranked_channels
+from posinfo.measures.channel_rankings import MATCHED, NONE, RANDOM, ranked_channels
 from posinfo.measures.reporting import number, with_sd
-from posinfo.measures.segmentation import mean_iou
+from posinfo.measures.segmentation import class_iou, mean_iou
 from posinfo.work import Work
 
 MAPS = 8  # channels whose maps are drawn
@@ -68,13 +69,16 @@ def report(settings: ChannelAttackSettings, results: Results, published: pd.Data
             "table": table,
             "contrasts": contrasts,
             "networks": networks,
+            "class_iou": pd.concat(
+                _each(attacked, seeds, lambda _, r: _class_iou(r, settings.class_names))
+            ),
         },
         texts={"table": _text(networks, table, contrasts)},
         figures={
             "curves": curves_figure(_tops(shown, settings, channels)),
             "bands": bands_figure(_bands(shown, settings, channels)),
             "channels": channel_maps_figure(_maps(channels)),
-            "predictions": _predictions(scenes, attacked[first][0], settings.classes),
+            "predictions": _predictions(scenes, attacked[first][0], len(settings.class_names)),
         },
     )
 
@@ -107,6 +111,17 @@ def _scores(result: Result, regions: list[str]) -> pd.DataFrame:
     attacks, mious = attacks_of(result), mean_iou(result.tensors["confusions"].sum(1))
     columns = zip(regions, mious.T.numpy(), strict=False)
     return pd.concat([attacks.assign(region=name, miou=values) for name, values in columns])
+
+
+def _class_iou(result: Result, classes: tuple[str, ...]) -> pd.DataFrame:
+    """Intersection over union of each class in the first region, without the random draws."""
+    attacks = attacks_of(result)
+    planned = ~attacks.ranking.isin([RANDOM, MATCHED])
+    counts = result.tensors["confusions"][torch.from_numpy(planned.to_numpy())]
+    ious = pd.DataFrame(class_iou(counts[:, :, 0].sum(1)).numpy(), columns=list(classes))
+    about = attacks.loc[planned].drop(columns="draw").reset_index(drop=True)
+    joined = about.join(ious)
+    return joined.melt(list(about.columns), var_name="class", value_name="iou")
 
 
 def _shown(scores: pd.DataFrame, settings: ChannelAttackSettings) -> pd.DataFrame:
@@ -228,7 +243,7 @@ def _with_interval(means: pd.Series, lows: pd.Series, highs: pd.Series) -> list[
 def _compared_text(protocol: str, rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {
-            "network": rows.network, "ranking": rows.ranking, "channels": rows.n_channels,
+            "network": rows.network, "ranking": rows.ranking, "ranks": rows.band,
             "becomes": rows.replacement, f"mean IoU, {protocol}": rows.miou.map(number),
             "random": rows.random.map(number),
             "hurts more by": _with_interval(rows.excess, rows.excess_low, rows.excess_high),

@@ -137,9 +137,9 @@ class ChannelAttackSettings(Section):
         return CITYSCAPES if self.photographs else cell.layout
 
     @property
-    def classes(self) -> int:
-        """Number of classes."""
-        return len(cityscapes_classes if self.photographs else scene_classes)
+    def class_names(self) -> tuple[str, ...]:
+        """Of the classes, in the order of their labels."""
+        return cityscapes_classes if self.photographs else scene_classes
 
     def scenes_of(self, cell: TableCell) -> ScenesConfig:
         """The scenes of a row."""
@@ -209,7 +209,7 @@ def train_cells(settings: ChannelAttackSettings) -> dict[str, SegmenterCell]:
                     "training": cell.training, "attack": cell.attack,
                 },
                 network=network,
-                classes=settings.classes,
+                classes=len(settings.class_names),
                 weights=weights,
                 training=cell.training,
                 size=settings.size,
@@ -243,7 +243,7 @@ def attack_cells(settings: ChannelAttackSettings) -> dict[str, AttackCell]:
                 inputs={**trained[name].inputs, **needed},
                 parameters=trained[name].parameters,
                 network=trained[name].network,
-                classes=settings.classes,
+                classes=len(settings.class_names),
                 attack=row.attack,
                 seed=seed,
             )
