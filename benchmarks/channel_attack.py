@@ -66,18 +66,18 @@ def main() -> None:
         ((0.5, 0.5, 0.5), (0.25, 0.25, 0.25)),
         device,
     )
-    channels = Resumable(network, config.layer).start(data.images(slice(None))).shape[1]
+    channels = Resumable(network, config.latent).start(data.images(slice(None))).shape[1]
     silenced = min(SILENCED, channels)
     sets = [random_channels(channels, silenced, generator) for _ in range(options.attacks)]
     attacks = [Attack(each) for each in sets]
     theirs, ours = [], []
     for number in range(options.rounds):
         start = time.monotonic()
-        expected = released(network, config.layer, data, attacks[number])
+        expected = released(network, config.latent, data, attacks[number])
         theirs.append(time.monotonic() - start)
         start = time.monotonic()
         found = attack(
-            network, config.layer, data, attacks, means=torch.zeros(channels), regions=REGIONS,
+            network, config.latent, data, attacks, means=torch.zeros(channels), regions=REGIONS,
             classes=CLASSES, groups=1, work=Work(device=device),
         )  # fmt: skip
         ours.append((time.monotonic() - start) / len(attacks))

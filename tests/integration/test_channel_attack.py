@@ -149,11 +149,12 @@ def test_cityscapes_and_a_checkpoint(attacked, tmp_path):
     torch.save({"model_state": state}, tmp_path / "best.pth")
     project = Copy(tmp_path / "project", attacked)
     project.configure(
-        "channel_attack: {cityscapes: ../cityscapes, weights: ../best.pth, networks: [{}], "
+        "channel_attack: {photographs: {dataset: cityscapes, folder: ../cityscapes}, "
+        "weights: ../best.pth, networks: [{}, {size: [65, 97]}], "
         "seeds: [0], attack: {protocols: {unseen: null}}}"
     )
     said = project.done("--pipeline=channel_attack", CONFIG)
-    assert to_compute(said, "channel_attack").startswith("scenes 1 of 1, train 1 of 1")
+    assert to_compute(said, "channel_attack").startswith("scenes 2 of 2, train 2 of 2")
     scores = pd.read_csv(project.data / REPORTS / "scores.csv")
     assert set(scores.protocol) == {"held_out", "released"}
     stored = load_file(

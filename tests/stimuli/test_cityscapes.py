@@ -6,13 +6,14 @@ from PIL import Image
 
 from posinfo.stimuli.cityscapes import (
     CLASSES,
+    cityscapes_classes,
     cityscapes_files,
-    cityscapes_key,
-    read_cityscapes,
+    first_city,
 )
 from posinfo.stimuli.decoding import DamagedImageError
+from posinfo.stimuli.labelled_photographs import files_key, read_labelled
 
-SETTING = "channel_attack.cityscapes"
+SETTING = "channel_attack.photographs.folder"
 CITIES = ("frankfurt", "lindau")
 # label id to train id, as cityscapesScripts' helpers/labels.py lists them
 TRAIN_IDS = {
@@ -58,12 +59,13 @@ def test_classes_are_the_nineteen_that_count():
 def test_files_are_found_city_by_city(folder):
     files = cityscapes_files(folder, SETTING)
     assert [pair.image.parent.name for pair in files] == ["frankfurt"] * 2 + ["lindau"] * 2
+    assert first_city(files) == [True, True, False, False]
     assert all("labelIds" in pair.labels.name for pair in files)
 
 
 def test_label_ids_become_train_ids(folder):
     pair = cityscapes_files(folder, SETTING)[0]
-    pixels, labels = read_cityscapes(pair)
+    pixels, labels = read_labelled(pair, cityscapes_classes)
     ids = np.asarray(Image.open(pair.labels))
     assert pixels.shape == (3, 8, 16) and labels.shape == (8, 16)
     assert np.array_equal(pixels.transpose(1, 2, 0), np.asarray(Image.open(pair.image)))
@@ -72,16 +74,37 @@ def test_label_ids_become_train_ids(folder):
 
 
 def test_key_is_of_the_content(folder, tmp_path):
-    key = cityscapes_key(cityscapes_files(folder, SETTING))
+    key = files_key(cityscapes_files(folder, SETTING))
     moved = shutil.copytree(folder, tmp_path / "elsewhere")
-    assert cityscapes_key(cityscapes_files(moved, SETTING)) == key
+    assert files_key(cityscapes_files(moved, SETTING)) == key
     pair = cityscapes_files(moved, SETTING)[1]
     Image.fromarray(np.zeros((8, 16), np.uint8)).save(pair.labels)
-    assert cityscapes_key(cityscapes_files(moved, SETTING)) != key
+    assert files_key(cityscapes_files(moved, SETTING)) != key
+
+
+def test_key_is_new_where_a_file_is_changed_in_place(folder):
+    files = cityscapes_files(folder, SETTING)
+    key = files_key(files)
+    Image.fromarray(np.zeros((8, 16), np.uint8)).save(files[0].labels)
+    assert files_key(files) != key
+
+
+def test_both_are_resized_and_no_class_is_invented(folder):
+    pair = cityscapes_files(folder, SETTING)[0]
+    small, labels = read_labelled(pair, cityscapes_classes)
+    pixels, resized = read_labelled(pair, cityscapes_classes, (9, 17))
+    assert pixels.shape == (3, 9, 17) and resized.shape == (9, 17)
+    assert set(np.unique(resized)) <= set(np.unique(labels))
+    assert np.array_equal(resized[0, :8], labels[0, :8]) and np.array_equal(
+        resized[0, 9:], labels[0, 8:]
+    )
+    assert abs(pixels.astype(float).mean() - small.mean()) < 10
 
 
 def test_missing_parts_are_named_with_where_to_get_them(folder):
-    with pytest.raises(FileNotFoundError, match=r"channel_attack.cityscapes: .*leftImg8bit_trainv"):
+    with pytest.raises(
+        FileNotFoundError, match=r"channel_attack.photographs.folder: .*leftImg8bit_trainv"
+    ):
         cityscapes_files(folder / "nowhere", SETTING)
     pair = cityscapes_files(folder, SETTING)[0]
     pair.labels.unlink()
@@ -97,13 +120,13 @@ def test_wrong_labels_are_refused_with_the_file(folder):
     pair = cityscapes_files(folder, SETTING)[0]
     Image.fromarray(np.full((8, 16), 77, np.uint8)).save(pair.labels)
     with pytest.raises(ValueError, match=rf"{pair.labels} has label ids .* not: \[77\]"):
-        read_cityscapes(pair)
+        read_labelled(pair, cityscapes_classes)
     Image.fromarray(np.zeros((8, 12), np.uint8)).save(pair.labels)
     with pytest.raises(ValueError, match="differ in size: 16 x 8 and 12 x 8 px"):
-        read_cityscapes(pair)
+        read_labelled(pair, cityscapes_classes)
     Image.fromarray(np.zeros((8, 16, 3), np.uint8)).save(pair.labels)
-    with pytest.raises(DamagedImageError, match="holds no label ids but an image of RGB"):
-        read_cityscapes(pair)
+    with pytest.raises(DamagedImageError, match="holds no labels but an image of RGB"):
+        read_labelled(pair, cityscapes_classes)
     pair.image.write_bytes(pair.image.read_bytes()[:100])
     with pytest.raises(DamagedImageError, match=f"{pair.image} cannot be decoded"):
-        read_cityscapes(pair)
+        read_labelled(pair, cityscapes_classes)

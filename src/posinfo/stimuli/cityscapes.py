@@ -4,19 +4,15 @@ FOLDER/leftImg8bit/val/CITY/CITY_000000_000019_leftImg8bit.png
 FOLDER/gtFine/val/CITY/CITY_000000_000019_gtFine_labelIds.png
 """
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image
 from torchvision.datasets import Cityscapes
 
-from posinfo.stimuli.decoding import DamagedImageError
+from posinfo.stimuli.labelled_photographs import IGNORED, LabelledPhotograph, read_indices
 
-IGNORED = 255
 UNKNOWN = 254  # an id that Cityscapes does not have
 
 # the 19 classes that count, in the order of their train ids
@@ -25,13 +21,6 @@ CLASSES = tuple(
     for each in sorted(Cityscapes.classes, key=lambda each: each.train_id)
     if 0 <= each.train_id < IGNORED
 )
-
-
-class LabelledPhotograph(NamedTuple):
-    """Files of a photograph and of the label ids of its pixels."""
-
-    image: Path
-    labels: Path
 
 
 def cityscapes_files(folder: Path, setting: str, split: str = "val") -> list[LabelledPhotograph]:
@@ -67,35 +56,25 @@ def cityscapes_files(folder: Path, setting: str, split: str = "val") -> list[Lab
     return found
 
 
-def cityscapes_key(files: Sequence[LabelledPhotograph]) -> str:
-    """Changes with the content of any of the files, and not with their folder."""
-    digest = hashlib.sha256()
-    for pair in files:
-        for path in pair:
-            with path.open("rb") as file:
-                digest.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()[:16]
-
-
-def read_cityscapes(
-    pair: LabelledPhotograph,
-) -> tuple[UInt8[np.ndarray, "3 h w"], UInt8[np.ndarray, "h w"]]:
-    """RGB values 0..255, and the train id of each pixel: an index of ``CLASSES`` or 255.
+def cityscapes_classes(path: Path) -> UInt8[np.ndarray, "h w"]:
+    """The train id of each pixel of a file of label ids: an index of ``CLASSES`` or ``IGNORED``.
 
     Raises:
-        DamagedImageError: a file cannot be decoded.
-        ValueError: photograph and labels differ in size, or a label is none of Cityscapes'.
+        DamagedImageError: it cannot be decoded.
+        ValueError: a label is none of Cityscapes'.
     """
-    pixels = _decoded(pair.image, "RGB").transpose(2, 0, 1)
-    ids = _decoded(pair.labels, "L")
-    if ids.shape != pixels.shape[1:]:
-        sizes = (f"{width} x {height}" for height, width in (pixels.shape[1:], ids.shape))
-        raise ValueError(f"{pair.image} and {pair.labels} differ in size: {' and '.join(sizes)} px")
+    ids = read_indices(path, "L")
     train_ids = _train_ids()[ids]
     if (train_ids == UNKNOWN).any():
         unknown = sorted(set(ids[train_ids == UNKNOWN].tolist()))
-        raise ValueError(f"{pair.labels} has label ids that Cityscapes has not: {unknown}")
-    return np.ascontiguousarray(pixels), train_ids
+        raise ValueError(f"{path} has label ids that Cityscapes has not: {unknown}")
+    return train_ids
+
+
+def first_city(files: Sequence[LabelledPhotograph]) -> list[bool]:
+    """Which photographs are of the first city, Frankfurt: of one drive, no independent images."""
+    cities = [pair.image.parent.name for pair in files]
+    return [city == cities[0] for city in cities]
 
 
 def _train_ids() -> UInt8[np.ndarray, "256"]:
@@ -106,15 +85,3 @@ def _train_ids() -> UInt8[np.ndarray, "256"]:
         if each.id >= 0:
             table[each.id] = each.train_id if 0 <= each.train_id < IGNORED else IGNORED
     return table
-
-
-def _decoded(path: Path, mode: str) -> np.ndarray:
-    try:
-        with Image.open(path) as image:
-            if mode == "L" and image.mode != "L":
-                raise DamagedImageError(f"{path} holds no label ids but an image of {image.mode}")
-            return np.asarray(image.convert(mode))
-    except (OSError, SyntaxError, ValueError) as error:
-        if isinstance(error, DamagedImageError):
-            raise
-        raise DamagedImageError(f"{path} cannot be decoded: {error}") from error

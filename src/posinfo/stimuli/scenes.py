@@ -40,8 +40,8 @@ class ScenesConfig(Section):
         seed: of the scenes; each scene of a split has a seed of its own.
     """
 
-    height: int = Field(ge=32, multiple_of=2)
-    width: int = Field(ge=32, multiple_of=2)
+    height: int = Field(ge=32)
+    width: int = Field(ge=32)
     ambiguous: float = Field(ge=0, le=1)
     layout: Layout
     seed: Seed

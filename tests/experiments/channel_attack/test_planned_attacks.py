@@ -77,7 +77,9 @@ def test_kinds_of_draws_have_numbers_of_their_own(statistics):
 
 
 def test_fractions_that_mean_the_same_number_are_one(statistics):
-    table, _ = planned_attacks(statistics, config(fractions=[0.1, 0.11], bands=0), draws=1, matched=1)
+    table, _ = planned_attacks(
+        statistics, config(fractions=[0.1, 0.11], bands=0), draws=1, matched=1
+    )
     assert table.value_counts(["ranking", "band", "replacement"]).max() == 1
 
 

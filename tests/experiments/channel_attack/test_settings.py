@@ -6,6 +6,7 @@ from posinfo.experiments.channel_attack.settings import ChannelAttackSettings
 from tests.experiments.conftest import base, changed, check, keys, planned
 
 BASE = base("channel_attack")
+PHOTOGRAPHS = {"dataset": "cityscapes", "folder": "x"}
 
 
 def sections(**changes):
@@ -56,6 +57,18 @@ def test_networks_of_one_layout_share_their_scenes():
     assert attacked.seed == 0
 
 
+def test_a_row_may_have_images_of_another_size():
+    other = sections(networks=[{}, {"size": [65, 129]}], seeds=[0])
+    plan = planned(CHANNEL_ATTACK, other)
+    assert set(plan["scenes"]) == {"symmetric", "symmetric-65x129"}
+    sizes = [
+        cell.cell.scenes.model_dump(include={"height", "width"}) for cell in plan["scenes"].values()
+    ]
+    assert sizes == [{"height": 64, "width": 128}, {"height": 65, "width": 129}]
+    odd = plan["train"]["small_deeplab-65-129-seed0"].cell
+    assert odd.inputs == {"scenes": "scenes/symmetric-65x129"} and odd.size == (65, 129)
+
+
 def test_attacks_and_rankings_are_changed_without_another_training():
     other = sections(attack__fractions=[0.3])
     for step, same in (("train", True), ("channels", True), ("attack", False)):
@@ -82,6 +95,7 @@ def test_small_scenes_are_refused_before_any_training():
         ({"attack__regions": {"full": [0, 0, 2, 1]}}, "in shares of width and height"),
         ({"attack__protocols": {"held_out": {"split": "tests", "draws": 1}}}, "mean 'test'"),
         ({"attack__protocols": {}}, "at least 1"),
+        ({"photographs": {"dataset": "coco", "folder": "x"}}, "dataset must be one of cityscapes"),
         ({"attack__replacements": ["median"]}, "'zero' or 'mean'"),
     ],
 )
@@ -93,15 +107,16 @@ def test_impossible_settings_are_refused(changes, message):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"networks": [{"size": [16, 16]}], "seeds": [0]}, "size.*greater than or equal to 32"),
         ({"networks": [{"width": None}]}, "arch 'small_deeplab' needs a width"),
         ({"networks": [{"layout": "left"}]}, "channel_attack.networks.*layout"),
         ({"networks": [{}, {"planted": 0}]}, "is the same as small_deeplab"),
         ({"weights": "a.pth"}, r"one network, whatever the seed; got seeds \[0, 1, 2, 3, 4\]"),
         ({"images__test": 7}, r"images\.test \(7\) must be at least attack\.groups \(8\)"),
         ({"only": ["small"]}, "channel_attack.only must be one of"),
-        ({"cityscapes": "x"}, "small_deeplab needs weights, a file"),
+        ({"photographs": PHOTOGRAPHS}, "small_deeplab needs weights: nothing is trained"),
         (
-            {"cityscapes": "x", "weights": "a.pth", "networks": [{}], "seeds": [0]},
+            {"photographs": PHOTOGRAPHS, "weights": "a.pth", "networks": [{}], "seeds": [0]},
             r"protocols\.unseen\.split must be one of ranking, test; got 'unseen'",
         ),
     ],
@@ -112,7 +127,7 @@ def test_impossible_rows_are_refused(changes, message):
 
 
 def test_a_protocol_can_be_dropped():
-    changes = {"attack__protocols__unseen": None, "cityscapes": "x", "weights": "a.pth"}
+    changes = {"attack__protocols__unseen": None, "photographs": PHOTOGRAPHS, "weights": "a.pth"}
     resolved = settings(**changes, networks=[{}], seeds=[0])
     assert set(resolved.cells["small_deeplab"].attack.protocols) == {"held_out", "released"}
 

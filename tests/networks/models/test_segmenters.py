@@ -3,13 +3,14 @@ import pytest
 import torch
 from pydantic import ValidationError
 from safetensors.torch import save_file
+from torchvision.models import segmentation as torchvision_segmentation
 
+from posinfo.networks.models.segmenter_weights import load_segmenter, segmenter_weights_key
 from posinfo.networks.models.segmenters import (
     SEGMENTERS,
     Coordinates,
     SegmenterConfig,
     build_segmenter,
-    load_segmenter,
 )
 from posinfo.networks.models.trained_file import with_colours
 from posinfo.networks.models.weights import load_network
@@ -26,7 +27,7 @@ def test_every_segmenter_has_its_latent(arch):
     found = []
     with torch.device("meta"):
         network = SEGMENTERS[arch].build(chosen, 3).eval().to("meta")
-    network.get_submodule(chosen.layer).register_forward_hook(lambda *call: found.append(call[2]))
+    network.get_submodule(chosen.latent).register_forward_hook(lambda *call: found.append(call[2]))
     logits = network(torch.zeros(1, 3, 64, 128, device="meta"))["out"]
     assert logits.shape == (1, 3, 64, 128)
     assert found[0].ndim == 4
@@ -167,3 +168,63 @@ class TestWeightsOfAFile:
         _, path = self.released(tmp_path, best_score=print)
         with pytest.raises(ValueError, match="holds more than tensors"):
             load_segmenter(config(weights=str(path)), classes=5)
+
+    def test_an_auxiliary_head_is_left_out(self, tmp_path):
+        """Torchvision's own files have one."""
+        own = config(arch="lraspp_mobilenet_v3_large", width=None)
+        state = build_segmenter(own, classes=3, seed=3).state_dict()
+        auxiliary = {"aux_classifier.0.weight": torch.zeros(2)}
+        path = self.stored(tmp_path, {**state, **auxiliary})
+        loaded = load_segmenter(own.model_copy(update={"weights": str(path)}), classes=3)
+        assert loaded.state_dict().keys() == state.keys()
+
+
+class TestWeightsOfTorchvision:
+    """Of COCO, with VOC's classes; nothing is downloaded, what the file would hold is given."""
+
+    NAME = "COCO_WITH_VOC_LABELS_V1"
+
+    @pytest.fixture
+    def own(self, monkeypatch):
+        network = torchvision_segmentation.fcn_resnet50(weights_backbone=None, aux_loss=True)
+        release = torchvision_segmentation.FCN_ResNet50_Weights[self.NAME]
+        monkeypatch.setattr(type(release), "get_state_dict", lambda *_, **__: network.state_dict())
+        return network
+
+    def test_are_loaded_by_name_without_the_auxiliary_head(self, own):
+        chosen = config(arch="fcn_resnet50", weights=self.NAME, padding="as_built")
+        loaded = load_segmenter(chosen, classes=21).state_dict()
+        assert torch.equal(loaded["classifier.4.weight"], own.classifier[4].weight)
+        assert not any(name.startswith("aux") for name in loaded)
+        assert segmenter_weights_key(chosen, "weights").startswith("https://")
+
+    def test_of_other_classes_are_refused(self, own):
+        with pytest.raises(ValueError, match="have 21 classes, the labels have 19"):
+            load_segmenter(config(arch="fcn_resnet50", weights=self.NAME), classes=19)
+
+    @pytest.mark.parametrize("arch", ["fcn_resnet50", "small_deeplab"])
+    def test_other_names_are_refused(self, arch):
+        with pytest.raises(ValueError, match=r"row: weights must be one of .*a path ending in"):
+            segmenter_weights_key(config(arch=arch, weights="coco"), "row: weights")
+
+
+class TestNetworksOfTheUsersOwn:
+    """``package.module:function`` with a named layer."""
+
+    ARCH = "torchvision.models:resnet18"
+
+    def test_are_built_with_their_layer(self):
+        chosen = config(arch=self.ARCH, layer="layer3", weights="as-built")
+        network = load_segmenter(chosen, classes=21)
+        assert chosen.latent == "layer3" and not network.training
+        assert segmenter_weights_key(chosen, "weights") == "as-built"
+
+    def test_need_a_layer_that_is_there(self):
+        with pytest.raises(ValidationError, match="needs a layer, the name of its latent"):
+            config(arch=self.ARCH)
+        with pytest.raises(ValueError, match=r"has no layer 'layer9'; near .*layer4"):
+            build_segmenter(config(arch=self.ARCH, layer="layer9"), classes=21, seed=0)
+
+    def test_another_layer_of_a_known_network(self):
+        assert config(layer="backbone.layer3").latent == "backbone.layer3"
+        assert config().latent == "backbone.latent"

@@ -65,11 +65,9 @@ def run(cell: AttackCell, inputs: Inputs, work: Work) -> Result:
     }
     work.on_total(sum(len(data.pixels) for data in scenes.values()))
     for name, protocol in config.protocols.items():
-        planned, attacks = planned_attacks(
-            statistics, config, protocol.draws, protocol.matched
-        )
+        planned, attacks = planned_attacks(statistics, config, protocol.draws, protocol.matched)
         counts = attack(
-            network, cell.network.layer, scenes[name], attacks,
+            network, cell.network.latent, scenes[name], attacks,
             means=statistics.z.mean(0), regions=config.regions, classes=cell.classes,
             groups=config.groups, work=work,
         )  # fmt: skip
@@ -82,7 +80,7 @@ def run(cell: AttackCell, inputs: Inputs, work: Work) -> Result:
     largest = max(numbers_of(len(statistics.rms), config))
     order = ranked_channels(statistics, config.rankings[0])
     before_and_after = [
-        _predicted(network, cell.network.layer, test, order[:number], work)
+        _predicted(network, cell.network.latent, test, order[:number], work)
         for number in (0, largest)
     ]
     table = pd.concat(frames, ignore_index=True)

@@ -44,7 +44,7 @@ def run(cell: ChannelsCell, inputs: Inputs, work: Work) -> Result:
         return (data.images(batch) for batch in data.batches())
 
     statistics = channel_statistics(
-        network, cell.network.layer, batches(ranking), batches(layout_free), work
+        network, cell.network.latent, batches(ranking), batches(layout_free), work
     )
     return Result(tensors=statistics.tensors(), rows=_rows(statistics))
 

@@ -1,4 +1,4 @@
-"""Step 1: street scenes of every split, or Cityscapes, and images without a layout."""
+"""Step 1: street scenes of every split, or photographs, and images without a layout."""
 
 import numpy as np
 import torch
@@ -9,10 +9,11 @@ from posinfo.experiment import Cell, Inputs, Result
 from posinfo.networks.models.normalisation import IMAGENET_MEAN, IMAGENET_STD, Colours
 from posinfo.networks.models.trained_file import colours_of
 from posinfo.networks.training.segmentation import LabelledPixels
-from posinfo.stimuli.cityscapes import LabelledPhotograph, read_cityscapes
 from posinfo.stimuli.labelled_images import mean_colours
+from posinfo.stimuli.labelled_photographs import LabelledPhotograph, Size, read_labelled
 from posinfo.stimuli.scene_textures import layout_free_images
 from posinfo.stimuli.scenes import ScenesConfig, draw_scenes
+from posinfo.stimuli.segmentation_sets import SEGMENTATION_SETS
 from posinfo.work import Work
 
 LAYOUT_FREE = "layout_free"
@@ -50,23 +51,27 @@ class ScenesCell(Cell):
     counts: SceneCounts
 
 
-class CityscapesCell(Cell):
-    """The photographs of Cityscapes' validation split.
+class PhotographsCell(Cell):
+    """The photographs of a data set.
 
     Attributes:
+        dataset: a key of ``SEGMENTATION_SETS``.
         content: of the files.
+        size: that photographs are resized to.
         layout_free: images of one texture each, a multiple of 4.
         files: of photographs and labels.
     """
 
+    dataset: str
     content: str
+    size: Size
     layout_free: int
     files: tuple[LabelledPhotograph, ...] = Field(exclude=True)
 
 
-def run(cell: ScenesCell | CityscapesCell, inputs: Inputs, work: Work) -> Result:
+def run(cell: ScenesCell | PhotographsCell, inputs: Inputs, work: Work) -> Result:
     """See ``_drawn`` and ``_photographed``."""
-    if isinstance(cell, CityscapesCell):
+    if isinstance(cell, PhotographsCell):
         return _photographed(cell, work)
     return _drawn(cell, work)
 
@@ -90,27 +95,27 @@ def _drawn(cell: ScenesCell, work: Work) -> Result:
     return Result(tensors={**tensors, "mean": mean, "std": std})
 
 
-def _photographed(cell: CityscapesCell, work: Work) -> Result:
-    """Arrays ``SPLIT.pixels`` and ``SPLIT.labels``, and the colours of ImageNet.
+def _photographed(cell: PhotographsCell, work: Work) -> Result:
+    """Arrays ``SPLIT.pixels`` and ``SPLIT.labels`` of ``ranking`` and ``test``, ImageNet's colours.
 
-    The first city is ``ranking`` (Frankfurt, 267 of 500 photographs), the others are ``test``:
-    frames of one drive are no independent images.
+    Which photographs are whose, see ``SegmentationSet.ranking``.
     """
+    known, arrays = SEGMENTATION_SETS[cell.dataset], {}
+    ranked = known.ranking(cell.files)
     work.on_total(len(cell.files))
-    first = read_cityscapes(cell.files[0])[1].shape
-    arrays = {}
-    cities = [pair.image.parent.name for pair in cell.files]
-    ranking = [pair for pair, city in zip(cell.files, cities, strict=True) if city == cities[0]]
-    test = [pair for pair, city in zip(cell.files, cities, strict=True) if city != cities[0]]
-    for split, files in (("ranking", ranking), ("test", test)):
+    for split in ("ranking", "test"):
+        pairs = zip(cell.files, ranked, strict=True)
+        files = [pair for pair, ranks in pairs if ranks == (split == "ranking")]
         # read twice, for pixels and for labels: an array is written from beginning to end
         for part, index in (("pixels", 0), ("labels", 1)):
-            shape = (len(files), 3, *first) if part == "pixels" else (len(files), *first)
-            batches = (read_cityscapes(pair)[index][None] for pair in files)
+            shape = (len(files), *((3,) if part == "pixels" else ()), *cell.size)
+            batches = (
+                read_labelled(pair, known.classes_of, cell.size)[index][None] for pair in files
+            )
             arrays[f"{split}.{part}"] = work.array(f"{split}.{part}", shape, np.uint8, batches)
         work.on_progress(len(files))
     colours = {"mean": torch.tensor(IMAGENET_MEAN), "std": torch.tensor(IMAGENET_STD)}
-    free = torch.from_numpy(layout_free_images(cell.layout_free, first))
+    free = torch.from_numpy(layout_free_images(cell.layout_free, cell.size))
     return Result(arrays=arrays, tensors={f"{LAYOUT_FREE}.pixels": free, **colours})
 
 

@@ -1,7 +1,5 @@
 """Step 2: a segmentation network is trained on scenes, or read from a file."""
 
-from pathlib import Path
-
 import torch
 from torch import nn
 
@@ -9,13 +7,18 @@ from posinfo.experiment import Cell, Inputs, Result
 from posinfo.experiments.channel_attack.scenes import scenes_of
 from posinfo.experiments.trained_network import MEAN_IOU, load_trained, trained_result
 from posinfo.measures.segmentation import PixelCounter, mean_iou
-from posinfo.networks.models.normalisation import IMAGENET_MEAN, IMAGENET_STD
-from posinfo.networks.models.segmenters import SegmenterConfig, build_segmenter, load_segmenter
-from posinfo.networks.models.state_file import stored_colours
+from posinfo.networks.models.architectures import is_custom
+from posinfo.networks.models.segmenter_weights import load_segmenter, segmenter_colours
+from posinfo.networks.models.segmenters import SegmenterConfig, build_segmenter
 from posinfo.networks.models.trained_file import with_colours
 from posinfo.networks.surgery.padding_mode import MapTooSmallError
 from posinfo.networks.training.config import TrainingConfig
-from posinfo.networks.training.segmentation import LabelledPixels, predict_pixels, train_segmenter
+from posinfo.networks.training.segmentation import (
+    LabelledPixels,
+    logits_of,
+    predict_pixels,
+    train_segmenter,
+)
 from posinfo.work import Work
 
 
@@ -39,16 +42,18 @@ class SegmenterCell(Cell):
     seed: int
 
     def check(self) -> None:
-        """Whether the scenes are large enough, by a dry run on shapes."""
-        with torch.device("meta"):  # a pretrained trunk is real all the same
+        """Whether the images are large enough and the logits fit, by a dry run on shapes."""
+        # a pretrained trunk is real all the same, and a function of the user's may compute
+        with torch.device("cpu" if is_custom(self.network.arch) else "meta"):
             network = build_segmenter(self.network, self.classes, seed=0).eval().to("meta")
-            try:
-                network(torch.zeros(1, 3, *self.size))
-            except MapTooSmallError as error:
-                raise ValueError(
-                    f"images of {self.size[0]} x {self.size[1]} px are too small: {error}; raise "
-                    "channel_attack.scenes.height and width, if they are scenes"
-                ) from error
+        try:
+            output = network(torch.zeros(1, 3, *self.size, device="meta"))
+        except MapTooSmallError as error:
+            raise ValueError(
+                f"images of {self.size[0]} x {self.size[1]} px are too small: {error}; raise "
+                "channel_attack.scenes.height and width, if they are scenes"
+            ) from error
+        logits_of(output, self.classes)
 
 
 def run(cell: SegmenterCell, inputs: Inputs, work: Work) -> Result:
@@ -59,8 +64,8 @@ def run(cell: SegmenterCell, inputs: Inputs, work: Work) -> Result:
     scenes = inputs["scenes"]
     if cell.network.weights:
         loaded = load_segmenter(cell.network, cell.classes).state_dict()
-        colours = stored_colours(Path(cell.network.weights)) or (IMAGENET_MEAN, IMAGENET_STD)
-        return Result(tensors=with_colours(loaded, *map(torch.tensor, colours)))
+        colours = map(torch.tensor, segmenter_colours(cell.network))
+        return Result(tensors=with_colours(loaded, *colours))
     own = cell.network.colours
     train, validation = (scenes_of(scenes, name, work, own) for name in ("train", "validation"))
     network = build_segmenter(cell.network, cell.classes, cell.seed).to(work.device)

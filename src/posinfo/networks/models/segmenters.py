@@ -1,12 +1,11 @@
 """Segmentation networks with a latent: torchvision's, and a small one made of its parts."""
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import torch
 from jaxtyping import Float
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from torch import Tensor, nn
 from torchvision.models import get_model, list_models, resnet50
 from torchvision.models import segmentation as torchvision_segmentation
@@ -14,13 +13,14 @@ from torchvision.models._utils import IntermediateLayerGetter
 from torchvision.models.segmentation import DeepLabV3
 from torchvision.models.segmentation.deeplabv3 import ASPP, DeepLabHead
 
-from posinfo.choices import Section, one_of
+from posinfo.choices import Section, check
+from posinfo.networks.models.architectures import build_network, check_arch, is_custom
 from posinfo.networks.models.efficientnet_lite import ARCH as LITE0_ARCH
 from posinfo.networks.models.efficientnet_lite import COLOURS as LITE0_COLOURS
 from posinfo.networks.models.normalisation import Colours
 from posinfo.networks.models.resnet18 import segmenter_resnet18
-from posinfo.networks.models.state_file import fitting_state
 from posinfo.networks.models.weights import load_network
+from posinfo.networks.surgery.layer_names import require_layer
 from posinfo.networks.surgery.padding import PaddingName, repad
 
 SMALL, LITE, RELEASED = "small_deeplab", "lite0_deeplab", "deeplabv3_resnet50_os16"
@@ -30,22 +30,31 @@ RELEASED_RATES = (6, 12, 18)  # of the released code, at an output stride of 16
 LATENT = "backbone.latent"
 
 
+def _check_segmenter(arch: str) -> str:
+    if is_custom(arch):
+        return check_arch(arch)
+    return check("arch", arch, [*SEGMENTERS, "package.module:function"])
+
+
 class SegmenterConfig(Section):
     """A segmentation network.
 
     Attributes:
-        arch: a key of ``SEGMENTERS``.
+        arch: a key of ``SEGMENTERS``, or ``package.module:function``: a function that takes no
+            arguments and returns a network.
         width: channels of the first stage of ``small_deeplab``; other networks have none.
         padding: of every layer, one of ``PADDINGS``.
-        weights: path of a state dict with its head; empty: it is trained.
+        weights: see ``posinfo.networks.models.segmenter_weights``; empty: it is trained.
         planted: coordinate channels beside the latent of ``small_deeplab``, see ``Coordinates``.
+        layer: name of the layer whose output is the latent; empty: the one of the arch.
     """
 
-    arch: Annotated[str, one_of("arch", lambda: SEGMENTERS)]
+    arch: Annotated[str, AfterValidator(_check_segmenter)]
     width: int | None = Field(ge=1)
     padding: PaddingName
     weights: str = Field(default="", exclude=True)
     planted: int = Field(ge=0)
+    layer: str = ""
 
     @model_validator(mode="before")
     @classmethod
@@ -61,17 +70,19 @@ class SegmenterConfig(Section):
             raise ValueError(f"arch {SMALL!r} needs a width")
         if self.planted and self.arch != SMALL:
             raise ValueError(f"planted is a setting of {SMALL}; got arch {self.arch!r}")
+        if is_custom(self.arch) and not self.layer:
+            raise ValueError(f"arch {self.arch!r} needs a layer, the name of its latent")
         return self
 
     @property
-    def layer(self) -> str:
+    def latent(self) -> str:
         """Name of the layer whose output is the latent that the head reads."""
-        return SEGMENTERS[self.arch].layer
+        return self.layer or SEGMENTERS[self.arch].layer
 
     @property
     def colours(self) -> Colours | None:
         """See ``Segmenter``."""
-        return SEGMENTERS[self.arch].colours
+        return None if is_custom(self.arch) else SEGMENTERS[self.arch].colours
 
 
 class Segmenter(NamedTuple):
@@ -137,16 +148,23 @@ class Coordinates(nn.Module):
 
 
 def build_segmenter(config: SegmenterConfig, classes: int, seed: int) -> nn.Module:
-    """A network before its training; it maps images to a dict with logits ``out``.
+    """A network before its training; it maps images to logits, or to a dict with them as ``out``.
 
     Args:
         config: the network.
-        classes: number of logits.
+        classes: number of logits; a function of the user's own has those that it has.
         seed: of its weights.
+
+    Raises:
+        ValueError: it has no layer of the latent's name.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = SEGMENTERS[config.arch].build(config, classes)
+        if is_custom(config.arch):
+            network = build_network(config.arch)
+        else:
+            network = SEGMENTERS[config.arch].build(config, classes)
+    require_layer(network, config.latent, f"arch {config.arch!r}")
     return repad(network, config.padding).train()
 
 
@@ -183,22 +201,6 @@ def _small_head(channels: int, classes: int) -> nn.Module:
         nn.ReLU(),
         nn.Conv2d(SMALL_CHANNELS, classes, 1),
     )
-
-
-def load_segmenter(config: SegmenterConfig, classes: int) -> nn.Module:
-    """A network with the weights of its file, in evaluation mode; see ``build_segmenter``.
-
-    Files may be of torchvision's layout or of the released code's (``model_state`` with
-    ``backbone.*`` and ``classifier.classifier.*``). An auxiliary head is left out.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it cannot be read or does not fit, be it for another number of classes.
-    """
-    network = build_segmenter(config, classes, seed=0)
-    expected = network.state_dict()
-    network.load_state_dict(fitting_state(Path(config.weights), expected, frozenset(expected)))
-    return network.eval()
 
 
 def _released(config: SegmenterConfig, classes: int) -> nn.Module:

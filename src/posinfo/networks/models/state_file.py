@@ -59,7 +59,10 @@ def file_key(path: Path, setting: str) -> str:
 
 
 def fitting_state(
-    path: Path, expected: Mapping[str, Tensor], needed: frozenset[str] | None
+    path: Path,
+    expected: Mapping[str, Tensor],
+    needed: frozenset[str] | None,
+    left_out: tuple[str, ...] = (),
 ) -> dict[str, Tensor]:
     """The tensors of a file that a network takes, in float32, once all that it needs is there.
 
@@ -67,12 +70,14 @@ def fitting_state(
         path: of the file.
         expected: the network's state dict; its values are not read.
         needed: names of the tensors that must be there; None: all but the classifier's.
+        left_out: what the names of tensors begin with that the file may have and nobody needs.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: it cannot be read, or is of another network.
     """
     state = _with_flat_head(_of_the_backbone(_read(path), expected))
+    state = {name: tensor for name, tensor in state.items() if not name.startswith(left_out)}
     if needed is None:
         needed = frozenset(name for name in expected if not name.startswith(CLASSIFIERS))
     needed |= {name for name in expected if name.endswith(FULLY_PADDED)}  # no map depends on it
