@@ -10,6 +10,7 @@ from posinfo.experiments import CHANNEL_ATTACK
 from posinfo.networks.models.segmenters import SegmenterConfig, build_segmenter
 from posinfo.networks.models.trained_file import trained_colours, without_colours
 from posinfo.networks.training.segmentation import LabelledPixels
+from posinfo.stimuli.scenes import CLASSES
 from tests.integration.conftest import (
     CONFIG,
     Copy,
@@ -110,6 +111,30 @@ def test_intact_networks_have_a_row_each(attacked):
     assert networks.miou_mirrored.between(0, 1).all()
 
 
+def test_classes_have_their_own_scores(attacked):
+    """The mean over the classes that are there is the mean IoU of the same attack."""
+    ious = pd.read_csv(attacked.data / REPORTS / "class_iou.csv")
+    assert set(ious["class"]) == set(CLASSES)
+    place = ["network", "seed", "protocol", "ranking", "band", "replacement"]
+    means = ious.groupby(place).iou.mean()
+    scores = table(attacked, "scores").query("region == 'full'")
+    scores = scores[~scores.ranking.str.contains("random")]
+    assert means.to_dict() == pytest.approx(scores.set_index(place).miou.to_dict())
+
+
+def test_a_classifier_is_attacked_on_photographs_that_did_not_rank_its_channels(attacked):
+    scores = pd.read_csv(attacked.data / REPORTS / "classifiers.csv", keep_default_na=False)
+    assert set(scores.network) == {"lite0"} and set(scores.protocol) == {"held_out", "released"}
+    assert (scores.agreement[scores.ranking == "none"].astype(float) == 1).all()
+    assert scores.agreement.astype(float).between(0, 1).all()
+    found = attacked.children("channel_attack")["lite0"].data
+    assert scores.groupby("protocol").n.first().to_dict() == {"held_out": 5, "released": 6}
+    first = scores[(scores.ranking == "overall") & (scores.band == "0-320")]
+    first = first[first.replacement == "zero"].set_index("protocol").agreement.astype(float)
+    assert found.metrics["agreement_held_out"] == pytest.approx(first["held_out"])
+    assert "same class, held_out" in attacked.read(f"{REPORTS}/classifier_table.md").decode()
+
+
 def test_run_ends_with_the_tables(attacked):
     text = attacked.read(f"{REPORTS}/table.md").decode()
     assert text in attacked.result.stdout
@@ -118,11 +143,16 @@ def test_run_ends_with_the_tables(attacked):
 
 def test_run_says_at_its_start_what_it_computes(attacked):
     said = to_compute(attacked.result.stdout, "channel_attack")
-    assert said == "scenes 2 of 2, train 3 of 3, channels 3 of 3, attack 3 of 3"
+    assert said == (
+        "scenes 2 of 2, train 3 of 3, channels 3 of 3, attack 3 of 3, images 1 of 1, rank 1 of 1, "
+        "classify 1 of 1"
+    )
 
 
 def test_pictures_are_of_the_results(attacked):
-    assert_pictures(attacked, CHANNEL_ATTACK, "curves", "bands", "channels", "predictions")
+    assert_pictures(
+        attacked, CHANNEL_ATTACK, "curves", "bands", "channels", "predictions", "classifiers"
+    )
 
 
 def test_no_warning_is_ours(attacked):
@@ -131,7 +161,8 @@ def test_no_warning_is_ours(attacked):
 
 def test_each_network_is_a_child_run(attacked):
     children = attacked.children("channel_attack")
-    assert set(children) == {f"{PLAIN}-seed0", f"{PLAIN}-seed1", f"{PLANTED}-seed0"}
+    networks = {f"{PLAIN}-seed0", f"{PLAIN}-seed1", f"{PLANTED}-seed0"}
+    assert set(children) == {*networks, "lite0"}
     child = children[f"{PLANTED}-seed0"]
     expected = {"padding": "circular", "planted": "2", "scenes.layout": "shifted", "seed": "0"}
     assert expected.items() <= child.data.params.items()

@@ -21,8 +21,8 @@ CLASS_COLOURS = ListedColormap(
 )  # those of Cityscapes, for the classes of our scenes
 
 
-def curves_figure(scores: pd.DataFrame) -> Figure:
-    """What silenced channels take off the mean IoU, a panel per network, a line per ranking.
+def curves_figure(scores: pd.DataFrame, change: str = "change of mean IoU") -> Figure:
+    """What silenced channels take off a score, a panel per network, a line per ranking.
 
     Each attack is compared with the intact network of the same seed.
 
@@ -30,8 +30,11 @@ def curves_figure(scores: pd.DataFrame) -> Figure:
         scores: rows of one protocol, region and replacement, ``network, seed, ranking, n_channels,
             draw, miou``. Lines are means over seeds, the band goes from percentile 2.5 to 97.5 of
             the same means of the draws of ``random``.
+        change: what the change of the score is called.
     """
     figure, panels = _panels(list(dict.fromkeys(scores.network)))
+    if not panels:
+        return figure
     for network, rows in _changes(scores).groupby("network", sort=False):
         axis = panels[str(network)]
         drawn = rows.loc[rows.ranking.isin([NONE, RANDOM])]
@@ -43,7 +46,7 @@ def curves_figure(scores: pd.DataFrame) -> Figure:
         for index, name in enumerate(named):
             line = rows.loc[rows.ranking.isin([NONE, name])].groupby("n_channels").change.mean()
             axis.plot(line, color=f"C{index}", linewidth=1.2, marker=".", label=spoken(name))
-        axis.set(xlabel="silenced channels", ylabel="change of mean IoU")
+        axis.set(xlabel="silenced channels", ylabel=change)
         axis.set_title(spoken(str(network)), fontsize=9)
     handles = next(iter(panels.values())).get_legend_handles_labels()
     figure.legend(*handles, loc="outside lower center", ncols=5, fontsize=8)

@@ -55,20 +55,23 @@ def attack_effects(
     whole = score(counts.sum(1)).numpy()
     without = score(counts.sum(1, keepdim=True) - counts).numpy()  # one group left out
     lines = attacks.assign(index=range(len(attacks)))
-    intact = lines[lines.ranking == NONE].set_index("protocol")["index"]
+    first = lines[lines.ranking == NONE]
+    intact = dict(zip(first.protocol, first["index"], strict=True))
     rows = []
     for _, of_place in lines.groupby(["protocol", "n_channels", "replacement"], sort=False):
+        undisturbed = intact[of_place.protocol.iloc[0]]
+        there = counts[undisturbed].flatten(1).sum(1).numpy() > 0  # groups that have images
         draws = [list(of_place["index"][of_place.ranking == kind]) for kind in (RANDOM, MATCHED)]
         ranked = of_place.loc[~of_place.ranking.isin([NONE, RANDOM, MATCHED])]
         for line in ranked.to_dict(orient="records"):
             for number, region in enumerate(regions):
                 mious = whole[:, number]
                 row = {str(name): line[name] for name in PLACE[:-1]} | {"region": region}
-                row |= {"miou": mious[line["index"]], "intact": mious[intact[line["protocol"]]]}
+                row |= {"miou": mious[line["index"]], "intact": mious[undisturbed]}
                 row |= {"draws": len(draws[0])}
                 top = line["ranking"] == "overall" and line["band"].startswith("0-")
                 like = draws[1] if top else []
-                sizes = mious, without[:, :, number]
+                sizes = mious, without[:, there, number]
                 row |= _beyond_chance(line["index"], draws[0], like, *sizes)
                 rows.append(row)
     return pd.DataFrame(rows, columns=[*PLACE, *COLUMNS])
@@ -109,7 +112,7 @@ def effects_over_seeds(effects: pd.DataFrame) -> pd.DataFrame:
 def beside_experiment3(
     table: pd.DataFrame, published: pd.DataFrame, attacked: Mapping[str, tuple[str, str]]
 ) -> pd.DataFrame:
-    """The table with the paper's mean IoU where the same was measured, and where it comes from.
+    """The table with the paper's mean IoU where the same was measured, and without random channels.
 
     Args:
         table: of ``effects_over_seeds``.
@@ -117,7 +120,7 @@ def beside_experiment3(
         attacked: arch and data set of each network; what the paper did not attack has no number.
 
     Returns:
-        The table and columns ``published_miou`` and ``source``.
+        The table and columns ``published_miou``, ``published_random`` and ``source``.
     """
     theirs = published_rows(published, "islam2021", ["Experiment 3"])
     keys = ["arch", "dataset", "ranking", "region", "band", "replacement", "protocol"]
@@ -130,6 +133,9 @@ def beside_experiment3(
     joined = beside_published(
         ours, theirs, keys, {"mean_iou": "published_miou", "source": "source"}
     )
+    drawn = theirs.loc[theirs.ranking == RANDOM]
+    keys.remove("ranking")
+    joined = beside_published(joined, drawn, keys, {"mean_iou": "published_random"})
     return joined.drop(columns=["arch", "dataset"])
 
 

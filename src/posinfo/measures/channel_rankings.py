@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Annotated
 
+import pandas as pd
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
@@ -13,6 +14,7 @@ from posinfo.measures.channel_statistics import ChannelStatistics
 NONE, RANDOM, MATCHED = "none", "random", "random_matched"
 """What stands in place of a ranking: no channel, random ones, and random ones of like size."""
 
+LISTED = ("overall", "left", "right", "probe")  # rankings in the table of channels
 STRATA = 10  # of channels by their size, for draws that match a ranking
 
 RankingName = Annotated[str, one_of("ranking", lambda: RANKINGS)]
@@ -30,6 +32,25 @@ def ranked_channels(statistics: ChannelStatistics, ranking: str) -> Int64[Tensor
     """
     score = pick("ranking", ranking, RANKINGS)(statistics)
     return score.argsort(descending=True, stable=True)
+
+
+def channel_rows(statistics: ChannelStatistics) -> pd.DataFrame:
+    """A row per channel.
+
+    Returns:
+        ``channel, mean_abs_difference, mean_signed_difference, rms, probe_x, probe_y`` and
+        ``rank_RANKING``, 0 for the first, for each of ``LISTED``.
+    """
+    difference = _difference(statistics)
+    values = {
+        "mean_abs_difference": difference.abs().mean(0),
+        "mean_signed_difference": difference.mean(0),
+        **{name: getattr(statistics, name) for name in ("rms", "probe_x", "probe_y")},
+        # the place of each channel in an order is the order of the order
+        **{f"rank_{name}": ranked_channels(statistics, name).argsort() for name in LISTED},
+    }
+    rows = pd.DataFrame({name: column.numpy() for name, column in values.items()})
+    return rows.rename_axis("channel").reset_index()
 
 
 def random_channels(

@@ -41,6 +41,14 @@ def with_sd(mean: float, sd: float) -> str:
     return number(mean) + ("" if np.isnan(sd) else f" ± {sd:.3f}")
 
 
+def with_interval(means: pd.Series, lows: pd.Series, highs: pd.Series) -> list[str]:
+    """``+0.012 (-0.003 to +0.027)``, without the second half where there is one seed."""
+    return [
+        f"{mean:+.3f}" + ("" if np.isnan(low) else f" ({low:+.3f} to {high:+.3f})")
+        for mean, low, high in zip(means, lows, highs, strict=True)
+    ]
+
+
 def with_stuck(text: str, stuck: int, readouts: int) -> str:
     """``0.549 ± 0.373 (1 of 3 stuck)``, without the second half where none is."""
     return f"{text} ({stuck} of {readouts} stuck)" if stuck else text

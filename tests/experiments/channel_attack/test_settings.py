@@ -5,7 +5,7 @@ from posinfo.experiments import CHANNEL_ATTACK
 from posinfo.experiments.channel_attack.settings import ChannelAttackSettings
 from tests.experiments.conftest import base, changed, check, keys, planned
 
-BASE = base("channel_attack")
+BASE = base("photos", "channel_attack")
 PHOTOGRAPHS = {"dataset": "cityscapes", "folder": "x"}
 
 
@@ -69,6 +69,35 @@ def test_a_row_may_have_images_of_another_size():
     assert odd.inputs == {"scenes": "scenes/symmetric-65x129"} and odd.size == (65, 129)
 
 
+def test_rows_and_classifiers_are_selected_by_their_labels():
+    assert list(settings().classifiers) == ["lite0"]
+    plain = settings(only=["small_deeplab"])
+    assert list(plain.cells) == ["small_deeplab"] and not plain.classifiers
+    both = planned(CHANNEL_ATTACK, sections(only=["lite0", "lite0_deeplab"]))
+    assert list(both["classify"]) == list(both["rank"]) == ["lite0"]
+    assert both["classify"]["lite0"].cell.inputs == {
+        "images": "images/photographs", "channels": "rank/lite0",
+    }  # fmt: skip
+    without = planned(CHANNEL_ATTACK, sections(classifiers__networks__lite0=None))
+    assert not without["images"] and not without["rank"] and not without["classify"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"layer": "bn3"}, "has no layer 'bn3'; near .*bn2"),
+        ({"layer": "classifier"}, r"must answer with maps \(n, c, h, w\); got \(1, 1000\)"),
+        ({"weights": "hed-bsds500", "arch": "vgg16"}, "come without those of the classifier"),
+    ],
+)
+def test_classifiers_are_checked_before_anything_runs(changes, message):
+    known = BASE["channel_attack"]["classifiers"]["networks"]["lite0"]
+    networks = {"mine": {**known, **changes}}
+    refused = sections(classifiers__networks=networks, only=["small_deeplab", "mine"], seeds=[0])
+    with pytest.raises(ValueError, match=message):
+        check(CHANNEL_ATTACK, refused)
+
+
 def test_attacks_and_rankings_are_changed_without_another_training():
     other = sections(attack__fractions=[0.3])
     for step, same in (("train", True), ("channels", True), ("attack", False)):
@@ -96,6 +125,7 @@ def test_small_scenes_are_refused_before_any_training():
         ({"attack__protocols": {"held_out": {"split": "tests", "draws": 1}}}, "mean 'test'"),
         ({"attack__protocols": {}}, "at least 1"),
         ({"photographs": {"dataset": "coco", "folder": "x"}}, "dataset must be one of cityscapes"),
+        ({"classifiers__labelled": True}, "the embedded photographs have no labels"),
         ({"attack__replacements": ["median"]}, "'zero' or 'mean'"),
     ],
 )
@@ -114,6 +144,7 @@ def test_impossible_settings_are_refused(changes, message):
         ({"weights": "a.pth"}, r"one network, whatever the seed; got seeds \[0, 1, 2, 3, 4\]"),
         ({"images__test": 7}, r"images\.test \(7\) must be at least attack\.groups \(8\)"),
         ({"only": ["small"]}, "channel_attack.only must be one of"),
+        ({"only": ["lite0"]}, "channel_attack.only must name one of small_deeplab, "),
         ({"photographs": PHOTOGRAPHS}, "small_deeplab needs weights: nothing is trained"),
         (
             {"photographs": PHOTOGRAPHS, "weights": "a.pth", "networks": [{}], "seeds": [0]},

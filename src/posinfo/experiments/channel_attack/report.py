@@ -1,4 +1,4 @@
-"""Channel attack: every score, the channels, what rankings do beyond chance, four figures."""
+"""Channel attack: every score, the channels, what rankings do beyond chance, five figures."""
 
 from collections.abc import Callable, Iterable, Mapping
 
@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from posinfo.experiment import Report, Result, Results
 from posinfo.experiments.channel_attack.attack import attacks_of
 from posinfo.experiments.channel_attack.channels import statistics_of
+from posinfo.experiments.channel_attack.classifier_report import classifier_report
 from posinfo.experiments.channel_attack.planned_attacks import bands_of, numbers_of
 from posinfo.experiments.channel_attack.scenes import scenes_of
 from posinfo.experiments.channel_attack.settings import ChannelAttackSettings
@@ -26,8 +27,8 @@ from posinfo.measures.channel_attack_table import (
     effects_over_seeds,
     region_contrasts,
 )
+from posinfo.measures.channel_attack_text import compared_text, contrasts_text, intact_text
 from posinfo.measures.channel_rankings import MATCHED, NONE, RANDOM, ranked_channels
-from posinfo.measures.reporting import number, with_sd
 from posinfo.measures.segmentation import class_iou, mean_iou
 from posinfo.work import Work
 
@@ -40,7 +41,7 @@ SCORES = [
 
 
 def report(settings: ChannelAttackSettings, results: Results, published: pd.DataFrame) -> Report:
-    """Scores, channels, effects over seeds, and four figures."""
+    """Scores, channels, effects over seeds, and five figures."""
     seeds = {label: cell.seeds for label, cell in settings.cells.items()}
     attacked = by_seed(results["attack"], seeds)
     channels = by_seed(results["channels"], seeds)
@@ -62,6 +63,7 @@ def report(settings: ChannelAttackSettings, results: Results, published: pd.Data
     shown = _shown(scores, settings)
     first = next(iter(settings.cells))
     scenes = results["scenes"][settings.source(settings.cells[first])]
+    classifiers = classifier_report(results["classify"])
     return Report(
         tables={
             "scores": scores.reindex(columns=SCORES).reset_index(drop=True),
@@ -72,13 +74,15 @@ def report(settings: ChannelAttackSettings, results: Results, published: pd.Data
             "class_iou": pd.concat(
                 _each(attacked, seeds, lambda _, r: _class_iou(r, settings.class_names))
             ),
+            **classifiers.tables,
         },
-        texts={"table": _text(networks, table, contrasts)},
+        texts={"table": _text(networks, table, contrasts), **classifiers.texts},
         figures={
             "curves": curves_figure(_tops(shown, settings, channels)),
             "bands": bands_figure(_bands(shown, settings, channels)),
             "channels": channel_maps_figure(_maps(channels)),
             "predictions": _predictions(scenes, attacked[first][0], len(settings.class_names)),
+            **classifiers.figures,
         },
     )
 
@@ -117,7 +121,7 @@ def _class_iou(result: Result, classes: tuple[str, ...]) -> pd.DataFrame:
     """Intersection over union of each class in the first region, without the random draws."""
     attacks = attacks_of(result)
     planned = ~attacks.ranking.isin([RANDOM, MATCHED])
-    counts = result.tensors["confusions"][torch.from_numpy(planned.to_numpy())]
+    counts = result.tensors["confusions"][torch.tensor(planned.to_numpy())]
     ious = pd.DataFrame(class_iou(counts[:, :, 0].sum(1)).numpy(), columns=list(classes))
     about = attacks.loc[planned].drop(columns="draw").reset_index(drop=True)
     joined = about.join(ious)
@@ -182,14 +186,14 @@ def _predictions(scenes: Result, attacked: Result, classes: int) -> Figure:
 
 def _text(networks: pd.DataFrame, table: pd.DataFrame, contrasts: pd.DataFrame) -> str:
     """The intact networks, what each ranking does beyond chance, and the sides."""
-    tables = [_intact_text(networks)]
+    tables = [intact_text(networks)]
     of_region = table.loc[table.region == table.region.iloc[0]]
     for protocol, rows in of_region.groupby("protocol", sort=False):
         compared = rows.loc[rows.draws > 0]
         if len(compared):
-            tables.append(_compared_text(str(protocol), compared))
+            tables.append(compared_text(compared, f"mean IoU, {protocol}"))
     if len(contrasts):
-        tables.append(_contrasts_text(contrasts))
+        tables.append(contrasts_text(contrasts))
     return "\n\n".join(each.to_markdown(index=False, disable_numparse=True) for each in tables)
 
 
@@ -201,55 +205,3 @@ def _intact(label: str, result: Result) -> pd.DataFrame:
 def _probes(label: str, result: Result) -> pd.DataFrame:
     """The medians of a network's probes over its channels, in one row."""
     return result.table[["probe_x", "probe_y"]].median().to_frame().T
-
-
-def _intact_text(networks: pd.DataFrame) -> pd.DataFrame:
-    """Means and sd over seeds."""
-    lines = []
-    for network, rows in networks.groupby("network", sort=False):
-        line = {"network": str(network), "seeds": str(len(rows))}
-        for name in networks.columns[networks.columns.str.startswith("miou_")]:
-            values = rows[name].to_numpy()
-            sd = values.std(ddof=1) if len(values) > 1 else np.nan
-            line[name.removeprefix("miou_")] = with_sd(values.mean(), sd)
-        for axis in ("x", "y"):
-            line[f"probe {axis}"] = number(float(rows[f"probe_{axis}"].to_numpy().mean()))
-        lines.append(line)
-    return pd.DataFrame(lines)
-
-
-def _contrasts_text(contrasts: pd.DataFrame) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            **{name: contrasts[name] for name in ("network", "protocol")},
-            "channels": contrasts.n_channels,
-            "becomes": contrasts.replacement,
-            "left ranking - right ranking, of left - right": _with_interval(
-                contrasts.contrast, contrasts.low, contrasts.high
-            ),
-            "of each seed": contrasts.contrasts,
-        }
-    )
-
-
-def _with_interval(means: pd.Series, lows: pd.Series, highs: pd.Series) -> list[str]:
-    """``+0.012 (-0.003 to +0.027)``, without the second half where there is one seed."""
-    return [
-        f"{mean:+.3f}" + ("" if np.isnan(low) else f" ({low:+.3f} to {high:+.3f})")
-        for mean, low, high in zip(means, lows, highs, strict=True)
-    ]
-
-
-def _compared_text(protocol: str, rows: pd.DataFrame) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "network": rows.network, "ranking": rows.ranking, "ranks": rows.band,
-            "becomes": rows.replacement, f"mean IoU, {protocol}": rows.miou.map(number),
-            "random": rows.random.map(number),
-            "hurts more by": _with_interval(rows.excess, rows.excess_low, rows.excess_high),
-            "percentile of each seed": rows.percentiles,
-            "among matched": rows.percentiles_matched, "p": rows.p.map(number),
-            "p, matched": rows.p_matched.map(number),
-            **({"paper": rows.published_miou.map(number)} if rows.source.notna().any() else {}),
-        }
-    )  # fmt: skip

@@ -1,26 +1,27 @@
-"""The section `channel_attack` of the configuration, and the cells it asks for."""
+"""The section `channel_attack` of the configuration."""
 
 from functools import cached_property
 from typing import Annotated, Any
 
+import pandas as pd
 from pydantic import Field, model_validator
 
 from posinfo.choices import Once, Section, check
-from posinfo.experiments.channel_attack.attack import AttackCell
-from posinfo.experiments.channel_attack.channels import ChannelsCell
+from posinfo.experiments.channel_attack.classifiers import (
+    AttackedClassifier,
+    ClassifiersConfig,
+)
 from posinfo.experiments.channel_attack.planned_attacks import AttackConfig
-from posinfo.experiments.channel_attack.scenes import PhotographsCell, SceneCounts, ScenesCell
-from posinfo.experiments.channel_attack.train import SegmenterCell
-from posinfo.experiments.trained_network import network_label
+from posinfo.experiments.channel_attack.scenes import SceneCounts
 from posinfo.grid import Grid, Seeds
-from posinfo.networks.models.architectures import user_modules
-from posinfo.networks.models.segmenter_weights import segmenter_weights_key
 from posinfo.networks.models.segmenters import SegmenterConfig
 from posinfo.networks.training.config import TrainingConfig
-from posinfo.stimuli.labelled_photographs import LabelledPhotograph, Size, files_key, size_of
+from posinfo.stimuli.labelled_photographs import LabelledPhotograph, Size, size_of
+from posinfo.stimuli.photos import PhotosConfig
 from posinfo.stimuli.scenes import CLASSES as scene_classes
 from posinfo.stimuli.scenes import Layout, ScenesConfig
 from posinfo.stimuli.segmentation_sets import SEGMENTATION_SETS, PhotographsConfig
+from posinfo.stimuli.upright import upright_photographs
 
 Side = Annotated[int, Field(ge=32)]  # pixels
 PHOTOGRAPHED = ("ranking", "test")  # splits of photographs
@@ -77,7 +78,8 @@ class ChannelAttackParameters(Section):
         attack: what is silenced.
         networks: what each row changes: fields of ``TableCell``, mappings by single fields.
         seeds: of every row that has none of its own.
-        only: labels of the rows to run; empty: all.
+        classifiers: that are attacked, too.
+        only: labels of rows and classifiers to run, one row at least; empty: all.
     """
 
     scenes: ScenesConfig
@@ -93,6 +95,7 @@ class ChannelAttackParameters(Section):
     attack: AttackConfig
     networks: tuple[dict[str, Any], ...] = Field(min_length=1)
     seeds: Seeds
+    classifiers: ClassifiersConfig
     only: Annotated[tuple[str, ...], Once]
 
     @model_validator(mode="after")
@@ -108,7 +111,17 @@ class ChannelAttackParameters(Section):
 class ChannelAttackSettings(Section):
     """The sections that channel_attack reads."""
 
+    photos: PhotosConfig
     channel_attack: ChannelAttackParameters
+
+    @model_validator(mode="after")
+    def _labels_of_a_folder(self) -> "ChannelAttackSettings":
+        if self.channel_attack.classifiers.labelled and self.photos.test_dir is None:
+            raise ValueError(
+                "channel_attack.classifiers.labelled: the embedded photographs have no labels; "
+                "photos.test_dir must be a folder with a folder for each class"
+            )
+        return self
 
     @cached_property
     def cells(self) -> dict[str, TableCell]:
@@ -116,13 +129,31 @@ class ChannelAttackSettings(Section):
         section = self.channel_attack
         shared = section.model_dump(include={*SHARED})
         shared["layout"] = section.scenes.layout
-        cells = GRID.cells(section.networks, shared, section.only)
+        every = GRID.cells(section.networks, shared, ())
+        known = [*every, *section.classifiers.networks]
+        for name in section.only:
+            check("channel_attack.only", name, known)
+        cells = {name: every[name] for name in every if name in section.only or not section.only}
+        if not cells:
+            raise ValueError(f"channel_attack.only must name one of {', '.join(every)}")
         for label, cell in cells.items():
             if section.photographs is not None:
                 _require_of_photographs(label, cell)
             else:
                 _require_groups(label, cell, section.images)
         return cells
+
+    @cached_property
+    def classifiers(self) -> dict[str, AttackedClassifier]:
+        """The selected classifiers by label."""
+        section = self.channel_attack
+        known = section.classifiers.networks
+        return {name: known[name] for name in known if name in section.only or not section.only}
+
+    @cached_property
+    def manifest(self) -> pd.DataFrame:
+        """Of the photographs that classifiers are shown, see ``upright_photographs``."""
+        return upright_photographs(self.photos, self.channel_attack.classifiers.crops)
 
     @cached_property
     def photographs(self) -> tuple[LabelledPhotograph, ...]:
@@ -192,82 +223,3 @@ GRID = Grid(
         "seeds": None,
     },
 )
-
-
-def scenes_cells(settings: ChannelAttackSettings) -> dict[str, ScenesCell | PhotographsCell]:
-    """Every kind of scenes that a row names, or the photographs in every size."""
-    config, counts = settings.channel_attack.photographs, settings.channel_attack.images
-    cells: dict[str, ScenesCell | PhotographsCell] = {}
-    for row in settings.cells.values():
-        if config is None:
-            cell = ScenesCell(scenes=settings.scenes_of(row), counts=counts)
-        else:
-            cell = PhotographsCell(
-                dataset=config.dataset,
-                content=files_key(settings.photographs),
-                size=settings.size(row),
-                layout_free=counts.layout_free,
-                files=settings.photographs,
-            )
-        cells[settings.source(row)] = cell
-    return cells
-
-
-def train_cells(settings: ChannelAttackSettings) -> dict[str, SegmenterCell]:
-    """A network per row and seed."""
-    cells = {}
-    for label, cell in settings.cells.items():
-        # model_dump leaves out the weights, by whose name results are not found again
-        known = {name: getattr(cell, name) for name in SegmenterConfig.model_fields}
-        network = SegmenterConfig(**known)
-        weights = segmenter_weights_key(network, f"{GRID.where}: {label}: weights")
-        drawn = settings.channel_attack.photographs is None
-        about = {"scenes": settings.scenes_of(cell)} if drawn else {"images": settings.source(cell)}
-        about |= {**dict(network), "training": cell.training, "attack": cell.attack}
-        for seed in cell.seeds:
-            cells[network_label(label, seed)] = SegmenterCell(
-                inputs={"scenes": f"scenes/{settings.source(cell)}"},
-                modules=user_modules(network.arch),
-                parameters={"cell": label, "seed": seed, **about},
-                network=network,
-                classes=len(settings.class_names),
-                weights=weights,
-                training=cell.training,
-                size=settings.size(cell),
-                seed=seed,
-            )
-    return cells
-
-
-def channels_cells(settings: ChannelAttackSettings) -> dict[str, ChannelsCell]:
-    """The latent of each trained network."""
-    return {
-        label: ChannelsCell(
-            inputs={**cell.inputs, "network": f"train/{label}"},
-            modules=cell.modules,
-            parameters=cell.parameters,
-            network=cell.network,
-            classes=cell.classes,
-        )
-        for label, cell in train_cells(settings).items()
-    }
-
-
-def attack_cells(settings: ChannelAttackSettings) -> dict[str, AttackCell]:
-    """The attacks on each trained network."""
-    cells = {}
-    trained = train_cells(settings)
-    for label, row in settings.cells.items():
-        for seed in row.seeds:
-            name = network_label(label, seed)
-            needed = {"network": f"train/{name}", "channels": f"channels/{name}"}
-            cells[name] = AttackCell(
-                inputs={**trained[name].inputs, **needed},
-                modules=trained[name].modules,
-                parameters=trained[name].parameters,
-                network=trained[name].network,
-                classes=len(settings.class_names),
-                attack=row.attack,
-                seed=seed,
-            )
-    return cells

@@ -49,7 +49,7 @@ class WholeNetworkConfig(Section):
 
         def logits(network: nn.Module, images: Tensor) -> None:
             repadded = repad(network, self.padding, self.padding_layers)
-            _classes(repadded(images), self.arch)
+            classes_of(repadded(images), f"arch {self.arch!r}")
 
         name = f"arch {self.arch!r} with padding {self.padding!r}"
         require_legal(lambda size: dry_run(self.arch, size, logits), image_size, name, "image_size")
@@ -84,14 +84,23 @@ def predict_windows(
             window = normalise(shown[:, :, y : y + side, x : x + side], "imagenet", own)
             with torch.inference_mode():
                 logits = network(window.contiguous(memory_format=torch.channels_last))
-            classes.append(_classes(logits, config.arch).cpu())
+            classes.append(classes_of(logits, f"arch {config.arch!r}").cpu())
             work.on_progress(len(images))
         rows.append(torch.stack(classes, 1).view(len(images), len(offsets), len(offsets)))
     return torch.cat(rows)
 
 
-def _classes(logits: object, arch: str) -> Int64[Tensor, " n"]:
+def classes_of(logits: object, name: str) -> Int64[Tensor, " n"]:
+    """The class with the largest logit.
+
+    Args:
+        logits: what a network returns, (n, k).
+        name: of the network, for the message.
+
+    Raises:
+        ValueError: it returns something else.
+    """
     if not isinstance(logits, Tensor) or logits.ndim != 2:
         shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-        raise ValueError(f"arch {arch!r} must return logits (n, k); got {shape}")
+        raise ValueError(f"{name} must return logits (n, k); got {shape}")
     return logits.float().argmax(1)
