@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.metrics import confusion_matrix, jaccard_score
+from torchmetrics.functional.classification import multiclass_jaccard_index
 
 from posinfo.measures.segmentation import PixelCounter, class_iou, mean_iou
 
@@ -38,6 +39,13 @@ def test_mean_iou_is_that_of_scikit_learn(drawn):
     assert class_iou(counts)[3] == 0, "predicted, but nowhere right: it counts"
     assert class_iou(counts)[4].isnan(), "neither there nor predicted: it does not"
     assert mean_iou(counts).item() == pytest.approx(theirs.mean())
+
+
+def test_mean_iou_is_that_of_torchmetrics(drawn):
+    predictions, labels = drawn
+    counts = PixelCounter(labels, CLASSES).count(predictions).sum((0, 1))
+    theirs = multiclass_jaccard_index(predictions, labels.long(), CLASSES, ignore_index=255)
+    assert mean_iou(counts).item() == pytest.approx(theirs.item())
 
 
 def test_parts_are_counted_apart(drawn):
