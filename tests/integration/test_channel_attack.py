@@ -122,6 +122,15 @@ def test_classes_have_their_own_scores(attacked):
     assert means.to_dict() == pytest.approx(scores.set_index(place).miou.to_dict())
 
 
+def test_rings_have_scores_of_their_own(attacked):
+    border = pd.read_csv(attacked.data / REPORTS / "border.csv")
+    assert border.groupby(["network", "seed"]).size().tolist() == [2, 1 + 1, 2]
+    first = border.iloc[:2]
+    assert first.from_px.tolist() == [0, 8] and first.to_px.fillna(-1).tolist() == [8, -1]
+    assert border.miou.between(0, 1).all()
+    assert "| 0 px to 8" in attacked.read(f"{REPORTS}/table.md").decode()
+
+
 def test_a_classifier_is_attacked_on_photographs_that_did_not_rank_its_channels(attacked):
     scores = pd.read_csv(attacked.data / REPORTS / "classifiers.csv", keep_default_na=False)
     assert set(scores.network) == {"lite0"} and set(scores.protocol) == {"held_out", "released"}

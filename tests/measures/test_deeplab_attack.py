@@ -1,4 +1,4 @@
-"""The attack on a random DeepLabV3-ResNet-50, against a computation without any of our machinery."""
+"""The attack on a random DeepLabV3-ResNet-50, against a computation without our machinery."""
 
 import pytest
 import torch

@@ -4,7 +4,7 @@ import torch
 from sklearn.metrics import confusion_matrix, jaccard_score
 from torchmetrics.functional.classification import multiclass_jaccard_index
 
-from posinfo.measures.segmentation import PixelCounter, class_iou, mean_iou
+from posinfo.measures.segmentation import PixelCounter, border_rings, class_iou, mean_iou
 
 CLASSES = 5
 
@@ -56,6 +56,20 @@ def test_parts_are_counted_apart(drawn):
     for part, columns in enumerate((slice(0, 4), slice(4, 9))):
         alone = PixelCounter(labels[..., columns], CLASSES).count(predictions[..., columns])
         assert torch.equal(counts[:, part], alone[:, 0])
+
+
+def test_rings_are_distances_from_the_nearest_border():
+    assert border_rings((6, 8), [1, 2]).tolist() == [
+        [0, 0, 0, 0, 0, 0, 0, 0],
+        [0, 1, 1, 1, 1, 1, 1, 0],
+        [0, 1, 2, 2, 2, 2, 1, 0],
+        [0, 1, 2, 2, 2, 2, 1, 0],
+        [0, 1, 1, 1, 1, 1, 1, 0],
+        [0, 0, 0, 0, 0, 0, 0, 0],
+    ]
+    assert border_rings((6, 8), []).unique().tolist() == [0]
+    with pytest.raises(ValueError, match=r"rings at \[1, 3\] px: one has no pixel .* 6 x 8 px"):
+        border_rings((6, 8), [1, 3])
 
 
 def test_a_counter_counts_again(drawn):

@@ -27,6 +27,23 @@ def intact_text(networks: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
+def border_text(border: pd.DataFrame) -> pd.DataFrame:
+    """Mean IoU by distance from the border, means and sd over seeds, a line per network.
+
+    Args:
+        border: a row per network, seed and ring: ``network, from_px, to_px, miou``.
+    """
+    lines = []
+    for network, rows in border.groupby("network", sort=False):
+        line = {"network": str(network)}
+        for first, ring in rows.groupby("from_px"):
+            last = ring.to_px.iloc[0]
+            upto = "on" if np.isnan(last) else f"to {last:.0f}"
+            line[f"{first} px {upto}"] = with_sd(ring.miou.mean(), ring.miou.std())
+        lines.append(line)
+    return pd.DataFrame(lines).fillna("")
+
+
 def contrasts_text(contrasts: pd.DataFrame) -> pd.DataFrame:
     """What ``region_contrasts`` finds, a line per network and number of channels."""
     return pd.DataFrame(

@@ -1,5 +1,7 @@
 """How well pixels are told apart: confusion matrices, and the mean intersection over union."""
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float, Int64, Shaped
 from torch import Tensor
@@ -48,6 +50,29 @@ class PixelCounter:
         """
         cells = (self._cells + predictions).flatten().bincount(minlength=self._size)
         return cells[: self._size].view(self._shape)
+
+
+def border_rings(size: tuple[int, int], edges: Sequence[int]) -> Int64[Tensor, "h w"]:
+    """In which ring around the middle each pixel lies, 0 for the outermost.
+
+    Args:
+        size: height and width of the images in pixels.
+        edges: distances from the nearest border, in pixels, at which a ring ends; ascending. The
+            last ring is all that lies farther inside.
+
+    Raises:
+        ValueError: a ring without a pixel.
+    """
+    down, across = (
+        torch.arange(length).minimum(length - 1 - torch.arange(length)) for length in size
+    )
+    distance = torch.minimum(down[:, None], across[None])
+    rings = torch.bucketize(distance, torch.tensor(list(edges), dtype=torch.long), right=True)
+    if len(rings.unique()) != len(edges) + 1:
+        raise ValueError(
+            f"rings at {list(edges)} px: one has no pixel in images of {size[0]} x {size[1]} px"
+        )
+    return rings
 
 
 def class_iou(confusion: Shaped[Tensor, "*any k k"]) -> Float[Tensor, "*any k"]:

@@ -30,7 +30,7 @@ def config(**changes):
     usual = {
         "rankings": ["probe", "overall"], "fractions": [0.1, 0.5], "bands": 2,
         "replacements": ["zero", "mean"], "protocols": {"held_out": {"split": "test", "draws": 3}},
-        "regions": {"full": [0, 0, 1, 1]}, "groups": 2, "seed": 0,
+        "regions": {"full": [0, 0, 1, 1]}, "rings": [], "groups": 2, "seed": 0,
     }  # fmt: skip
     return AttackConfig.model_validate({**usual, **changes})
 

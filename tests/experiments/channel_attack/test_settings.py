@@ -106,7 +106,7 @@ def test_attacks_and_rankings_are_changed_without_another_training():
 
 
 def test_small_scenes_are_refused_before_any_training():
-    small = sections(scenes__height=32, scenes__width=64, seeds=[0])
+    small = sections(scenes__height=32, scenes__width=64, attack__rings=[], seeds=[0])
     with pytest.raises(ValueError, match=r"images of 32 x 64 px are too small: .*circular.*raise"):
         check(CHANNEL_ATTACK, small)
     only_zero = {**small, "channel_attack": {**small["channel_attack"], "only": ["small_deeplab"]}}
@@ -126,6 +126,7 @@ def test_small_scenes_are_refused_before_any_training():
         ({"attack__protocols": {}}, "at least 1"),
         ({"photographs": {"dataset": "coco", "folder": "x"}}, "dataset must be one of cityscapes"),
         ({"classifiers__labelled": True}, "the embedded photographs have no labels"),
+        ({"attack__rings": [8, 4]}, r"must ascend; got \[8, 4\]"),
         ({"attack__replacements": ["median"]}, "'zero' or 'mean'"),
     ],
 )
@@ -138,6 +139,10 @@ def test_impossible_settings_are_refused(changes, message):
     ("changes", "message"),
     [
         ({"networks": [{"size": [16, 16]}], "seeds": [0]}, "size.*greater than or equal to 32"),
+        (
+            {"attack__rings": [32], "seeds": [0]},
+            r"small_deeplab: attack.rings at \[32\] px: one has",
+        ),
         ({"networks": [{"width": None}]}, "arch 'small_deeplab' needs a width"),
         ({"networks": [{"layout": "left"}]}, "channel_attack.networks.*layout"),
         ({"networks": [{}, {"planted": 0}]}, "is the same as small_deeplab"),

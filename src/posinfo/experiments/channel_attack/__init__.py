@@ -31,7 +31,7 @@ CHANNEL_ATTACK = Experiment(
     ),
     report=report.report,
     tables=(
-        "scores", "channel_ranking", "table", "contrasts", "networks", "class_iou",
+        "scores", "channel_ranking", "table", "contrasts", "networks", "class_iou", "border",
         "classifiers", "classifier_table",
     ),
     texts=("table", "classifier_table"),

@@ -15,10 +15,10 @@ from posinfo.experiments.channel_attack.planned_attacks import (
     planned_attacks,
 )
 from posinfo.experiments.channel_attack.scenes import scenes_of
-from posinfo.experiments.channel_attack.train import score, trained_segmenter
+from posinfo.experiments.channel_attack.train import count_pixels, score, trained_segmenter
 from posinfo.measures.channel_attack import attack
 from posinfo.measures.channel_rankings import ranked_channels
-from posinfo.measures.segmentation import mean_iou
+from posinfo.measures.segmentation import border_rings, mean_iou
 from posinfo.networks.models.segmenters import SegmenterConfig
 from posinfo.networks.models.trained_file import trained_colours
 from posinfo.networks.surgery.ablation import ablated
@@ -53,7 +53,9 @@ def run(cell: AttackCell, inputs: Inputs, work: Work) -> Result:
         ``confusions`` (attacks, groups, regions, k, k) int32. A row with the mean IoU of the
         intact network in each region and protocol, and on the mirrored test scenes.
         ``predictions`` (2, p, h, w), the classes in ``PREVIEWED`` test scenes before and after
-        the largest attack of the first ranking.
+        the largest attack of the first ranking. ``rings`` (r, k, k), pixels of the test scenes by
+        ring around the middle, the outermost first, right class and class that the intact network
+        predicts.
     """
     colours = trained_colours(inputs["network"].tensors)
     network = trained_segmenter(cell.network, cell.classes, inputs["network"], work)
@@ -76,6 +78,8 @@ def run(cell: AttackCell, inputs: Inputs, work: Work) -> Result:
         for region, miou in zip(config.regions, mean_iou(counts[0].sum(0)).tolist(), strict=True):
             row[f"miou_{name}_{region}"] = miou
     test = scenes_of(inputs["scenes"], "test", work, colours)
+    height, width = test.labels.shape[1:]
+    rings = border_rings((height, width), config.rings).to(work.device)
     row["miou_mirrored"] = score(network, test._replace(mirrored=True), cell.classes, work)
     largest = max(numbers_of(len(statistics.rms), config))
     order = ranked_channels(statistics, config.rankings[0])
@@ -88,6 +92,7 @@ def run(cell: AttackCell, inputs: Inputs, work: Work) -> Result:
         tensors={
             "confusions": torch.cat(confusions),
             "predictions": torch.stack(before_and_after),
+            "rings": count_pixels(network, test, cell.classes, work, rings),
         },
         rows=pd.DataFrame([{**row, "seed": cell.seed, "n": len(test.pixels)}]),
         history=inputs["network"].history,

@@ -54,6 +54,8 @@ class AttackConfig(Section):
             that channels are ranked by. Random ones become the first of these.
         protocols: by name, the images; null: none of this name.
         regions: by name, parts of an image: left, top, right, bottom in shares of width and height.
+        rings: distances from the border, in pixels, at which rings end in which intact networks are
+            scored; ascending.
         groups: images are dealt to so many groups, from which the interval over images comes.
         seed: of the random draws.
     """
@@ -64,8 +66,16 @@ class AttackConfig(Section):
     replacements: Annotated[tuple[Replacement, ...], Field(min_length=1), Once]
     protocols: dict[Label, ProtocolConfig] = Field(min_length=1)
     regions: dict[Label, Box] = Field(min_length=1)
+    rings: tuple[Annotated[int, Field(ge=1)], ...]
     groups: int = Field(ge=2)
     seed: int = Field(ge=0)
+
+    @field_validator("rings")
+    @classmethod
+    def _ascending(cls, rings: tuple[int, ...]) -> tuple[int, ...]:
+        if list(rings) != sorted(set(rings)):
+            raise ValueError(f"must ascend; got {list(rings)}")
+        return rings
 
     @field_validator("protocols", mode="before")
     @classmethod

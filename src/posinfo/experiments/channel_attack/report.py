@@ -11,7 +11,11 @@ from posinfo.experiment import Report, Result, Results
 from posinfo.experiments.channel_attack.attack import attacks_of
 from posinfo.experiments.channel_attack.channels import statistics_of
 from posinfo.experiments.channel_attack.classifier_report import classifier_report
-from posinfo.experiments.channel_attack.planned_attacks import bands_of, numbers_of
+from posinfo.experiments.channel_attack.planned_attacks import (
+    AttackConfig,
+    bands_of,
+    numbers_of,
+)
 from posinfo.experiments.channel_attack.scenes import scenes_of
 from posinfo.experiments.channel_attack.settings import ChannelAttackSettings
 from posinfo.experiments.trained_network import BySeed, by_seed
@@ -27,7 +31,12 @@ from posinfo.measures.channel_attack_table import (
     effects_over_seeds,
     region_contrasts,
 )
-from posinfo.measures.channel_attack_text import compared_text, contrasts_text, intact_text
+from posinfo.measures.channel_attack_text import (
+    border_text,
+    compared_text,
+    contrasts_text,
+    intact_text,
+)
 from posinfo.measures.channel_rankings import MATCHED, NONE, RANDOM, ranked_channels
 from posinfo.measures.segmentation import class_iou, mean_iou
 from posinfo.work import Work
@@ -60,6 +69,9 @@ def report(settings: ChannelAttackSettings, results: Results, published: pd.Data
     networks = pd.concat(_each(attacked, seeds, _intact)).merge(
         pd.concat(_each(channels, seeds, _probes)), on=["network", "seed"]
     )
+    border = pd.concat(
+        _each(attacked, seeds, lambda name, r: _border(r, settings.cells[name].attack))
+    )
     shown = _shown(scores, settings)
     first = next(iter(settings.cells))
     scenes = results["scenes"][settings.source(settings.cells[first])]
@@ -74,9 +86,10 @@ def report(settings: ChannelAttackSettings, results: Results, published: pd.Data
             "class_iou": pd.concat(
                 _each(attacked, seeds, lambda _, r: _class_iou(r, settings.class_names))
             ),
+            "border": border,
             **classifiers.tables,
         },
-        texts={"table": _text(networks, table, contrasts), **classifiers.texts},
+        texts={"table": _text(networks, table, contrasts, border), **classifiers.texts},
         figures={
             "curves": curves_figure(_tops(shown, settings, channels)),
             "bands": bands_figure(_bands(shown, settings, channels)),
@@ -126,6 +139,13 @@ def _class_iou(result: Result, classes: tuple[str, ...]) -> pd.DataFrame:
     about = attacks.loc[planned].drop(columns="draw").reset_index(drop=True)
     joined = about.join(ious)
     return joined.melt(list(about.columns), var_name="class", value_name="iou")
+
+
+def _border(result: Result, config: AttackConfig) -> pd.DataFrame:
+    """Mean IoU of the intact network by distance from the border, in pixels."""
+    edges = [0, *config.rings]
+    mious = mean_iou(result.tensors["rings"]).numpy()
+    return pd.DataFrame({"from_px": edges, "to_px": [*edges[1:], np.nan], "miou": mious})
 
 
 def _shown(scores: pd.DataFrame, settings: ChannelAttackSettings) -> pd.DataFrame:
@@ -184,9 +204,11 @@ def _predictions(scenes: Result, attacked: Result, classes: int) -> Figure:
     return predictions_figure(images, labels, {"intact": before, "attacked": after}, classes)
 
 
-def _text(networks: pd.DataFrame, table: pd.DataFrame, contrasts: pd.DataFrame) -> str:
+def _text(
+    networks: pd.DataFrame, table: pd.DataFrame, contrasts: pd.DataFrame, border: pd.DataFrame
+) -> str:
     """The intact networks, what each ranking does beyond chance, and the sides."""
-    tables = [intact_text(networks)]
+    tables = [intact_text(networks), border_text(border)]
     of_region = table.loc[table.region == table.region.iloc[0]]
     for protocol, rows in of_region.groupby("protocol", sort=False):
         compared = rows.loc[rows.draws > 0]

@@ -14,6 +14,7 @@ from posinfo.experiments.channel_attack.classifiers import (
 from posinfo.experiments.channel_attack.planned_attacks import AttackConfig
 from posinfo.experiments.channel_attack.scenes import SceneCounts
 from posinfo.grid import Grid, Seeds
+from posinfo.measures.segmentation import border_rings
 from posinfo.networks.models.segmenters import SegmenterConfig
 from posinfo.networks.training.config import TrainingConfig
 from posinfo.stimuli.labelled_photographs import LabelledPhotograph, Size, size_of
@@ -141,6 +142,7 @@ class ChannelAttackSettings(Section):
                 _require_of_photographs(label, cell)
             else:
                 _require_groups(label, cell, section.images)
+                _require_rings(label, cell, self.size(cell))
         return cells
 
     @cached_property
@@ -196,6 +198,13 @@ def _require_of_photographs(label: str, cell: TableCell) -> None:
         )
     for name, protocol in cell.attack.protocols.items():
         check(f"channel_attack.attack.protocols.{name}.split", protocol.split, PHOTOGRAPHED)
+
+
+def _require_rings(label: str, cell: TableCell, size: Size) -> None:
+    try:
+        border_rings(size, cell.attack.rings)
+    except ValueError as error:
+        raise ValueError(f"{GRID.where}: {label}: attack.{error}") from error
 
 
 def _require_groups(label: str, cell: TableCell, counts: SceneCounts) -> None:

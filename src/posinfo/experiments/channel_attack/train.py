@@ -1,7 +1,8 @@
 """Step 2: a segmentation network is trained on scenes, or read from a file."""
 
 import torch
-from torch import nn
+from jaxtyping import Int64
+from torch import Tensor, nn
 
 from posinfo.experiment import Cell, Inputs, Result
 from posinfo.experiments.channel_attack.scenes import scenes_of
@@ -92,8 +93,19 @@ def trained_segmenter(
 
 def score(network: nn.Module, data: LabelledPixels, classes: int, work: Work) -> float:
     """Mean IoU over all images together."""
+    return mean_iou(count_pixels(network, data, classes, work)[0]).item()
+
+
+def count_pixels(
+    network: nn.Module,
+    data: LabelledPixels,
+    classes: int,
+    work: Work,
+    parts: Int64[Tensor, "h w"] | None = None,
+) -> Int64[Tensor, "p k k"]:
+    """Pixels of all images by part (None: one), right class and predicted class, on the CPU."""
     counts = [
-        PixelCounter(labels, classes).count(predicted).sum((0, 1))
+        PixelCounter(labels, classes, parts).count(predicted).sum(0)
         for predicted, labels in predict_pixels(network, data, work)
     ]
-    return mean_iou(torch.stack(counts).sum(0).cpu()).item()
+    return torch.stack(counts).sum(0).cpu()
