@@ -18,9 +18,10 @@ from posinfo.experiments.posenet.settings import features_cells
 from posinfo.plan import plan
 from tests.integration.conftest import merged
 
-ENVIRONMENTS = [  # "trained" is one of posenet's
+ENVIRONMENTS = [  # "trained" and "segmenters" are posenet's
     *((experiment, name) for experiment in EXPERIMENTS for name in ("base", "test", "paper")),
     ("posenet", "trained"),
+    ("posenet", "segmenters"),
 ]
 
 
@@ -163,3 +164,24 @@ def test_trained_reads_every_method_and_seed_of_the_default_run():
         change = changes.get(label.rpartition("_")[0], "")
         assert row["arch"] == f"cifar_resnet18{change}(width={augshift.augshift.width})"
     assert set(settings(POSENET, "trained").cells) == set(rows)
+
+
+def test_segmenters_reads_networks_of_the_default_run_with_their_own_padding():
+    loaded = merged("segmenters")["posenet"]
+    attacked = settings(CHANNEL_ATTACK, "base")
+    assert settings(CHANNEL_ATTACK, "segmenters") == attacked
+    trained = plan(CHANNEL_ATTACK, attacked, torch.device("cpu"), torch.float32)["train"]
+    folder, file = "data/06_models/channel_attack/train/", "/tensors.safetensors"
+    rows = {label: loaded["backbones"][label] for label in loaded["only"]}
+    assert len(rows) == 2 * (5 + 3 + 3)
+    for label, row in rows.items():
+        kind, _, seed = label.rpartition("_")
+        assert row["arch"] == f"segmenter_resnet18(width={attacked.channel_attack.width})"
+        if row["weights"] == "untrained":
+            trained_row = rows[label.replace("_untrained", "")]
+            assert row["seed"] == int(seed) and row["padding"] == trained_row["padding"]
+            continue
+        network = trained[row["weights"].removeprefix(folder).removesuffix(file)].cell
+        assert (network.seed, network.network.padding) == (int(seed), row["padding"])
+        assert kind == row["padding"]
+    assert set(settings(POSENET, "segmenters").cells) == set(rows)

@@ -49,7 +49,8 @@ def curves_figure(scores: pd.DataFrame, change: str = "change of mean IoU") -> F
         axis.set(xlabel="silenced channels", ylabel=change)
         axis.set_title(spoken(str(network)), fontsize=9)
     handles = next(iter(panels.values())).get_legend_handles_labels()
-    figure.legend(*handles, loc="outside lower center", ncols=5, fontsize=8)
+    ncols = 2 * min(PANELS, len(panels))  # a single panel has no room for more
+    figure.legend(*handles, loc="outside lower center", ncols=ncols, fontsize=8)
     return figure
 
 

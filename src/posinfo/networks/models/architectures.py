@@ -15,7 +15,11 @@ from torch import nn
 from torchvision.models import get_model, list_models
 
 from posinfo.choices import check
-from posinfo.networks.models.resnet18 import canvas_resnet18, cifar_resnet18
+from posinfo.networks.models.resnet18 import (
+    canvas_resnet18,
+    cifar_resnet18,
+    segmenter_resnet18,
+)
 from posinfo.networks.models.shift_invariant import blurred_resnet18, fully_padded_resnet18
 
 IMAGE = "image"
@@ -151,4 +155,5 @@ OWN: dict[str, Callable[..., nn.Module]] = {
     "cifar_resnet18": cifar_resnet18,
     "cifar_resnet18_blurpool": blurred_resnet18,
     "cifar_resnet18_fconv": fully_padded_resnet18,
+    "segmenter_resnet18": segmenter_resnet18,
 }

@@ -195,6 +195,7 @@ FAMILIES: dict[str, Callable[[nn.Module], list[str]]] = {
     "resnet": _resnet,
     "canvas_resnet18": _resnet,
     "cifar_resnet18": _resnet,
+    "segmenter_resnet18": _resnet,
     "resnext": _resnet,
     "wide_resnet": _resnet,
     "swin": _swin,
