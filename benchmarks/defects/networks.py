@@ -706,7 +706,7 @@ DEFECTS = [
             "{**weights, MEAN: std, STD: mean}",
         ),
         Defect(
-            "classifiers are weights of the backbone", "        if name.startswith(BACKBONE)\n", ""
+            "classifiers are weights of the backbone", "        if name.startswith(BACKBONES)\n", ""
         ),
     ),
 ]

@@ -76,7 +76,7 @@ class Grid(Generic[C]):
             raise ValueError(f"{self.where}: {dict(item)}: {why}") from error
 
     def _label(self, cell: C, item: Item) -> str:
-        parts = [self.first(cell)]
+        parts = _words(self.first(cell), apart=True)
         for name in self.model.model_fields:
             if name not in item or self.prefixes.get(name, "") is None:
                 continue

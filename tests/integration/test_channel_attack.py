@@ -19,7 +19,18 @@ from tests.integration.conftest import (
     to_compute,
 )
 from tests.stimuli.test_cityscapes import write_cityscapes
+from tests.stimuli.test_voc import write_voc
 
+MINE = """
+from torch import nn
+
+
+def build():
+    network = nn.Sequential()
+    network.add_module("trunk", nn.Conv2d(3, 10, 3, padding=1))
+    network.add_module("head", nn.Conv2d(10, 21, 1))
+    return network
+"""
 REPORTS = "08_reporting/channel_attack"
 PLAIN, PLANTED = "small_deeplab", "small_deeplab-circular-planted2-shifted"
 CHANNELS = {PLAIN: 32, PLANTED: 34}
@@ -46,7 +57,7 @@ def test_scores_have_a_row_per_attack_region_and_seed(attacked):
         assert set(rows.region) == {"full", "left", "right", "centre"}
         held_out = rows[(rows.protocol == "held_out") & (rows.region == "full")]
         assert held_out.ranking.value_counts().to_dict() == {
-            "none": 1, "probe": 2, "overall": 2 * 3, "random": 3, "random_matched": 3,
+            "none": 1, "probe": 2, "overall": 2 * 3, "random": 2 * 3, "random_matched": 3,
         }  # fmt: skip
     assert scores.miou.between(0, 1).all()
 
@@ -153,7 +164,7 @@ def test_run_ends_with_the_tables(attacked):
 def test_run_says_at_its_start_what_it_computes(attacked):
     said = to_compute(attacked.result.stdout, "channel_attack")
     assert said == (
-        "scenes 2 of 2, train 3 of 3, channels 3 of 3, attack 3 of 3, images 1 of 1, rank 1 of 1, "
+        "scenes 4 of 4, train 3 of 3, channels 3 of 3, attack 3 of 3, images 1 of 1, rank 1 of 1, "
         "classify 1 of 1"
     )
 
@@ -179,6 +190,24 @@ def test_each_network_is_a_child_run(attacked):
     row = scores[(scores.protocol == "released") & (scores.region == "left")].iloc[0]
     assert child.data.metrics["miou_released_left"] == pytest.approx(row.miou)
     assert {"miou_mirrored", "train_loss", "validation_miou"} <= set(child.data.metrics)
+
+
+def test_voc_and_a_network_of_the_user_s_own_without_classifiers(attacked, tmp_path):
+    write_voc(tmp_path / "VOC2012", dict.fromkeys("abcde", (48, 64)))
+    project = Copy(tmp_path / "project", attacked)
+    (project.root / "mine.py").write_text(MINE)
+    project.configure(
+        "channel_attack: {photographs: {dataset: voc, folder: ../VOC2012}, seeds: [3], "
+        "networks: [{arch: 'mine:build', weights: as-built, padding: as_built, layer: trunk}], "
+        "attack: {protocols: {unseen: null}, rings: []}, classifiers: {networks: {lite0: null}}}"
+    )
+    said = project.done("--pipeline=channel_attack", CONFIG)
+    assert to_compute(said, "channel_attack").startswith("scenes 1 of 1, train 1 of 1")
+    networks = pd.read_csv(project.data / REPORTS / "networks.csv")
+    assert networks.network.tolist() == ["mine.build-as_built-weights-as-built-trunk"]
+    classes = pd.read_csv(project.data / REPORTS / "class_iou.csv")
+    assert classes["class"].nunique() == 21
+    assert len(pd.read_csv(project.data / REPORTS / "classifiers.csv")) == 0
 
 
 def test_cityscapes_and_a_checkpoint(attacked, tmp_path):

@@ -39,7 +39,8 @@ def attacks(protocol="held_out"):
         rows.append(("random", 4, "0-4", draw, "zero", DRAWS[draw]))
         rows.append(("random_matched", 4, "0-4", draw, "zero", MATCHED[draw]))
     columns = ["ranking", "n_channels", "band", "draw", "replacement", "share"]
-    return pd.DataFrame(rows, columns=columns).assign(protocol=protocol)
+    table = pd.DataFrame(rows, columns=columns)
+    return table.assign(protocol=protocol, top=table.band.str.startswith("0-"))
 
 
 @pytest.fixture(scope="module")
@@ -92,9 +93,21 @@ def test_percentiles_are_among_draws_of_their_kind(effects):
 
 def test_a_band_is_compared_with_draws_of_as_many_channels_but_not_of_the_top_s_size(effects):
     found = row(effects, "overall", band="4-8")
-    assert found.draws == 3
+    assert (found.draws, found.draws_matched) == (3, 0)
     assert found.excess == pytest.approx(np.mean([iou(share) for share in DRAWS]) - iou(0.85))
     assert np.isnan([found.percentile_matched, found.p_matched]).all()
+
+
+def test_matched_draws_do_not_need_plain_ones():
+    table = attacks()
+    counts = torch.tensor([confusion(share) for share in table.share])[:, None, None].int()
+    kept = (table.ranking != "random").to_numpy()
+    alone = attack_effects(
+        table[kept], counts[torch.from_numpy(kept)].expand(-1, 2, -1, -1, -1), ["full"]
+    )
+    found = row(alone, "overall")
+    assert (found.draws, found.draws_matched) == (0, 3)
+    assert found.p_matched == 2 / 4 and np.isnan([found.p, found.excess]).all()
 
 
 def test_nothing_is_compared_with_draws_of_other_numbers_values_or_images(effects):

@@ -63,7 +63,7 @@ def test_agreement_is_with_the_intact_network_photograph_by_photograph():
 def test_effects_take_agreement_as_their_score():
     rows = [("none", 0, "0-0"), ("probe", 1, "0-1"), ("random", 1, "0-1"), ("random", 1, "0-1")]
     attacks = pd.DataFrame(rows, columns=["ranking", "n_channels", "band"]).assign(
-        draw=0, replacement="zero", protocol="held_out"
+        draw=0, replacement="zero", protocol="held_out", top=True
     )
     answers = torch.tensor([[1, 2, 3, 4], [0, 0, 3, 4], [1, 2, 3, 0], [1, 2, 3, 4]])
     # a third group has no image: those of another protocol have more

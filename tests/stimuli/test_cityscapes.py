@@ -82,6 +82,15 @@ def test_key_is_of_the_content(folder, tmp_path):
     assert files_key(cityscapes_files(moved, SETTING)) != key
 
 
+def test_key_is_new_where_a_photograph_moves_to_another_city(folder):
+    """Its split is that of its city."""
+    key = files_key(cityscapes_files(folder, SETTING))
+    for part in ("leftImg8bit", "gtFine"):
+        for path in (folder / part / "val/frankfurt").glob("frankfurt_000001*"):
+            path.rename(folder / part / "val/lindau" / path.name)
+    assert files_key(cityscapes_files(folder, SETTING)) != key
+
+
 def test_key_is_new_where_a_file_is_changed_in_place(folder):
     files = cityscapes_files(folder, SETTING)
     key = files_key(files)

@@ -86,9 +86,9 @@ def attack(
     count = len(data.pixels)
     if groups > count:
         raise ValueError(f"{count} images cannot be dealt to {groups} groups")
+    parts, inside = (part.to(data.device) for part in region_parts(data.labels.shape[1:], regions))
     for batch in data.batches():
         labels = data.targets(batch)
-        parts, inside = _parts(labels.shape[1:], regions, labels.device)
         counter = PixelCounter(labels, classes, parts)
         group = torch.arange(batch.start, batch.stop, device=labels.device) * groups // count
         with torch.no_grad(), work.autocast():  # no tensors of inference mode: see Resumable
@@ -104,13 +104,20 @@ def attack(
     return counts.cpu()
 
 
-def _parts(
-    size: Sequence[int], regions: Mapping[str, Box], device: torch.device
+def region_parts(
+    size: Sequence[int], regions: Mapping[str, Box]
 ) -> tuple[Int64[Tensor, "h w"], Float[Tensor, "r p"]]:
     """The parts of an image that no border of a region cuts, and which regions hold which part.
 
+    Args:
+        size: height and width of the image in pixels.
+        regions: by name.
+
     Returns:
         The part that each pixel belongs to, and 1 where a region holds a part, 0 elsewhere.
+
+    Raises:
+        ValueError: a region without a pixel.
     """
     masks = torch.zeros(len(regions), *size, dtype=torch.long)
     for mask, (name, box) in zip(masks, regions.items(), strict=True):
@@ -120,4 +127,4 @@ def _parts(
         if not mask.any():
             raise ValueError(f"region {name!r} has no pixel in images of {size[0]} x {size[1]} px")
     inside, part = masks.flatten(1).unique(dim=1, return_inverse=True)
-    return part.view(*size).to(device), inside.float().to(device)
+    return part.view(*size), inside.float()

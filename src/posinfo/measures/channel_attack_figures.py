@@ -12,13 +12,24 @@ from matplotlib.figure import Figure
 
 from posinfo.measures.channel_rankings import MATCHED, NONE, RANDOM
 from posinfo.measures.figures import PIXELS_PER_INCH, grid_of_axes, spoken
-from posinfo.measures.segmentation import IGNORED
+from posinfo.stimuli.labelled_photographs import IGNORED
 
 DRAWN = (2.5, 97.5)  # percentiles of random draws between which the band lies
 PANELS = 3  # side by side
 CLASS_COLOURS = ListedColormap(
     ["#4682b4", "#464646", "#6b8e23", "#804080", "#f423e8", "#00008e", "#dc143c", "#dcdc00"]
 )  # those of Cityscapes, for the classes of our scenes
+
+
+def tops_of_first(scores: pd.DataFrame) -> pd.DataFrame:
+    """Of one network's scores, what its curve shows: its first protocol and replacement, no bands.
+
+    Args:
+        scores: ``protocol, replacement, ranking, top``, in the order in which they were attacked.
+    """
+    first = scores.protocol == scores.protocol.iloc[0]
+    kept = scores.replacement == scores.loc[scores.ranking != NONE].replacement.iloc[0]
+    return scores.loc[first & scores.top & (kept | (scores.ranking == NONE))]
 
 
 def curves_figure(scores: pd.DataFrame, change: str = "change of mean IoU") -> Figure:

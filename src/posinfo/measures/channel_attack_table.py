@@ -16,8 +16,9 @@ from posinfo.measures.segmentation import mean_iou
 
 COLUMNS = [
     "miou", "intact", "random", "random_sd", "excess", "excess_low", "excess_high", "percentile",
-    "percentile_matched", "p", "p_matched", "draws",
+    "percentile_matched", "p", "p_matched", "draws", "draws_matched",
 ]  # fmt: skip
+DRAWN = ["draws", "draws_matched"]
 PLACE = ["protocol", "ranking", "n_channels", "band", "replacement", "region"]
 
 
@@ -47,7 +48,7 @@ def attack_effects(
         - ``p``: probability that a draw hurts at least as much;
         - ``percentile_matched``, ``p_matched``: the same of ``overall`` among draws of channels
           that are as large as its first ones; NaN for all else, which these do not match;
-        - ``draws``: how many there are of each kind.
+        - ``draws``, ``draws_matched``: how many there are.
 
         What is compared with random draws is NaN where there are none of as many channels.
     """
@@ -68,9 +69,8 @@ def attack_effects(
                 mious = whole[:, number]
                 row = {str(name): line[name] for name in PLACE[:-1]} | {"region": region}
                 row |= {"miou": mious[line["index"]], "intact": mious[undisturbed]}
-                row |= {"draws": len(draws[0])}
-                top = line["ranking"] == "overall" and line["band"].startswith("0-")
-                like = draws[1] if top else []
+                like = draws[1] if line["ranking"] == "overall" and line["top"] else []
+                row |= {"draws": len(draws[0]), "draws_matched": len(like)}
                 sizes = mious, without[:, there, number]
                 row |= _beyond_chance(line["index"], draws[0], like, *sizes)
                 rows.append(row)
@@ -88,11 +88,11 @@ def effects_over_seeds(effects: pd.DataFrame) -> pd.DataFrame:
         ``excess_low`` and ``excess_high``, its 95 % interval, and ``interval``, the units that it
         is over: ``seeds``, or ``images`` where there is one seed; ``percentiles`` and
         ``percentiles_matched`` of the seeds, in order, as text; ``p`` and ``p_matched``, those of
-        the seeds combined by Fisher's method; ``draws``; ``n_seeds``.
+        the seeds combined by Fisher's method; ``draws``; ``draws_matched``; ``n_seeds``.
     """
     lines = []
     for _, rows in effects.groupby(["network", *PLACE], sort=False):
-        line: dict[str, Any] = {name: rows[name].iloc[0] for name in ["network", *PLACE, "draws"]}
+        line: dict[str, Any] = {name: rows[name].iloc[0] for name in ["network", *PLACE, *DRAWN]}
         line |= {name: rows[name].mean() for name in ("miou", "intact", "random", "excess")}
         several = len(rows) > 1
         of_one = rows.excess_low.iloc[0], rows.excess_high.iloc[0]
@@ -180,20 +180,20 @@ def _beyond_chance(
     without: Float[np.ndarray, "a g"],
 ) -> dict[str, float]:
     """An attack against the draws of as many channels; nothing where there are none."""
-    if not plain:
-        return {}
-    miou, draws = float(whole[index]), whole[plain]
-    excess = float(draws.mean()) - miou
-    low, high = jackknife_interval(excess, without[plain].mean(0) - without[index])
-    values = {
-        "random": float(draws.mean()),
-        "random_sd": float(draws.std(ddof=1)) if len(draws) > 1 else np.nan,
-        "excess": excess,
-        "excess_low": low,
-        "excess_high": high,
-        "percentile": float(percentileofscore(draws, miou, "mean")),
-        "p": _p(miou, draws),
-    }
+    miou, values = float(whole[index]), {}
+    if plain:
+        draws = whole[plain]
+        excess = float(draws.mean()) - miou
+        low, high = jackknife_interval(excess, without[plain].mean(0) - without[index])
+        values |= {
+            "random": float(draws.mean()),
+            "random_sd": float(draws.std(ddof=1)) if len(draws) > 1 else np.nan,
+            "excess": excess,
+            "excess_low": low,
+            "excess_high": high,
+            "percentile": float(percentileofscore(draws, miou, "mean")),
+            "p": _p(miou, draws),
+        }
     if matched:
         of_like_size = whole[matched]
         values["percentile_matched"] = float(percentileofscore(of_like_size, miou, "mean"))

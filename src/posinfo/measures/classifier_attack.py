@@ -19,7 +19,7 @@ from posinfo.work import Work
 def classify_without(
     network: nn.Module,
     layer: str,
-    images: Iterable[Float[Tensor, "b 3 h w"]],
+    images: Iterable[Float[Tensor, "_ 3 h w"]],
     attacks: Sequence[Attack],
     *,
     means: Float[Tensor, " c"],

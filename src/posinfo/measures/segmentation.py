@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int64, Shaped
 from torch import Tensor
 
-from posinfo.networks.training.segmentation import IGNORED
+from posinfo.stimuli.labelled_photographs import IGNORED
 
 
 class PixelCounter:

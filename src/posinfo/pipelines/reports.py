@@ -39,9 +39,10 @@ def make_report(request: Request, inputs: Sequence[Any]) -> list[bytes | str]:
             "run the stage `evaluation`, or the whole pipeline, again"
         )
     if key not in store:
-        results: dict[str, dict[str, Result]] = {}
+        names = request.experiment.report_steps  # those without cells, too
+        results: dict[str, dict[str, Result]] = {name: {} for name in names}
         for cell in cells:
-            results.setdefault(cell.step.name, {})[cell.label] = store.open(cell.key)
+            results[cell.step.name][cell.label] = store.open(cell.key)
         report = request.experiment.report(request.settings, results, published)
         store.add(key, identity, lambda folder: Result(files=_rendered(report)))
     files = store.open(key).files

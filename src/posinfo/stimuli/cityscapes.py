@@ -13,6 +13,7 @@ from torchvision.datasets import Cityscapes
 
 from posinfo.stimuli.labelled_photographs import IGNORED, LabelledPhotograph, read_indices
 
+SPLIT = "val"
 UNKNOWN = 254  # an id that Cityscapes does not have
 
 # the 19 classes that count, in the order of their train ids
@@ -23,18 +24,17 @@ CLASSES = tuple(
 )
 
 
-def cityscapes_files(folder: Path, setting: str, split: str = "val") -> list[LabelledPhotograph]:
-    """The photographs of a split, by the names of city and file.
+def cityscapes_files(folder: Path, setting: str) -> list[LabelledPhotograph]:
+    """The validation photographs, by the names of city and file.
 
     Args:
         folder: that holds ``leftImg8bit`` and ``gtFine``.
         setting: that names the folder, for messages.
-        split: ``train`` or ``val``.
 
     Raises:
         FileNotFoundError: one of the folders or a label is missing, or there is no photograph.
     """
-    images, labels = folder / "leftImg8bit" / split, folder / "gtFine" / split
+    images, labels = folder / "leftImg8bit" / SPLIT, folder / "gtFine" / SPLIT
     for needed in (images, labels):
         if not needed.is_dir():
             raise FileNotFoundError(

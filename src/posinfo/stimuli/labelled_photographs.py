@@ -13,7 +13,7 @@ from PIL import Image
 from posinfo.checksums import of_file
 from posinfo.stimuli.decoding import DamagedImageError
 
-IGNORED = 255
+IGNORED = 255  # label of pixels that do not count
 Size = tuple[int, int]
 """Height and width in pixels."""
 
@@ -26,11 +26,12 @@ class LabelledPhotograph(NamedTuple):
 
 
 def files_key(files: Sequence[LabelledPhotograph]) -> str:
-    """Changes with the content of any of the files, and not with their folder."""
+    """Changes with the content of any file, its name and its folder's name; not with its place."""
     digest = hashlib.sha256()
     for path in (path for pair in files for path in pair):
         stat = path.stat()
-        digest.update(f"{path.name} {_checksum(path, stat.st_size, stat.st_mtime_ns)} ".encode())
+        name = f"{path.parent.name}/{path.name}"  # the folder may be a city
+        digest.update(f"{name} {_checksum(path, stat.st_size, stat.st_mtime_ns)} ".encode())
     return digest.hexdigest()[:16]
 
 

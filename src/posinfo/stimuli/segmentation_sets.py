@@ -11,6 +11,8 @@ from posinfo.choices import Section, one_of
 from posinfo.stimuli import cityscapes, voc
 from posinfo.stimuli.labelled_photographs import LabelledPhotograph
 
+SPLITS = ("ranking", "test")  # that photographs are dealt to
+
 
 class SegmentationSet(NamedTuple):
     """A data set.
@@ -26,6 +28,12 @@ class SegmentationSet(NamedTuple):
     files: Callable[[Path, str], list[LabelledPhotograph]]
     classes_of: Callable[[Path], UInt8[np.ndarray, "h w"]]
     ranking: Callable[[Sequence[LabelledPhotograph]], list[bool]]
+
+    def splits(self, files: Sequence[LabelledPhotograph]) -> dict[str, list[LabelledPhotograph]]:
+        """The photographs of each of ``SPLITS``."""
+        ranked = list(zip(files, self.ranking(files), strict=True))
+        ranking, test = ([pair for pair, ranks in ranked if ranks == own] for own in (True, False))
+        return {"ranking": ranking, "test": test}
 
 
 class PhotographsConfig(Section):

@@ -97,20 +97,42 @@ def test_top1_and_agreement_are_those_of_the_silenced_network(photographs, attac
     assert agreeing.tolist() == [0, 6], "nothing is silenced at first"
 
 
+def checked(names, **changes):
+    return cell(photographs=tuple(names), **changes).check()
+
+
 def test_folders_must_be_the_classes(photographs):
-    rows = photographs.table.assign(photograph=photographs.table.photograph.str.replace("c/", "b/"))
-    two = Result(arrays=photographs.arrays, rows=rows)
-    channels = rank(cell(), {"images": two}, Work())
-    with pytest.raises(ValueError, match=r"test_dir has 2 folders, and arch .* has 3 classes"):
-        attack(cell(), {"images": two, "channels": channels}, Work())
-    unlabelled = attack(cell(labelled=False), {"images": two, "channels": channels}, Work())
+    names = photographs.table.photograph
+    checked(names)
+    with pytest.raises(ValueError, match=r"has 2 folders .*, and arch .* has 3 classes"):
+        checked(names.str.replace("c/", "b/"))
+    with pytest.raises(ValueError, match="has 0 folders of photographs"):
+        checked(names.str[2:])
+    checked(names.str[2:], labelled=False)
+
+
+def test_without_labels_there_is_no_accuracy(photographs):
+    channels = rank(cell(), {"images": photographs}, Work())
+    unlabelled = attack(cell(labelled=False), {"images": photographs, "channels": channels}, Work())
     assert attacks_of(unlabelled).top1.isna().all()
     assert set(unlabelled.table) == {"agreement_held_out", "agreement_released"}
 
 
-def test_images_in_no_folder_of_a_class_are_refused_by_their_number(photographs):
-    rows = photographs.table.assign(photograph=[f"{n}.png" for n in range(12)])
-    flat = Result(arrays=photographs.arrays, rows=rows)
-    channels = rank(cell(), {"images": flat}, Work())
-    with pytest.raises(ValueError, match="has 12 folders"):
-        attack(cell(), {"images": flat, "channels": channels}, Work())
+def test_photographs_and_protocols_must_be_enough(photographs):
+    names = list(photographs.table.photograph)
+    with pytest.raises(ValueError, match="3 photographs; 4 are needed"):
+        checked(names[: 3 * CROPS])
+    unseen = config(protocols={"unseen": {"split": "unseen", "draws": 1}})
+    with pytest.raises(ValueError, match="none has a split of ranking, test"):
+        checked(names, attack=unseen)
+
+
+def test_an_agreement_is_that_of_the_largest_top_and_of_no_band(photographs):
+    """Half of the channels are silenced; the band is all of them."""
+    wide = config(fractions=[0.1, 0.5], bands=1, protocols=cell().attack.protocols)
+    channels = rank(cell(), {"images": photographs}, Work())
+    found = attack(cell(attack=wide), {"images": photographs, "channels": channels}, Work())
+    table = attacks_of(found)
+    first = table[(table.ranking == wide.rankings[0]) & (table.band == "0-10")].index[0]
+    shares = found.tensors["counts"].sum(1)[:, 0].double()
+    assert found.table.agreement_held_out[0] == pytest.approx((shares[first, 1] / 6).item())

@@ -57,6 +57,7 @@ def test_rankings_are_silenced_from_their_first_channel_on(statistics):
 def test_draws_are_repeated_for_every_number(statistics):
     table, attacks = planned_attacks(statistics, config(), draws=3, matched=3)
     drawn = table[table.ranking.isin(["random", "random_matched"])]
+    assert drawn.top.all(), "a band is as long as a top"
     assert len(drawn) == 3 * 2 * 2
     assert set(drawn.draw) == {0, 1, 2} and set(drawn.replacement) == {"zero"}
     sets = {tuple(sorted(attacks[index].channels.tolist())) for index in drawn.index}
@@ -81,6 +82,16 @@ def test_fractions_that_mean_the_same_number_are_one(statistics):
         statistics, config(fractions=[0.1, 0.11], bands=0), draws=1, matched=1
     )
     assert table.value_counts(["ranking", "band", "replacement"]).max() == 1
+
+
+def test_bands_are_no_tops_and_have_draws_of_their_own(statistics):
+    table, _ = planned_attacks(statistics, config(bands=4), draws=2, matched=1)
+    bands = table[~table.top]
+    ranked, drawn = bands[bands.ranking == "overall"], bands[bands.ranking == "random"]
+    assert set(ranked.band) == {"0-5", "5-10", "10-15", "15-20"}
+    assert drawn.n_channels.tolist() == [5, 5]
+    assert set(table[table.ranking == "random_matched"].n_channels) == {2, 10}
+    assert set(table[table.top].band) == {"0-0", "0-2", "0-10"}
 
 
 def test_bands_hold_every_channel_once():

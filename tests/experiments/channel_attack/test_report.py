@@ -13,6 +13,7 @@ def test_picture_of_a_network_shows_no_band_among_the_tops():
     attacks = pd.DataFrame(rows, columns=columns)
     confusions = [[[[[n, 100 - n], [100 - n, n]]]] for n in attacks.right]
     attacks = attacks.assign(protocol="held_out", draw=0, replacement="zero")
+    attacks["top"] = attacks.band != "4-8"
     files = {"attacks.csv": attacks.drop(columns="right").to_csv(index=False).encode()}
     result = Result(tensors={"confusions": torch.tensor(confusions)}, files=files)
     (line,) = curves_of(result).axes[0].get_lines()

@@ -20,8 +20,9 @@ def settings(**changes):
 def test_default_cells():
     cells = settings().cells
     assert list(cells) == [
-        "small_deeplab", "small_deeplab-planted4", "small_deeplab-circular-shifted",
-        "small_deeplab-reflect", "small_deeplab-one_sided", "lite0_deeplab",
+        "small_deeplab", "small_deeplab-circular-planted4", "small_deeplab-circular-shifted",
+        "small_deeplab-circular", "small_deeplab-shifted", "small_deeplab-reflect",
+        "small_deeplab-one_sided", "lite0_deeplab",
     ]  # fmt: skip
     assert cells["small_deeplab"].seeds == (0, 1, 2, 3, 4)
     assert cells["small_deeplab-circular-shifted"].seeds == (0, 1, 2)
@@ -44,9 +45,10 @@ def test_a_row_changes_single_fields_of_the_attack():
 
 def test_networks_of_one_layout_share_their_scenes():
     plan = planned(CHANNEL_ATTACK, BASE)
-    assert set(plan["scenes"]) == {"symmetric", "shifted", "one_sided"}
+    layouts = {"symmetric", "shifted", "one_sided"}
+    assert set(plan["scenes"]) == {*layouts, *(f"{layout}-train" for layout in layouts)}
     assert plan["train"]["small_deeplab-reflect-seed1"].cell.inputs == {
-        "scenes": "scenes/symmetric"
+        "scenes": "scenes/symmetric-train"
     }
     attacked = plan["attack"]["small_deeplab-one_sided-seed0"].cell
     assert attacked.inputs == {
@@ -60,13 +62,14 @@ def test_networks_of_one_layout_share_their_scenes():
 def test_a_row_may_have_images_of_another_size():
     other = sections(networks=[{}, {"size": [65, 129]}], seeds=[0])
     plan = planned(CHANNEL_ATTACK, other)
-    assert set(plan["scenes"]) == {"symmetric", "symmetric-65x129"}
+    names = ["symmetric", "symmetric-train", "symmetric-65x129", "symmetric-65x129-train"]
+    assert list(plan["scenes"]) == names
     sizes = [
         cell.cell.scenes.model_dump(include={"height", "width"}) for cell in plan["scenes"].values()
     ]
-    assert sizes == [{"height": 64, "width": 128}, {"height": 65, "width": 129}]
+    assert sizes == [{"height": 64, "width": 128}] * 2 + [{"height": 65, "width": 129}] * 2
     odd = plan["train"]["small_deeplab-65-129-seed0"].cell
-    assert odd.inputs == {"scenes": "scenes/symmetric-65x129"} and odd.size == (65, 129)
+    assert odd.inputs == {"scenes": "scenes/symmetric-65x129-train"} and odd.size == (65, 129)
 
 
 def test_rows_and_classifiers_are_selected_by_their_labels():
@@ -105,6 +108,56 @@ def test_attacks_and_rankings_are_changed_without_another_training():
         assert (first == second) is same, step
 
 
+@pytest.mark.parametrize(
+    ("changes", "trains", "ranks"),
+    [
+        ({"images__test": 70}, True, False),  # with the scenes that attacks are measured on
+        ({"images__train": 900}, False, False),
+        ({"networks": [{"layer": "backbone.layer3"}]}, True, False),
+        ({"training__lr": 0.1}, False, False),
+        ({"attack__groups": 4}, True, True),
+    ],
+)
+def test_networks_are_trained_again_for_nothing_but_what_training_depends_on(
+    changes, trains, ranks
+):
+    small = sections(networks=[{}], seeds=[0])
+    other = changed(small, **{f"channel_attack__{name}": v for name, v in changes.items()})
+    for step, same in (("train", trains), ("channels", ranks)):
+        first, second = (set(keys(CHANNEL_ATTACK, each, step).values()) for each in (small, other))
+        assert (first == second) is same, step
+
+
+def test_a_network_of_the_user_s_own_is_a_row():
+    arch = "torchvision.models.segmentation:fcn_resnet50"
+    rows = [
+        {"arch": arch, "weights": "as-built", "layer": "backbone.layer4", "padding": "as_built"}
+    ]
+    plan = planned(CHANNEL_ATTACK, sections(networks=rows, seeds=[3]))
+    (label,) = plan["train"]
+    name = "torchvision.models.segmentation.fcn_resnet50"
+    assert label == f"{name}-as_built-weights-as-built-backbone.layer4-seed3"
+    cell = plan["train"][label].cell
+    assert cell.seed == 3 and cell.training is None and not cell.inputs
+    assert cell.modules[-1] == "torchvision.models.segmentation"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"images__test": 7}, r"protocols\.held_out: 7 images of test are fewer .*groups \(8\)"),
+        ({"attack__rings": [32]}, r"rings at \[32\] px: one has no pixel"),
+        ({"attack__regions": {"thin": [0, 0, 0.001, 1]}}, "region 'thin' has no pixel"),
+        ({"layer": "backbone"}, r"layer 'backbone' must answer with maps .* got (dict|Ordered)"),
+        ({"layer": "classifier.0.convs.4.0"}, "are its channels last, or is it pooled"),
+    ],
+)
+def test_what_cannot_be_attacked_is_refused_before_any_training(changes, message):
+    refused = sections(networks=[{}], seeds=[0], only=["small_deeplab"], **changes)
+    with pytest.raises(ValueError, match=message):
+        check(CHANNEL_ATTACK, refused)
+
+
 def test_small_scenes_are_refused_before_any_training():
     small = sections(scenes__height=32, scenes__width=64, attack__rings=[], seeds=[0])
     with pytest.raises(ValueError, match=r"images of 32 x 64 px are too small: .*circular.*raise"):
@@ -139,15 +192,10 @@ def test_impossible_settings_are_refused(changes, message):
     ("changes", "message"),
     [
         ({"networks": [{"size": [16, 16]}], "seeds": [0]}, "size.*greater than or equal to 32"),
-        (
-            {"attack__rings": [32], "seeds": [0]},
-            r"small_deeplab: attack.rings at \[32\] px: one has",
-        ),
         ({"networks": [{"width": None}]}, "arch 'small_deeplab' needs a width"),
         ({"networks": [{"layout": "left"}]}, "channel_attack.networks.*layout"),
         ({"networks": [{}, {"planted": 0}]}, "is the same as small_deeplab"),
         ({"weights": "a.pth"}, r"one network, whatever the seed; got seeds \[0, 1, 2, 3, 4\]"),
-        ({"images__test": 7}, r"images\.test \(7\) must be at least attack\.groups \(8\)"),
         ({"only": ["small"]}, "channel_attack.only must be one of"),
         ({"only": ["lite0"]}, "channel_attack.only must name one of small_deeplab, "),
         ({"photographs": PHOTOGRAPHS}, "small_deeplab needs weights: nothing is trained"),

@@ -12,6 +12,7 @@ from posinfo.networks.models.segmenters import (
     SegmenterConfig,
     build_segmenter,
 )
+from posinfo.networks.models.state_file import fitting_state
 from posinfo.networks.models.trained_file import with_colours
 from posinfo.networks.models.weights import load_network
 
@@ -159,6 +160,19 @@ class TestWeightsOfAFile:
         loaded = load_segmenter(config(weights=str(path)), classes=5).state_dict()
         assert all(torch.equal(loaded[n], tensor) for n, tensor in network.state_dict().items())
 
+    def test_a_trained_trunk_is_a_backbone_of_posenet(self, tmp_path):
+        """`posenet --env=segmenters` reads it."""
+        network = build_segmenter(config(), classes=5, seed=3)
+        path = tmp_path / "tensors.safetensors"
+        save_file(with_colours(network.state_dict(), torch.zeros(3), torch.ones(3)), path)
+        loaded = load_network("segmenter_resnet18(width=4)", str(path))
+        assert torch.equal(loaded.conv1.weight, network.state_dict()["backbone.conv1.weight"])
+        untrained = load_network("segmenter_resnet18(width=4)", "untrained", seed=3)
+        assert all(
+            torch.equal(tensor, untrained.state_dict()[name])
+            for name, tensor in loaded.state_dict().items()
+        ), "what is called untrained is what the training began with"
+
     def test_another_number_of_classes_is_refused_with_file_and_key(self, tmp_path):
         _, path = self.released(tmp_path)
         with pytest.raises(ValueError, match=rf"{path} does not fit.*classifier.4.*\(5,\)"):
@@ -168,6 +182,14 @@ class TestWeightsOfAFile:
         _, path = self.released(tmp_path, best_score=print)
         with pytest.raises(ValueError, match="holds more than tensors"):
             load_segmenter(config(weights=str(path)), classes=5)
+
+    def test_an_auxiliary_head_of_the_network_s_own_is_kept(self, tmp_path):
+        own = torchvision_segmentation.fcn_resnet50(weights_backbone=None, aux_loss=True)
+        state = own.state_dict()
+        path = self.stored(tmp_path, state)
+        expected = dict(state)
+        found = fitting_state(path, expected, frozenset(expected), left_out=("aux_classifier.",))
+        assert found.keys() == state.keys()
 
     def test_an_auxiliary_head_is_left_out(self, tmp_path):
         """Torchvision's own files have one."""

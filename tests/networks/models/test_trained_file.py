@@ -38,3 +38,10 @@ def test_backbone_without_its_classifier(network, stored):
 
 def test_other_files_are_told_apart(network, stored):
     assert is_trained_file(stored) and not is_trained_file(network.state_dict())
+
+
+def test_backbone_of_a_segmentation_network_without_its_head():
+    parts = {"backbone": nn.Conv2d(3, 2, 1), "classifier": nn.Conv2d(2, 4, 1)}
+    weights = backbone_weights(with_colours(nn.ModuleDict(parts).state_dict(), MEAN, STD))
+    assert set(weights) == {"weight", "bias"}
+    assert torch.equal(weights["weight"], parts["backbone"].weight)

@@ -239,7 +239,7 @@ def test_key_of_a_file_follows_its_content_and_not_its_name(tmp_path):
     one.write_bytes(b"b" * 40)
     assert weights_key("vgg16", str(one), "a") != key
     with pytest.raises(FileNotFoundError, match=r"^backbones\.mine\.weights: there is no file"):
-        weights_key("vgg16", "nowhere.pth", "mine")
+        weights_key("vgg16", "nowhere.pth", "backbones.mine.weights")
 
 
 def test_keys_tell_sources_apart_and_fetch_nothing(monkeypatch):

@@ -5,6 +5,7 @@ import io
 import pandas as pd
 import torch
 from jaxtyping import UInt8
+from pydantic import Field
 from torch import Tensor, nn
 
 from posinfo.experiment import Cell, Inputs, Result
@@ -16,7 +17,7 @@ from posinfo.experiments.channel_attack.planned_attacks import (
 )
 from posinfo.experiments.channel_attack.scenes import scenes_of
 from posinfo.experiments.channel_attack.train import count_pixels, score, trained_segmenter
-from posinfo.measures.channel_attack import attack
+from posinfo.measures.channel_attack import attack, region_parts
 from posinfo.measures.channel_rankings import ranked_channels
 from posinfo.measures.segmentation import border_rings, mean_iou
 from posinfo.networks.models.segmenters import SegmenterConfig
@@ -37,12 +38,28 @@ class AttackCell(Cell):
         classes: number of logits.
         attack: what is silenced.
         seed: of the network.
+        size: height and width of the images in pixels.
+        images: how many there are of each split.
     """
 
     network: SegmenterConfig
     classes: int
     attack: AttackConfig
     seed: int
+    size: tuple[int, int] = Field(exclude=True)
+    images: dict[str, int] = Field(exclude=True)
+
+    def check(self) -> None:
+        """Whether there are enough images, and pixels in every region and ring."""
+        for name, protocol in self.attack.protocols.items():
+            count = self.images.get(protocol.split, 0)
+            if count < self.attack.groups:
+                raise ValueError(
+                    f"attack.protocols.{name}: {count} images of {protocol.split} are fewer than "
+                    f"attack.groups ({self.attack.groups})"
+                )
+        border_rings(self.size, self.attack.rings)
+        region_parts(self.size, self.attack.regions)
 
 
 def run(cell: AttackCell, inputs: Inputs, work: Work) -> Result:

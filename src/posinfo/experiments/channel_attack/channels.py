@@ -1,8 +1,10 @@
 """Step 3: what each channel of a trained network's latent does, and how channels are ranked."""
 
+from pydantic import Field
+
 from posinfo.experiment import Cell, Inputs, Result
 from posinfo.experiments.channel_attack.scenes import LAYOUT_FREE, scenes_of
-from posinfo.experiments.channel_attack.train import trained_segmenter
+from posinfo.experiments.channel_attack.train import sketch_and_run, trained_segmenter
 from posinfo.measures.channel_rankings import channel_rows
 from posinfo.measures.channel_statistics import ChannelStatistics, channel_statistics
 from posinfo.networks.models.segmenters import SegmenterConfig
@@ -17,10 +19,16 @@ class ChannelsCell(Cell):
     Attributes:
         network: how it is built.
         classes: number of logits.
+        size: height and width of the images in pixels.
     """
 
     network: SegmenterConfig
     classes: int
+    size: tuple[int, int] = Field(exclude=True)
+
+    def check(self) -> None:
+        """Whether the latent is maps, by a dry run on shapes."""
+        sketch_and_run(self.network, self.classes, self.size)
 
 
 def run(cell: ChannelsCell, inputs: Inputs, work: Work) -> Result:

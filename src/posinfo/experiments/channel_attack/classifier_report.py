@@ -8,11 +8,20 @@ from matplotlib.figure import Figure
 
 from posinfo.experiment import Report, Result
 from posinfo.experiments.channel_attack.classifiers import ATTACKS
-from posinfo.measures.channel_attack_figures import curves_figure
-from posinfo.measures.channel_attack_table import attack_effects, effects_over_seeds
+from posinfo.measures.channel_attack_figures import curves_figure, tops_of_first
+from posinfo.measures.channel_attack_table import DRAWN, attack_effects, effects_over_seeds
 from posinfo.measures.channel_attack_text import compared_text
-from posinfo.measures.channel_rankings import NONE
 from posinfo.measures.classifier_attack import agreement
+
+SCORES = [
+    "network", "protocol", "ranking", "n_channels", "band", "draw", "replacement", "n", "agreement",
+    "top1",
+]  # fmt: skip
+TABLE = [
+    "network", "protocol", "ranking", "n_channels", "band", "replacement", "agreement", "random",
+    "excess", "excess_low", "excess_high", "interval", "percentiles", "percentiles_matched", "p",
+    "p_matched", *DRAWN,
+]  # fmt: skip
 
 
 def classifier_report(attacked: Mapping[str, Result]) -> Report:
@@ -28,14 +37,14 @@ def classifier_report(attacked: Mapping[str, Result]) -> Report:
         )
         for label, result in attacked.items()
     ]
-    table = effects_over_seeds(pd.concat(effects)) if effects else pd.DataFrame()
-    table = table.drop(columns=["intact", "n_seeds", "region"], errors="ignore")
+    table = effects_over_seeds(pd.concat(effects)) if effects else pd.DataFrame(columns=TABLE)
+    table = table.rename(columns={"miou": "agreement"}).reindex(columns=TABLE)
     return Report(
         tables={
-            "classifiers": pd.concat(scores, ignore_index=True) if scores else pd.DataFrame(),
-            "classifier_table": table.rename(columns={"miou": "agreement"}),
+            "classifiers": pd.concat(scores or [pd.DataFrame()]).reindex(columns=SCORES),
+            "classifier_table": table,
         },
-        texts={"classifier_table": _text(table)},
+        texts={"classifier_table": _text(table.rename(columns={"agreement": "miou"}))},
         figures={"classifiers": _figure(attacked)},
     )
 
@@ -57,14 +66,12 @@ def _scores(result: Result) -> pd.DataFrame:
 
 
 def _figure(attacked: Mapping[str, Result]) -> Figure:
-    shown = []
-    for label, result in attacked.items():
-        scores = _scores(result).rename(columns={"agreement": "miou"})
-        first = scores.protocol == scores.protocol.iloc[0]
-        kept = scores.replacement == scores.loc[scores.ranking != NONE].replacement.iloc[0]
-        tops = scores.band.str.startswith("0-")
-        rows = scores.loc[first & tops & (kept | (scores.ranking == NONE))]
-        shown.append(rows.assign(network=label, seed=0))
+    shown = [
+        tops_of_first(_scores(result).rename(columns={"agreement": "miou"})).assign(
+            network=label, seed=0
+        )
+        for label, result in attacked.items()
+    ]
     empty = pd.DataFrame(columns=["network"])
     return curves_figure(pd.concat(shown) if shown else empty, "change of agreement")
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Float, Int64, UInt8
 from pydantic import Field, field_validator
 from torch import Tensor, nn
 
@@ -20,15 +20,17 @@ from posinfo.measures.classifier_attack import agreement, agreement_counts, clas
 from posinfo.networks.models.normalisation import normalise
 from posinfo.networks.models.weights import load_network, own_colours
 from posinfo.networks.models.whole_network import WholeNetworkConfig
+from posinfo.networks.readouts.features import batch_size
 from posinfo.networks.surgery.dry_run import dry_run
-from posinfo.networks.surgery.layer_names import require_layer
+from posinfo.networks.surgery.latent import require_maps
 from posinfo.networks.surgery.legal_size import LARGEST_IMAGE
 from posinfo.networks.surgery.padding import repad
 from posinfo.stimuli.scene_textures import layout_free_images
 from posinfo.work import Work
 
 ATTACKS = "attacks.csv"
-AT_ONCE = 32  # images per forward pass
+FEWEST = 4  # photographs
+PHOTOGRAPHED = ("ranking", "test")  # splits; there are no unseen textures among photographs
 
 
 class AttackedClassifier(WholeNetworkConfig):
@@ -48,20 +50,10 @@ class AttackedClassifier(WholeNetworkConfig):
         """
         super().check(image_size)
 
-        def shape(network: nn.Module, images: Tensor) -> tuple[int, ...]:
-            require_layer(network, self.layer, f"arch {self.arch!r}")
-            found: list[Any] = []
-            layer = network.get_submodule(self.layer)
-            with layer.register_forward_hook(lambda *call: found.append(call[2])):
-                network(images)
-            return tuple(getattr(found[0], "shape", ())) if found else ()
+        def run(network: nn.Module, images: Tensor) -> None:
+            require_maps(network, self.layer, images, f"arch {self.arch!r}")
 
-        found = dry_run(self.arch, image_size, shape)
-        if len(found) != 4:
-            raise ValueError(
-                f"layer {self.layer!r} of arch {self.arch!r} must answer with maps (n, c, h, w); "
-                f"got {found}"
-            )
+        dry_run(self.arch, image_size, run)
 
 
 class ClassifiersConfig(Section):
@@ -115,24 +107,46 @@ class ClassifierAttackCell(ClassifierChannelsCell):
     Attributes:
         attack: what is silenced; its regions are those of segmentation and mean nothing here.
         labelled: see ``ClassifiersConfig``.
+        photographs: names of the images.
     """
 
     attack: AttackConfig
     labelled: bool
+    photographs: tuple[str, ...] = Field(default=(), exclude=True)
+
+    def check(self) -> None:
+        """See ``AttackedClassifier.check``; whether photographs and folders are enough, too."""
+        super().check()
+        if not any(protocol.split in PHOTOGRAPHED for protocol in self.attack.protocols.values()):
+            raise ValueError(f"attack.protocols: none has a split of {', '.join(PHOTOGRAPHED)}")
+        if len(set(self.photographs)) < FEWEST:
+            raise ValueError(
+                f"photos.test_dir: {len(set(self.photographs))} photographs; {FEWEST} are needed, "
+                "two to rank channels by and two to attack"
+            )
+        if self.labelled:
+            folders = {folder_of(name) for name in self.photographs}
+            classes = dry_run(self.classifier.arch, self.image_size, _class_count)
+            if len(folders) != classes or "" in folders:
+                raise ValueError(
+                    f"photos.test_dir has {len(folders - {''})} folders of photographs, and arch "
+                    f"{self.classifier.arch!r} has {classes} classes; keep a folder for each, or "
+                    "set channel_attack.classifiers.labelled to false"
+                )
 
 
 def rank(cell: ClassifierChannelsCell, inputs: Inputs, work: Work) -> Result:
     """As ``channels.run`` does it, over every other photograph and over textures."""
     classifier, size = cell.classifier, (cell.image_size, cell.image_size)
     photographs = inputs["images"]
-    pixels = torch.from_numpy(np.array(photographs.arrays["pixels"]))[ranks(photographs)]
-    free = torch.from_numpy(layout_free_images(cell.layout_free, size))
-    work.on_total(len(pixels) + len(free))
+    free = layout_free_images(cell.layout_free, size)
+    ranking = ranks(photographs).nonzero().flatten().numpy()
+    work.on_total(len(ranking) + len(free))
     statistics = channel_statistics(
         _loaded(classifier, work),
         classifier.layer,
-        _batches(pixels, classifier, work),
-        _batches(free, classifier, work),
+        _batches(photographs.arrays["pixels"], ranking, classifier, work),
+        _batches(free, np.arange(len(free)), classifier, work),
         work,
     )
     return Result(tensors=statistics.tensors(), rows=channel_rows(statistics))
@@ -149,19 +163,19 @@ def attack(cell: ClassifierAttackCell, inputs: Inputs, work: Work) -> Result:
         ranking, and with labels its own ``top1``.
     """
     photographs, ranking = inputs["images"], ranks(inputs["images"])
-    pixels = torch.from_numpy(np.array(photographs.arrays["pixels"]))
-    network = _loaded(cell.classifier, work)
-    labels = _labels(photographs, network, pixels, cell) if cell.labelled else None
+    network, labels = _loaded(cell.classifier, work), _labels(photographs)
     shown = {
         name: ranking if protocol.split == "ranking" else ~ranking
         for name, protocol in cell.attack.protocols.items()
-        if protocol.split in ("ranking", "test")
+        if protocol.split in PHOTOGRAPHED
     }
     work.on_total(sum(int(each.sum()) for each in shown.values()))
     frames, counts, row = [], [], {}
     for name, chosen in shown.items():
-        table, answers = _answers(cell, name, pixels[chosen], network, inputs["channels"], work)
-        if labels is not None:
+        index = chosen.nonzero().flatten().numpy()
+        images = _batches(photographs.arrays["pixels"], index, cell.classifier, work)
+        table, answers = _answers(cell, name, images, network, inputs["channels"], work)
+        if cell.labelled:
             table["top1"] = (answers == labels[chosen]).double().mean(1).numpy()
             row[f"top1_{name}"] = table.top1[0]
         frames.append(table)
@@ -179,7 +193,7 @@ def attack(cell: ClassifierAttackCell, inputs: Inputs, work: Work) -> Result:
 def _answers(
     cell: ClassifierAttackCell,
     protocol: str,
-    pixels: Tensor,
+    images: Iterator[Float[Tensor, "_ 3 h w"]],
     network: nn.Module,
     channels: Result,
     work: Work,
@@ -190,12 +204,12 @@ def _answers(
     answers = classify_without(
         network,
         cell.classifier.layer,
-        _batches(pixels, cell.classifier, work),
+        images,
         attacks,
         means=statistics.z.mean(0),
         work=work,
     )
-    return planned.assign(protocol=protocol, n=len(pixels), top1=np.nan), answers
+    return planned.assign(protocol=protocol, n=answers.shape[1], top1=np.nan), answers
 
 
 def _groups(photographs: Result, chosen: Bool[Tensor, " n"], groups: int) -> Int64[Tensor, " _"]:
@@ -205,33 +219,30 @@ def _groups(photographs: Result, chosen: Bool[Tensor, " n"], groups: int) -> Int
     return torch.from_numpy(numbers * min(len(known), groups) // len(known))
 
 
+def folder_of(photograph: str) -> str:
+    """The first folder in the name of a photograph of ``photos.test_dir``; empty: it is in none."""
+    return photograph.partition("/")[0] if "/" in photograph else ""
+
+
 def ranks(photographs: Result) -> Bool[Tensor, " n"]:
     """Which images are of the photographs that channels are ranked by: of every other one."""
     numbers, _ = pd.factorize(photographs.table.photograph)
     return torch.from_numpy(numbers % 2 == 0)
 
 
-@torch.no_grad()
-def _labels(
-    photographs: Result, network: nn.Module, pixels: Tensor, cell: ClassifierAttackCell
-) -> Int64[Tensor, " n"]:
+def _labels(photographs: Result) -> Int64[Tensor, " n"]:
     """The place of each photograph's folder among all folders."""
-    folders = photographs.table.photograph.str.partition("/")[0]
-    classes, known = pd.factorize(folders, sort=True)
-    work = Work(device=next(network.parameters()).device)
-    logits = network(next(_batches(pixels[:1], cell.classifier, work)))
-    if len(known) != logits.shape[1]:
-        raise ValueError(
-            f"photos.test_dir has {len(known)} folders, and arch {cell.classifier.arch!r} has "
-            f"{logits.shape[1]} classes; set channel_attack.classifiers.labelled to false, or "
-            "keep a folder for each class"
-        )
-    return torch.from_numpy(classes.astype(np.int64))
+    folders = photographs.table.photograph.map(folder_of)
+    return torch.from_numpy(pd.factorize(folders, sort=True)[0].astype(np.int64))
 
 
 def _of_the_first_ranking(planned: pd.DataFrame, counts: Int64[Tensor, "a g 1 2"]) -> float:
-    own = planned[(planned.ranking == planned.ranking[1]) & planned.band.str.startswith("0-")]
+    own = planned[(planned.ranking == planned.ranking[1]) & planned.top]
     return agreement(counts[int(own.n_channels.idxmax())].sum(0)[0].double()).item()
+
+
+def _class_count(network: nn.Module, images: Tensor) -> int:
+    return network(images).shape[1]
 
 
 def _loaded(classifier: AttackedClassifier, work: Work) -> nn.Module:
@@ -241,9 +252,14 @@ def _loaded(classifier: AttackedClassifier, work: Work) -> nn.Module:
 
 
 def _batches(
-    pixels: Tensor, classifier: AttackedClassifier, work: Work
+    pixels: UInt8[np.ndarray, "n 3 h w"],
+    chosen: np.ndarray,
+    classifier: AttackedClassifier,
+    work: Work,
 ) -> Iterator[Float[Tensor, "_ 3 h w"]]:
+    """Some of the images, normalised; of an array on disk a batch at a time."""
     colours = own_colours(classifier.arch, classifier.weights)
-    for batch in pixels.split(AT_ONCE):
-        images = normalise(batch.to(work.device), "imagenet", colours)
+    for index in torch.from_numpy(chosen).split(batch_size(work.device)):
+        images = torch.from_numpy(pixels[index.numpy()]).to(work.device)
+        images = normalise(images, "imagenet", colours)
         yield images.contiguous(memory_format=torch.channels_last)

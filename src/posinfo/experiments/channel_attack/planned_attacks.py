@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 from pydantic import Field, field_validator
 
-from posinfo.choices import Label, Once, Section
+from posinfo.choices import Label, Once, Section, one_of
 from posinfo.measures.channel_attack import Attack, Box
 from posinfo.measures.channel_rankings import (
     MATCHED,
@@ -20,9 +20,9 @@ from posinfo.measures.channel_rankings import (
     ranked_channels,
 )
 from posinfo.measures.channel_statistics import ChannelStatistics
-from posinfo.stimuli.scenes import SceneSplit
 
 ZERO, MEAN = "zero", "mean"
+MEASURED = ("test", "ranking", "unseen")  # splits that attacks are measured on
 Fraction = Annotated[float, Field(gt=0, le=1)]
 Replacement = Literal["zero", "mean"]
 
@@ -31,13 +31,13 @@ class ProtocolConfig(Section):
     """The images that attacks are measured on.
 
     Attributes:
-        split: a key of ``posinfo.stimuli.scenes.SPLITS``; ``ranking``: those that channels were
-            ranked by, as in the released code.
+        split: one of ``MEASURED``; ``ranking``: those that channels were ranked by, as in the
+            released code.
         draws: of random channels, for each number of channels.
         matched: draws of channels that are as large as the top of ``overall``, for each number.
     """
 
-    split: SceneSplit
+    split: Annotated[str, one_of("split", lambda: MEASURED)]
     draws: int = Field(ge=0)
     matched: int = Field(default=0, ge=0)
 
@@ -98,8 +98,10 @@ def planned_attacks(
         matched: draws of channels that are as large as those that ``overall`` names first.
 
     Returns:
-        A row per attack, ``ranking, n_channels, band, draw, replacement``, and the attacks in the
-        same order. ``band`` says which ranks are silenced: ``0-13`` are the first thirteen.
+        A row per attack, ``ranking, n_channels, band, top, draw, replacement``, and the attacks in
+        the same order. ``band`` says which ranks are silenced: ``0-13`` are the first thirteen;
+        ``top``, whether they are one of ``fractions``. Random channels are as many as those, and as
+        each band has.
     """
     rows, attacks = [], []
     for row, each in _planned(statistics, config, draws, matched):
@@ -131,26 +133,28 @@ def _planned(
     orders = {name: ranked_channels(statistics, name) for name in ("overall", *config.rankings)}
     ranges = [(name, 0, number) for name in config.rankings for number in numbers]
     ranges += [("overall", *band) for band in bands_of(count, config.bands)]
-    yield _row(NONE, 0, 0), Attack(orders["overall"][:0])
+    yield _row(NONE, 0, 0, top=True), Attack(orders["overall"][:0])
     for replacement in config.replacements:
         for name, first, last in dict.fromkeys(ranges):  # a band may be the top of its order
-            row = _row(name, first, last, replacement)
+            row = _row(name, first, last, first == 0 and last in numbers, replacement)
             yield row, Attack(orders[name][first:last], replacement == MEAN)
     generator = torch.Generator().manual_seed(config.seed)
-    to_mean = config.replacements[0] == MEAN
+    kept, to_mean = config.replacements[0], config.replacements[0] == MEAN
+    widths = dict.fromkeys(last - first for first, last in bands_of(count, config.bands))
     for draw in range(draws):
-        for number in numbers:
+        for number in dict.fromkeys([*numbers, *widths]):
             drawn = random_channels(count, number, generator)
-            yield _row(RANDOM, 0, number, config.replacements[0], draw), Attack(drawn, to_mean)
+            row = _row(RANDOM, 0, number, number in numbers, kept, draw)
+            yield row, Attack(drawn, to_mean)
     for draw in range(matched):
         for number in numbers:
             like = orders["overall"][:number]
             drawn = matched_channels(like, statistics.rms, generator)
-            yield _row(MATCHED, 0, number, config.replacements[0], draw), Attack(drawn, to_mean)
+            yield _row(MATCHED, 0, number, True, kept, draw), Attack(drawn, to_mean)
 
 
 def _row(
-    ranking: str, first: int, last: int, replacement: str = ZERO, draw: int = 0
+    ranking: str, first: int, last: int, top: bool, replacement: str = ZERO, draw: int = 0
 ) -> dict[str, Any]:
-    about = {"draw": draw, "replacement": replacement}
+    about = {"top": top, "draw": draw, "replacement": replacement}
     return {"ranking": ranking, "n_channels": last - first, "band": f"{first}-{last}", **about}

@@ -11,12 +11,8 @@ from posinfo.experiment import Report, Result, Results
 from posinfo.experiments.channel_attack.attack import attacks_of
 from posinfo.experiments.channel_attack.channels import statistics_of
 from posinfo.experiments.channel_attack.classifier_report import classifier_report
-from posinfo.experiments.channel_attack.planned_attacks import (
-    AttackConfig,
-    bands_of,
-    numbers_of,
-)
-from posinfo.experiments.channel_attack.scenes import scenes_of
+from posinfo.experiments.channel_attack.planned_attacks import AttackConfig, bands_of
+from posinfo.experiments.channel_attack.scenes import pixels_of
 from posinfo.experiments.channel_attack.settings import ChannelAttackSettings
 from posinfo.experiments.trained_network import BySeed, by_seed
 from posinfo.measures.channel_attack_figures import (
@@ -24,6 +20,7 @@ from posinfo.measures.channel_attack_figures import (
     channel_maps_figure,
     curves_figure,
     predictions_figure,
+    tops_of_first,
 )
 from posinfo.measures.channel_attack_table import (
     attack_effects,
@@ -39,7 +36,6 @@ from posinfo.measures.channel_attack_text import (
 )
 from posinfo.measures.channel_rankings import MATCHED, NONE, RANDOM, ranked_channels
 from posinfo.measures.segmentation import class_iou, mean_iou
-from posinfo.work import Work
 
 MAPS = 8  # channels whose maps are drawn
 DRAWN_RANKINGS = ("overall", "probe")
@@ -91,7 +87,7 @@ def report(settings: ChannelAttackSettings, results: Results, published: pd.Data
         },
         texts={"table": _text(networks, table, contrasts, border), **classifiers.texts},
         figures={
-            "curves": curves_figure(_tops(shown, settings, channels)),
+            "curves": curves_figure(shown.loc[shown.top]),
             "bands": bands_figure(_bands(shown, settings, channels)),
             "channels": channel_maps_figure(_maps(channels)),
             "predictions": _predictions(scenes, attacked[first][0], len(settings.class_names)),
@@ -102,12 +98,7 @@ def report(settings: ChannelAttackSettings, results: Results, published: pd.Data
 
 def curves_of(result: Result) -> Figure:
     """Mean IoU by the number of silenced channels of one network, in its first region."""
-    scores = _scores(result, ["first"])
-    first = scores.protocol == scores.protocol.iloc[0]
-    kept = scores.replacement == scores.loc[scores.ranking != NONE].replacement.iloc[0]
-    tops = scores.band.str.startswith("0-")  # no other band: it has as many channels as a top
-    shown = scores.loc[first & tops & (kept | (scores.ranking == NONE))]
-    return curves_figure(shown.assign(network="", seed=0))
+    return curves_figure(tops_of_first(_scores(result, ["first"])).assign(network="", seed=0))
 
 
 def _each(
@@ -164,16 +155,6 @@ def _shown(scores: pd.DataFrame, settings: ChannelAttackSettings) -> pd.DataFram
     return pd.concat(parts)
 
 
-def _tops(shown: pd.DataFrame, settings: ChannelAttackSettings, channels: BySeed) -> pd.DataFrame:
-    """The first ranks of each order, in the numbers that each network's settings ask for."""
-    wanted = {
-        (label, f"0-{number}")
-        for label, cell in settings.cells.items()
-        for number in (0, *numbers_of(len(channels[label][0].table), cell.attack))
-    }
-    return shown.loc[[pair in wanted for pair in zip(shown.network, shown.band, strict=True)]]
-
-
 def _bands(shown: pd.DataFrame, settings: ChannelAttackSettings, channels: BySeed) -> pd.DataFrame:
     """The bands of ``overall`` of each network."""
     wanted = {
@@ -199,8 +180,7 @@ def _maps(channels: BySeed) -> dict[str, list[np.ndarray]]:
 
 def _predictions(scenes: Result, attacked: Result, classes: int) -> Figure:
     before, after = attacked.tensors["predictions"].numpy()
-    test, shown = scenes_of(scenes, "test", Work()), slice(len(before))
-    images, labels = np.asarray(test.pixels[shown]), np.asarray(test.labels[shown])
+    images, labels = (np.asarray(part[: len(before)]) for part in pixels_of(scenes, "test"))
     return predictions_figure(images, labels, {"intact": before, "attacked": after}, classes)
 
 

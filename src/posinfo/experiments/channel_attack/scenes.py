@@ -6,7 +6,7 @@ from pydantic import Field
 
 from posinfo.choices import Section
 from posinfo.experiment import Cell, Inputs, Result
-from posinfo.networks.models.normalisation import IMAGENET_MEAN, IMAGENET_STD, Colours
+from posinfo.networks.models.normalisation import Colours
 from posinfo.networks.models.trained_file import colours_of
 from posinfo.networks.training.segmentation import LabelledPixels
 from posinfo.stimuli.labelled_images import mean_colours
@@ -17,6 +17,7 @@ from posinfo.stimuli.segmentation_sets import SEGMENTATION_SETS
 from posinfo.work import Work
 
 LAYOUT_FREE = "layout_free"
+LEARNED_FROM = ("train", "validation")  # splits; the others are shown to trained networks
 
 
 class SceneCounts(Section):
@@ -44,11 +45,11 @@ class ScenesCell(Cell):
 
     Attributes:
         scenes: what they are like.
-        counts: how many there are.
+        counts: how many there are of some splits, by name.
     """
 
     scenes: ScenesConfig
-    counts: SceneCounts
+    counts: dict[str, int]
 
 
 class PhotographsCell(Cell):
@@ -77,35 +78,34 @@ def run(cell: ScenesCell | PhotographsCell, inputs: Inputs, work: Work) -> Resul
 
 
 def _drawn(cell: ScenesCell, work: Work) -> Result:
-    """Tensors ``SPLIT.pixels`` (n, 3, h, w), ``SPLIT.labels`` (n, h, w), and the train colours.
+    """Tensors ``SPLIT.pixels`` (n, 3, h, w), ``SPLIT.labels`` (n, h, w).
 
-    ``layout_free`` has no labels.
+    ``layout_free`` has no labels. Beside train scenes, ``mean`` and ``std`` of their colours.
     """
-    counts = cell.counts.model_dump()
-    size = cell.scenes.height, cell.scenes.width
-    free = layout_free_images(counts.pop(LAYOUT_FREE), size)
-    tensors = {f"{LAYOUT_FREE}.pixels": torch.from_numpy(free)}
+    counts, tensors = dict(cell.counts), {}
+    if LAYOUT_FREE in counts:
+        size = cell.scenes.height, cell.scenes.width
+        free = layout_free_images(counts.pop(LAYOUT_FREE), size)
+        tensors[f"{LAYOUT_FREE}.pixels"] = torch.from_numpy(free)
     work.on_total(sum(counts.values()))
     for split, count in counts.items():
         scenes = draw_scenes(cell.scenes, split, count)
         tensors[f"{split}.pixels"] = torch.from_numpy(scenes.pixels)
         tensors[f"{split}.labels"] = torch.from_numpy(scenes.labels)
         work.on_progress(count)
-    mean, std = mean_colours(tensors["train.pixels"])
-    return Result(tensors={**tensors, "mean": mean, "std": std})
+    if "train" in counts:
+        tensors["mean"], tensors["std"] = mean_colours(tensors["train.pixels"])
+    return Result(tensors=tensors)
 
 
 def _photographed(cell: PhotographsCell, work: Work) -> Result:
-    """Arrays ``SPLIT.pixels`` and ``SPLIT.labels`` of ``ranking`` and ``test``, ImageNet's colours.
+    """Arrays ``SPLIT.pixels`` and ``SPLIT.labels`` of ``ranking`` and ``test``.
 
     Which photographs are whose, see ``SegmentationSet.ranking``.
     """
     known, arrays = SEGMENTATION_SETS[cell.dataset], {}
-    ranked = known.ranking(cell.files)
     work.on_total(len(cell.files))
-    for split in ("ranking", "test"):
-        pairs = zip(cell.files, ranked, strict=True)
-        files = [pair for pair, ranks in pairs if ranks == (split == "ranking")]
+    for split, files in known.splits(cell.files).items():
         # read twice, for pixels and for labels: an array is written from beginning to end
         for part, index in (("pixels", 0), ("labels", 1)):
             shape = (len(files), *((3,) if part == "pixels" else ()), *cell.size)
@@ -114,9 +114,8 @@ def _photographed(cell: PhotographsCell, work: Work) -> Result:
             )
             arrays[f"{split}.{part}"] = work.array(f"{split}.{part}", shape, np.uint8, batches)
         work.on_progress(len(files))
-    colours = {"mean": torch.tensor(IMAGENET_MEAN), "std": torch.tensor(IMAGENET_STD)}
     free = torch.from_numpy(layout_free_images(cell.layout_free, cell.size))
-    return Result(arrays=arrays, tensors={f"{LAYOUT_FREE}.pixels": free, **colours})
+    return Result(arrays=arrays, tensors={f"{LAYOUT_FREE}.pixels": free})
 
 
 def scenes_of(
@@ -130,14 +129,25 @@ def scenes_of(
         result: of this step.
         split: of scenes, or ``layout_free``.
         work: its device.
-        colours: that a network was trained with; None: those of the train scenes.
+        colours: that a network was trained with; None: those of the train scenes, which must be in
+            the result.
     """
     colours = colours or colours_of(result.tensors["mean"], result.tensors["std"])
+    pixels, labels = pixels_of(result, split)
+    if isinstance(pixels, torch.Tensor):
+        pixels = pixels.to(work.device)
+        labels = torch.as_tensor(labels).to(work.device)
+    return LabelledPixels(pixels, labels, colours, work.device)
+
+
+def pixels_of(
+    result: Result, split: str
+) -> tuple[torch.Tensor | np.ndarray, torch.Tensor | np.ndarray]:
+    """RGB values (n, 3, h, w) and labels (n, h, w) of a split; ``layout_free`` has labels of 0."""
     if f"{split}.pixels" in result.arrays:
-        pixels, labels = (result.arrays[f"{split}.{part}"] for part in ("pixels", "labels"))
-        return LabelledPixels(pixels, labels, colours, work.device)
-    pixels = result.tensors[f"{split}.pixels"].to(work.device)
+        return result.arrays[f"{split}.pixels"], result.arrays[f"{split}.labels"]
+    pixels = result.tensors[f"{split}.pixels"]
     labels = result.tensors.get(f"{split}.labels")
     if labels is None:
         labels = torch.zeros(len(pixels), *pixels.shape[2:], dtype=torch.uint8)
-    return LabelledPixels(pixels, labels.to(work.device), colours, work.device)
+    return pixels, labels

@@ -14,18 +14,16 @@ from posinfo.experiments.channel_attack.classifiers import (
 from posinfo.experiments.channel_attack.planned_attacks import AttackConfig
 from posinfo.experiments.channel_attack.scenes import SceneCounts
 from posinfo.grid import Grid, Seeds
-from posinfo.measures.segmentation import border_rings
 from posinfo.networks.models.segmenters import SegmenterConfig
 from posinfo.networks.training.config import TrainingConfig
 from posinfo.stimuli.labelled_photographs import LabelledPhotograph, Size, size_of
 from posinfo.stimuli.photos import PhotosConfig
 from posinfo.stimuli.scenes import CLASSES as scene_classes
 from posinfo.stimuli.scenes import Layout, ScenesConfig
-from posinfo.stimuli.segmentation_sets import SEGMENTATION_SETS, PhotographsConfig
+from posinfo.stimuli.segmentation_sets import SEGMENTATION_SETS, SPLITS, PhotographsConfig
 from posinfo.stimuli.upright import upright_photographs
 
 Side = Annotated[int, Field(ge=32)]  # pixels
-PHOTOGRAPHED = ("ranking", "test")  # splits of photographs
 
 
 # settings of every row
@@ -140,9 +138,6 @@ class ChannelAttackSettings(Section):
         for label, cell in cells.items():
             if section.photographs is not None:
                 _require_of_photographs(label, cell)
-            else:
-                _require_groups(label, cell, section.images)
-                _require_rings(label, cell, self.size(cell))
         return cells
 
     @cached_property
@@ -172,6 +167,15 @@ class ChannelAttackSettings(Section):
         own = size_of(self.photographs[0].image) if self.photographs else None
         return cell.size or own or (scenes.height, scenes.width)
 
+    @cached_property
+    def image_counts(self) -> dict[str, int]:
+        """How many images there are of each split that attacks are measured on."""
+        config = self.channel_attack.photographs
+        if config is None:
+            return self.channel_attack.images.model_dump()
+        splits = SEGMENTATION_SETS[config.dataset].splits(self.photographs)
+        return {name: len(files) for name, files in splits.items()}
+
     def source(self, cell: TableCell) -> str:
         """Label of the images of a row."""
         config = self.channel_attack.photographs
@@ -197,24 +201,7 @@ def _require_of_photographs(label: str, cell: TableCell) -> None:
             f"{GRID.where}: {label} needs weights: nothing is trained on photographs here"
         )
     for name, protocol in cell.attack.protocols.items():
-        check(f"channel_attack.attack.protocols.{name}.split", protocol.split, PHOTOGRAPHED)
-
-
-def _require_rings(label: str, cell: TableCell, size: Size) -> None:
-    try:
-        border_rings(size, cell.attack.rings)
-    except ValueError as error:
-        raise ValueError(f"{GRID.where}: {label}: attack.{error}") from error
-
-
-def _require_groups(label: str, cell: TableCell, counts: SceneCounts) -> None:
-    for protocol in cell.attack.protocols.values():
-        count = getattr(counts, protocol.split)
-        if count < cell.attack.groups:
-            raise ValueError(
-                f"{GRID.where}: {label}: images.{protocol.split} ({count}) must be at least "
-                f"attack.groups ({cell.attack.groups})"
-            )
+        check(f"channel_attack.attack.protocols.{name}.split", protocol.split, SPLITS)
 
 
 GRID = Grid(

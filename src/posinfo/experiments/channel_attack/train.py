@@ -2,16 +2,18 @@
 
 import torch
 from jaxtyping import Int64
+from pydantic import Field
 from torch import Tensor, nn
 
 from posinfo.experiment import Cell, Inputs, Result
-from posinfo.experiments.channel_attack.scenes import scenes_of
+from posinfo.experiments.channel_attack.scenes import LEARNED_FROM, scenes_of
 from posinfo.experiments.trained_network import MEAN_IOU, load_trained, trained_result
 from posinfo.measures.segmentation import PixelCounter, mean_iou
 from posinfo.networks.models.architectures import is_custom
 from posinfo.networks.models.segmenter_weights import load_segmenter, segmenter_colours
 from posinfo.networks.models.segmenters import SegmenterConfig, build_segmenter
 from posinfo.networks.models.trained_file import with_colours
+from posinfo.networks.surgery.latent import require_maps
 from posinfo.networks.surgery.padding_mode import MapTooSmallError
 from posinfo.networks.training.config import TrainingConfig
 from posinfo.networks.training.segmentation import (
@@ -24,51 +26,67 @@ from posinfo.work import Work
 
 
 class SegmenterCell(Cell):
-    """A network and how it is trained.
+    """A network and how it is trained, or where its weights are.
 
     Attributes:
         network: how it is built.
         classes: number of logits.
-        weights: key of the file that its weights come from; empty: it is trained.
-        training: the protocol.
-        size: height and width of the images in pixels.
+        weights: key of what its weights come from; empty: it is trained.
+        training: the protocol; None: it is not trained.
         seed: of weights, order and flips.
+        size: height and width of the images in pixels.
     """
 
     network: SegmenterConfig
     classes: int
     weights: str
-    training: TrainingConfig
-    size: tuple[int, int]
+    training: TrainingConfig | None
     seed: int
+    size: tuple[int, int] = Field(exclude=True)
 
     def check(self) -> None:
-        """Whether the images are large enough and the logits fit, by a dry run on shapes."""
-        # a pretrained trunk is real all the same, and a function of the user's may compute
-        with torch.device("cpu" if is_custom(self.network.arch) else "meta"):
-            network = build_segmenter(self.network, self.classes, seed=0).eval().to("meta")
-        try:
-            output = network(torch.zeros(1, 3, *self.size, device="meta"))
-        except MapTooSmallError as error:
+        """Whether weights, logits and images fit, by a dry run on shapes."""
+        if self.weights:
+            load_segmenter(self.network, self.classes, self.seed)
+        answer = sketch_and_run(self.network, self.classes, self.size)
+        logits = logits_of(answer, self.classes)
+        if logits.shape[2:] != torch.Size(self.size):
             raise ValueError(
-                f"images of {self.size[0]} x {self.size[1]} px are too small: {error}; raise "
-                "channel_attack.scenes.height and width, if they are scenes"
-            ) from error
-        logits_of(output, self.classes)
+                f"arch {self.network.arch!r} must return a logit for each pixel: of images of "
+                f"{self.size[0]} x {self.size[1]} px it returns {tuple(logits.shape)}"
+            )
+
+
+def sketch_and_run(config: SegmenterConfig, classes: int, size: tuple[int, int]) -> object:
+    """What a network answers for an image, as far as shapes tell.
+
+    Raises:
+        ValueError: its latent is no maps, see ``require_maps``, or the images are too small.
+    """
+    # a pretrained trunk is real all the same, and a function of the user's may compute
+    with torch.device("cpu" if is_custom(config.arch) else "meta"):
+        network = build_segmenter(config, classes, seed=0).eval().to("meta")
+    images = torch.zeros(1, 3, *size, device="meta")
+    try:
+        return require_maps(network, config.latent, images, f"arch {config.arch!r}")
+    except MapTooSmallError as error:
+        raise ValueError(
+            f"images of {size[0]} x {size[1]} px are too small: {error}; raise "
+            "channel_attack.scenes.height and width, if they are scenes"
+        ) from error
 
 
 def run(cell: SegmenterCell, inputs: Inputs, work: Work) -> Result:
     """See ``trained_result``; a ``FloatingPointError`` if the training diverged.
 
-    Of a network from a file, the weights alone.
+    Of a network that is not trained, the weights alone.
     """
-    scenes = inputs["scenes"]
-    if cell.network.weights:
-        loaded = load_segmenter(cell.network, cell.classes).state_dict()
+    if cell.training is None:
+        loaded = load_segmenter(cell.network, cell.classes, cell.seed).state_dict()
         colours = map(torch.tensor, segmenter_colours(cell.network))
         return Result(tensors=with_colours(loaded, *colours))
     own = cell.network.colours
-    train, validation = (scenes_of(scenes, name, work, own) for name in ("train", "validation"))
+    train, validation = (scenes_of(inputs["scenes"], name, work, own) for name in LEARNED_FROM)
     network = build_segmenter(cell.network, cell.classes, cell.seed).to(work.device)
     fitted = train_segmenter(
         network,

@@ -78,7 +78,9 @@ def classify_cells(settings: ConsistencySettings) -> dict[str, ClassifyCell]:
             modules=user_modules(classifier.arch),
             parameters={**dict(classifier), "photos": settings.photos, "crops": section.crops},
             classifier=classifier,
-            weights=weights_key(classifier.arch, classifier.weights, label),
+            weights=weights_key(
+                classifier.arch, classifier.weights, f"consistency.classifiers.{label}.weights"
+            ),
             image_size=section.image_size,
             offsets=tuple(section.offsets),
         )

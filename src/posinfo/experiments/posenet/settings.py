@@ -207,7 +207,7 @@ def features_cells(settings: PosenetSettings) -> dict[str, FeaturesCell]:
     cells = {}
     for cell in settings.cells.values():
         backbone = settings.backbone_of(cell)
-        weights = weights_key(backbone.arch, backbone.weights, cell.backbone)
+        weights = weights_key(backbone.arch, backbone.weights, f"backbones.{cell.backbone}.weights")
         for images in ("train", "test", "synthetic"):
             cells[f"{settings.features_of(cell)}.{images}"] = FeaturesCell(
                 inputs={"images": f"images/{images}"},

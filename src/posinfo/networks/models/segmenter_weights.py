@@ -49,19 +49,20 @@ def segmenter_weights_key(config: SegmenterConfig, setting: str) -> str:
     return _release(config, setting).url
 
 
-def load_segmenter(config: SegmenterConfig, classes: int) -> nn.Module:
+def load_segmenter(config: SegmenterConfig, classes: int, seed: int = 0) -> nn.Module:
     """A network with its weights, in evaluation mode. An auxiliary head is left out.
 
     Args:
         config: see ``segmenter_weights_key``; with weights.
         classes: number of logits.
+        seed: of what a function of the user's own draws.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: the weights cannot be read or had, or do not fit, be it for another number of
             classes.
     """
-    network = build_segmenter(config, classes, seed=0)
+    network = build_segmenter(config, classes, seed)
     if is_state_file(config.weights):
         expected = network.state_dict()
         path, needed = Path(config.weights), frozenset(expected)
@@ -73,9 +74,12 @@ def load_segmenter(config: SegmenterConfig, classes: int) -> nn.Module:
 
 
 def segmenter_colours(config: SegmenterConfig) -> Colours:
-    """Mean and standard deviation of the images that the weights expect: ImageNet's, or stored."""
+    """Mean and standard deviation of the images that the weights expect.
+
+    Those that the file holds, those of the network's pretrained trunk, or ImageNet's.
+    """
     stored = stored_colours(Path(config.weights)) if is_state_file(config.weights) else None
-    return stored or (IMAGENET_MEAN, IMAGENET_STD)
+    return stored or config.colours or (IMAGENET_MEAN, IMAGENET_STD)
 
 
 def _downloaded(config: SegmenterConfig, classes: int) -> Mapping[str, Tensor]:

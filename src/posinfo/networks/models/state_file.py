@@ -77,7 +77,11 @@ def fitting_state(
         ValueError: it cannot be read, or is of another network.
     """
     state = _with_flat_head(_of_the_backbone(_read(path), expected))
-    state = {name: tensor for name, tensor in state.items() if not name.startswith(left_out)}
+    state = {
+        name: tensor
+        for name, tensor in state.items()
+        if name in expected or not name.startswith(left_out)
+    }
     if needed is None:
         needed = frozenset(name for name in expected if not name.startswith(CLASSIFIERS))
     needed |= {name for name in expected if name.endswith(FULLY_PADDED)}  # no map depends on it

@@ -8,7 +8,7 @@ from torch import Tensor
 from posinfo.networks.models.normalisation import Colours
 
 COLOURS = MEAN, STD = "colours.mean", "colours.std"
-BACKBONE = "maps."  # what names of its tensors begin with, in all networks that are trained here
+BACKBONES = ("maps.", "backbone.")  # what names of its tensors begin with: classifiers, segmenters
 
 
 def with_colours(
@@ -29,11 +29,11 @@ def is_trained_file(tensors: Mapping[str, Tensor]) -> bool:
 
 
 def backbone_weights(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The state dict of a trained network without its classifier."""
+    """The state dict of a trained network without its classifier, or its segmentation head."""
     return {
-        name.removeprefix(BACKBONE): tensor
+        name.partition(".")[2]: tensor
         for name, tensor in tensors.items()
-        if name.startswith(BACKBONE)
+        if name.startswith(BACKBONES)
     }
 
 

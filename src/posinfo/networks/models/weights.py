@@ -69,20 +69,20 @@ def check_source(arch: str, weights: str, needed: frozenset[str] | None = None) 
         _named(weights).check(arch)
 
 
-def weights_key(arch: str, weights: str, backbone: str) -> str:
+def weights_key(arch: str, weights: str, setting: str) -> str:
     """Changes with what a source of weights holds; without building or downloading anything.
 
     Args:
         arch: see ``posinfo.networks.models.architectures``.
         weights: see ``check_source``.
-        backbone: the label of the network in the configuration, for the message.
+        setting: that holds the weights, for the message.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: the source has no weights for the architecture.
     """
     if is_state_file(weights):
-        return file_key(Path(weights), f"backbones.{backbone}.weights")
+        return file_key(Path(weights), setting)
     key = SOURCES[weights].key if weights in SOURCES else None
     return key(arch) if key else weights
 

@@ -12,9 +12,9 @@ from torch.nn.functional import cross_entropy
 from posinfo.networks.models.normalisation import Colours, normalise
 from posinfo.networks.training.config import TrainingConfig, train_network
 from posinfo.networks.training.loop import Fitted, epoch_generator
+from posinfo.stimuli.labelled_photographs import IGNORED
 from posinfo.work import CPU, Work
 
-IGNORED = 255  # label of pixels that do not count
 EVALUATED_AT_ONCE = 16  # images per forward pass, at most
 EVALUATED_PIXELS = 2**22  # the same: two images of Cityscapes
 
