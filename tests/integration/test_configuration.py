@@ -18,10 +18,11 @@ from posinfo.experiments.posenet.settings import features_cells
 from posinfo.plan import plan
 from tests.integration.conftest import merged
 
-ENVIRONMENTS = [  # "trained" and "segmenters" are posenet's
+ENVIRONMENTS = [
     *((experiment, name) for experiment in EXPERIMENTS for name in ("base", "test", "paper")),
     ("posenet", "trained"),
     ("posenet", "segmenters"),
+    ("channel_attack", "voc"),
 ]
 
 
