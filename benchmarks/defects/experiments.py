@@ -40,7 +40,8 @@ DEFECTS = [
         ),
         Defect(
             "weights by their names",
-            "weights = weights_key(backbone.arch, backbone.weights, cell.backbone)",
+            "weights = weights_key(backbone.arch, backbone.weights, "
+            'f"backbones.{cell.backbone}.weights")',
             "weights = backbone.weights",
         ),
         Defect(

@@ -461,7 +461,7 @@ DEFECTS = [
         ),
         Defect(
             "files by their names, not their content",
-            'return file_key(Path(weights), f"backbones.{backbone}.weights")',
+            "return file_key(Path(weights), setting)",
             "return weights",
         ),
         Defect(

@@ -5,7 +5,12 @@ from pydantic import ValidationError
 from safetensors.torch import save_file
 from torchvision.models import segmentation as torchvision_segmentation
 
-from posinfo.networks.models.segmenter_weights import load_segmenter, segmenter_weights_key
+from posinfo.networks.models.normalisation import IMAGENET_MEAN, IMAGENET_STD
+from posinfo.networks.models.segmenter_weights import (
+    load_segmenter,
+    segmenter_colours,
+    segmenter_weights_key,
+)
 from posinfo.networks.models.segmenters import (
     SEGMENTERS,
     Coordinates,
@@ -172,6 +177,15 @@ class TestWeightsOfAFile:
             torch.equal(tensor, untrained.state_dict()[name])
             for name, tensor in loaded.state_dict().items()
         ), "what is called untrained is what the training began with"
+
+    def test_colours_are_those_of_the_file_the_trunk_or_imagenet(self, tmp_path):
+        path = tmp_path / "tensors.safetensors"
+        save_file(with_colours({}, torch.tensor([0.1, 0.2, 0.3]), torch.ones(3)), path)
+        own, _ = segmenter_colours(config(weights=str(path)))
+        assert own == pytest.approx((0.1, 0.2, 0.3))
+        lite = config(arch="lite0_deeplab", width=None, weights="mine.pth")
+        assert segmenter_colours(lite) == lite.colours
+        assert segmenter_colours(config(weights="mine.pth")) == (IMAGENET_MEAN, IMAGENET_STD)
 
     def test_another_number_of_classes_is_refused_with_file_and_key(self, tmp_path):
         _, path = self.released(tmp_path)
