@@ -95,26 +95,34 @@ def run(cell: AttackCell, inputs: Inputs, work: Work) -> Result:
         for region, miou in zip(config.regions, mean_iou(counts[0].sum(0)).tolist(), strict=True):
             row[f"miou_{name}_{region}"] = miou
     test = scenes_of(inputs["scenes"], "test", work, colours)
-    height, width = test.labels.shape[1:]
-    rings = border_rings((height, width), config.rings).to(work.device)
     row["miou_mirrored"] = score(network, test._replace(mirrored=True), cell.classes, work)
-    largest = max(numbers_of(len(statistics.rms), config))
     order = ranked_channels(statistics, config.rankings[0])
-    before_and_after = [
-        _predicted(network, cell.network.latent, test, order[:number], work)
-        for number in (0, largest)
-    ]
     table = pd.concat(frames, ignore_index=True)
     return Result(
         tensors={
             "confusions": torch.cat(confusions),
-            "predictions": torch.stack(before_and_after),
-            "rings": count_pixels(network, test, cell.classes, work, rings),
+            **_looked_at(cell, network, test, order, work),
         },
         rows=pd.DataFrame([{**row, "seed": cell.seed, "n": len(test.pixels)}]),
         history=inputs["network"].history,
         files={ATTACKS: table.to_csv(index=False).encode()},
     )
+
+
+def _looked_at(
+    cell: AttackCell, network: nn.Module, test: LabelledPixels, order: Tensor, work: Work
+) -> dict[str, Tensor]:
+    """``predictions`` before and after the largest attack, and the intact network's ``rings``."""
+    largest = max(numbers_of(len(order), cell.attack))
+    before_and_after = [
+        _predicted(network, cell.network.latent, test, order[:number], work)
+        for number in (0, largest)
+    ]
+    rings = border_rings(cell.size, cell.attack.rings).to(work.device)
+    return {
+        "predictions": torch.stack(before_and_after),
+        "rings": count_pixels(network, test, cell.classes, work, rings),
+    }
 
 
 def attacks_of(result: Result) -> pd.DataFrame:

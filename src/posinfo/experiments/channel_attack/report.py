@@ -59,33 +59,18 @@ def report(settings: ChannelAttackSettings, results: Results, published: pd.Data
     )
     effects = pd.concat(of_each)
     about = {name: (cell.arch, settings.source(cell)) for name, cell in settings.cells.items()}
-    table = beside_experiment3(effects_over_seeds(effects), published, about)
-    contrasts = region_contrasts(effects)
-    ranking = pd.concat(_each(channels, seeds, lambda label, result: result.table))
-    networks = pd.concat(_each(attacked, seeds, _intact)).merge(
-        pd.concat(_each(channels, seeds, _probes)), on=["network", "seed"]
-    )
-    border = pd.concat(
-        _each(attacked, seeds, lambda name, r: _border(r, settings.cells[name].attack))
-    )
-    shown = _shown(scores, settings)
-    first = next(iter(settings.cells))
-    scenes = results["scenes"][settings.source(settings.cells[first])]
+    tables = {
+        "scores": scores.reindex(columns=SCORES).reset_index(drop=True),
+        "table": beside_experiment3(effects_over_seeds(effects), published, about),
+        "contrasts": region_contrasts(effects),
+        **_of_networks(settings, attacked, channels, seeds),
+    }
     classifiers = classifier_report(results["classify"])
+    shown, first = _shown(scores, settings), next(iter(settings.cells))
+    scenes = results["scenes"][settings.source(settings.cells[first])]
     return Report(
-        tables={
-            "scores": scores.reindex(columns=SCORES).reset_index(drop=True),
-            "channel_ranking": ranking.reset_index(drop=True),
-            "table": table,
-            "contrasts": contrasts,
-            "networks": networks,
-            "class_iou": pd.concat(
-                _each(attacked, seeds, lambda _, r: _class_iou(r, settings.class_names))
-            ),
-            "border": border,
-            **classifiers.tables,
-        },
-        texts={"table": _text(networks, table, contrasts, border), **classifiers.texts},
+        tables={**tables, **classifiers.tables},
+        texts={"table": _text(tables), **classifiers.texts},
         figures={
             "curves": curves_figure(shown.loc[shown.top]),
             "bands": bands_figure(_bands(shown, settings, channels)),
@@ -94,6 +79,26 @@ def report(settings: ChannelAttackSettings, results: Results, published: pd.Data
             **classifiers.figures,
         },
     )
+
+
+def _of_networks(
+    settings: ChannelAttackSettings,
+    attacked: BySeed,
+    channels: BySeed,
+    seeds: Mapping[str, Iterable[int]],
+) -> dict[str, pd.DataFrame]:
+    """Tables with rows of each network and seed."""
+    probes = pd.concat(_each(channels, seeds, _probes))
+    ranking = pd.concat(_each(channels, seeds, lambda _, result: result.table))
+    border = _each(attacked, seeds, lambda name, r: _border(r, settings.cells[name].attack))
+    classes = _each(attacked, seeds, lambda _, r: _class_iou(r, settings.class_names))
+    networks = pd.concat(_each(attacked, seeds, _intact))
+    return {
+        "channel_ranking": ranking.reset_index(drop=True),
+        "networks": networks.merge(probes, on=["network", "seed"]),
+        "class_iou": pd.concat(classes),
+        "border": pd.concat(border),
+    }
 
 
 def curves_of(result: Result) -> Figure:
@@ -184,19 +189,18 @@ def _predictions(scenes: Result, attacked: Result, classes: int) -> Figure:
     return predictions_figure(images, labels, {"intact": before, "attacked": after}, classes)
 
 
-def _text(
-    networks: pd.DataFrame, table: pd.DataFrame, contrasts: pd.DataFrame, border: pd.DataFrame
-) -> str:
+def _text(tables: Mapping[str, pd.DataFrame]) -> str:
     """The intact networks, what each ranking does beyond chance, and the sides."""
-    tables = [intact_text(networks), border_text(border)]
+    texts = [intact_text(tables["networks"]), border_text(tables["border"])]
+    table, contrasts = tables["table"], tables["contrasts"]
     of_region = table.loc[table.region == table.region.iloc[0]]
     for protocol, rows in of_region.groupby("protocol", sort=False):
         compared = rows.loc[rows.draws > 0]
         if len(compared):
-            tables.append(compared_text(compared, f"mean IoU, {protocol}"))
+            texts.append(compared_text(compared, f"mean IoU, {protocol}"))
     if len(contrasts):
-        tables.append(contrasts_text(contrasts))
-    return "\n\n".join(each.to_markdown(index=False, disable_numparse=True) for each in tables)
+        texts.append(contrasts_text(contrasts))
+    return "\n\n".join(each.to_markdown(index=False, disable_numparse=True) for each in texts)
 
 
 def _intact(label: str, result: Result) -> pd.DataFrame:
