@@ -1,5 +1,6 @@
 """Figures 5, 6 and 7 of Islam et al. (ICLR 2020), in their layout."""
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -8,7 +9,7 @@ from jaxtyping import Float, UInt8
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from posinfo.measures.figures import Maps, grid_of_axes, show_map, spoken
+from posinfo.measures.figures import LABEL_WIDTH, Maps, grid_of_axes, show_map, spoken
 from posinfo.measures.metrics import mean_absolute_error, spearman
 
 
@@ -60,7 +61,8 @@ def padding_figure(
     axes[0, 1].set_title("ground truth", fontsize=8)
     for axis, panel in zip(axes[0, 2:], panels, strict=True):
         show_map(axis, panel.prediction)
-        axis.set_title(spoken(panel.title), fontsize=8)
+        lines = [textwrap.fill(line, LABEL_WIDTH) for line in spoken(panel.title).split("\n")]
+        axis.set_title("\n".join(lines), fontsize=8)
         spc = np.nan_to_num(spearman(panel.prediction, mask).item())
         mae = mean_absolute_error(panel.prediction, mask).item()
         axis.set_xlabel(f"{spc:.3f}, {mae:.3f}", fontsize=8)
