@@ -103,7 +103,7 @@ def test_matched_draws_do_not_need_plain_ones():
     counts = torch.tensor([confusion(share) for share in table.share])[:, None, None].int()
     kept = (table.ranking != "random").to_numpy()
     alone = attack_effects(
-        table[kept], counts[torch.from_numpy(kept)].expand(-1, 2, -1, -1, -1), ["full"]
+        table[kept], counts[torch.tensor(kept)].expand(-1, 2, -1, -1, -1), ["full"]
     )
     found = row(alone, "overall")
     assert (found.draws, found.draws_matched) == (0, 3)
