@@ -7,6 +7,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
@@ -114,6 +115,16 @@ def no_repeats(values: tuple) -> tuple:
 
 Once = AfterValidator(no_repeats)
 """The validator of a field whose values may stand once each."""
+
+
+def _without_nulls(values: Any) -> Any:
+    if isinstance(values, Mapping):
+        return {name: value for name, value in values.items() if value is not None}
+    return values
+
+
+WithoutNulls = BeforeValidator(_without_nulls)
+"""The validator of a mapping from which an environment can drop what another has, by a null."""
 
 Label = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][\w.+-]*$", max_length=100)]
 """Of a cell, which names files: 100 letters, digits or ``. _ + -`` at most."""

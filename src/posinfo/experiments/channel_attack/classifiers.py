@@ -1,16 +1,16 @@
 """The same attack on whole classifiers, shown photographs: two steps behind that of the images."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Bool, Float, Int64, UInt8
-from pydantic import Field, field_validator
+from pydantic import Field
 from torch import Tensor, nn
 
-from posinfo.choices import Label, Section
+from posinfo.choices import Label, Section, WithoutNulls
 from posinfo.experiment import Cell, Inputs, Result
 from posinfo.experiments.channel_attack.channels import statistics_of
 from posinfo.experiments.channel_attack.planned_attacks import AttackConfig, planned_attacks
@@ -70,15 +70,7 @@ class ClassifiersConfig(Section):
     image_size: int = Field(ge=8, le=LARGEST_IMAGE)
     crops: int = Field(ge=1)
     labelled: bool
-    networks: dict[Label, AttackedClassifier]
-
-    @field_validator("networks", mode="before")
-    @classmethod
-    def _without_nulls(cls, networks: Any) -> Any:
-        """An environment can drop a classifier of another by setting it to null."""
-        if isinstance(networks, Mapping):
-            return {name: network for name, network in networks.items() if network is not None}
-        return networks
+    networks: Annotated[dict[Label, AttackedClassifier], WithoutNulls]
 
 
 class ClassifierChannelsCell(Cell):

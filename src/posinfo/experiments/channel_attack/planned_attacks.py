@@ -1,6 +1,6 @@
 """Which sets of channels an attack silences."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 from pydantic import Field, field_validator
 
-from posinfo.choices import Label, Once, Section, one_of
+from posinfo.choices import Label, Once, Section, WithoutNulls, one_of
 from posinfo.measures.channel_attack import Attack, Box
 from posinfo.measures.channel_rankings import (
     MATCHED,
@@ -64,7 +64,7 @@ class AttackConfig(Section):
     fractions: Annotated[tuple[Fraction, ...], Field(min_length=1), Once]
     bands: int = Field(ge=0)
     replacements: Annotated[tuple[Replacement, ...], Field(min_length=1), Once]
-    protocols: dict[Label, ProtocolConfig] = Field(min_length=1)
+    protocols: Annotated[dict[Label, ProtocolConfig], Field(min_length=1), WithoutNulls]
     regions: dict[Label, Box] = Field(min_length=1)
     rings: tuple[Annotated[int, Field(ge=1)], ...]
     groups: int = Field(ge=2)
@@ -76,14 +76,6 @@ class AttackConfig(Section):
         if list(rings) != sorted(set(rings)):
             raise ValueError(f"must ascend; got {list(rings)}")
         return rings
-
-    @field_validator("protocols", mode="before")
-    @classmethod
-    def _without_nulls(cls, protocols: Any) -> Any:
-        """An environment can drop a protocol of another by setting it to null."""
-        if isinstance(protocols, Mapping):
-            return {name: protocol for name, protocol in protocols.items() if protocol is not None}
-        return protocols
 
 
 def planned_attacks(
