@@ -119,6 +119,22 @@ class Report:
     figures: Mapping[str, Figure]
 
 
+@dataclass(frozen=True)
+class Objectives:
+    """What a sweep can ask of an experiment.
+
+    Attributes:
+        metrics: columns of the rows of its last step that are measured on the images of ``split``.
+        split: dotted name of the setting that says which images these are: ``validation`` while
+            settings are chosen, then ``test``.
+        seeds: dotted name of the setting that lists the seeds; the rows have a column ``seed``.
+    """
+
+    metrics: tuple[str, ...]
+    split: str
+    seeds: str
+
+
 Results = Mapping[str, Mapping[str, Result]]
 """Results by step and label of the cell."""
 
@@ -139,6 +155,7 @@ class Experiment:
         reported: names of the steps whose results the report gets; empty: the last step alone.
         family: the first part of the keys of its results, which experiments that share steps have
             in common; empty: the experiment's name.
+        objectives: what a sweep can ask; None: it measures on test images alone.
     """
 
     name: str
@@ -150,6 +167,7 @@ class Experiment:
     figures: tuple[str, ...] = ()
     reported: tuple[str, ...] = ()
     family: str = ""
+    objectives: Objectives | None = None
 
     @property
     def report_steps(self) -> tuple[str, ...]:

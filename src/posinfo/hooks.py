@@ -23,6 +23,8 @@ from posinfo.pipelines.datasets import ResultsDataset, TableFile
 from posinfo.pipelines.factory import results_name
 from posinfo.pipelines.reports import report_files, report_identity
 from posinfo.pipelines.requests import Request, forget_plans
+from posinfo.pipelines.sweep_settings import Sweep, SweepParameters
+from posinfo.pipelines.sweeping_storage import open_study
 
 REPORTING = "08_reporting"
 
@@ -55,6 +57,10 @@ class RequestHooks:
         for experiment in EXPERIMENTS.values():
             if any(name.startswith(f"{experiment.name}.") for name in nodes):
                 _prepare(Request.of(experiment, parameters), nodes, catalog)
+        if any(name.startswith("sweep.") for name in nodes):
+            sweep = Sweep.of(SweepParameters.model_validate(parameters["sweep"]), parameters)
+            sweep.check()
+            open_study(sweep)
 
 
 def _prepare(request: Request, nodes: set[str], catalog: CatalogProtocol) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import version
+from socket import gethostname
 from typing import Any
 
 import torch
@@ -78,14 +79,28 @@ def plan(
             identity = {
                 "settings": cell.model_dump(mode="json"),
                 "inputs": inputs,
-                "code": code_key([step.run.__module__, *cell.modules]),
-                "packages": _versions(),
+                **_computed_by(step, cell),
                 **precision,
             }
             cells[label] = Planned(step, label, cell, inputs, identity, folder)
         planned[step.name] = cells
         by_name |= {f"{step.name}/{label}": cell for label, cell in cells.items()}
     return planned
+
+
+def require_same_code(planned: Planned) -> None:
+    """Refuse to compute a cell by other code than it was planned with.
+
+    Raises:
+        RuntimeError: this process has other code or packages than the one that made the plan.
+    """
+    here = _computed_by(planned.step, planned.cell)
+    other = differences({name: planned.identity[name] for name in here}, here)
+    if other:
+        raise RuntimeError(
+            f"this worker on {gethostname()} has other code than the run that gives it work "
+            f"({', '.join(other)}): update what is installed there, or start the run again"
+        )
 
 
 def digest(identity: Mapping[str, Any]) -> str:
@@ -116,6 +131,11 @@ def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def numerics(device: torch.device, dtype: torch.dtype) -> dict[str, str]:
     """What decides the last bits of a result, besides packages and the number of threads."""
     return {"device": device.type, "dtype": str(dtype).removeprefix("torch.")}
+
+
+def _computed_by(step: Step, cell: Cell) -> dict[str, Any]:
+    """What a result depends on besides settings, inputs and precision."""
+    return {"code": code_key([step.run.__module__, *cell.modules]), "packages": _versions()}
 
 
 @lru_cache(maxsize=1)

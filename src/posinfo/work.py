@@ -19,6 +19,10 @@ OnEpoch = Callable[[int, float, float], object]
 """Called after each epoch with its number, counted from 1, its train loss and its score."""
 
 
+class Stopped(Exception):
+    """A callback raises it to end a computation; of a training, the last checkpoint is kept."""
+
+
 def silent(*_: object) -> None:
     """The callback of a caller who does not listen."""
 

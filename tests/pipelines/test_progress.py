@@ -46,8 +46,8 @@ def step(monkeypatch):
 
 def test_bar_shows_the_step_and_how_many_cells_are_done(step, terminal):
     with step("readouts", 3) as bar:
-        bar.finish()
-        bar.finish()
+        bar.ended(1)
+        bar.ended(2)
     assert list(dict.fromkeys(terminal())) == [
         ("readouts", "0/3"),
         ("readouts", "1/3"),
@@ -61,7 +61,7 @@ def test_bar_shows_the_cell_in_work_and_how_far_it_is(step, terminal):
         bar.total(400)
         bar.advance(32)
         bar.advance(32)
-        bar.finish()
+        bar.ended(1)
         bar.start("posenet.train")
         bar.total(8)
         bar.advance(2)
@@ -95,7 +95,7 @@ def test_next_cell_begins_without_the_epoch_of_the_last(step, terminal):
 
 def test_cell_is_not_drawn_before_one_is_begun(step, terminal):
     with step("train", 2) as bar:
-        bar.finish()
+        bar.ended(1)
     assert {name for name, _ in terminal()} == {"train"}
 
 
@@ -116,6 +116,6 @@ def test_bar_is_silent_without_a_terminal(monkeypatch, capfd):
             bar.total(2)
             bar.advance(2)
             bar.epoch(1, 0.5, 0.5)
-            bar.finish()
+            bar.ended(1)
     assert console.file.getvalue() == ""
     assert capfd.readouterr() == ("", "")

@@ -255,8 +255,8 @@ def bars(monkeypatch):
         def epoch(self, *values):
             told.append(f"epoch {values}")
 
-        def finish(self):
-            told.append("finish")
+        def ended(self, cells):
+            told.append(f"ended {cells}")
 
     monkeypatch.setattr(progress, "StepBar", Noted)
     return told
@@ -266,13 +266,13 @@ def test_bar_is_told_of_the_cell_in_work(store, bars):
     with pytest.raises(CellsFailedError):
         run_step(squares(a=1, b="error"), store, machine(), Told())
     assert bars == [
-        "start a", "total 2", "advance 2", "epoch (1, 0.5, 0.25)", "finish", "start b", "finish",
+        "start a", "total 2", "advance 2", "epoch (1, 0.5, 0.25)", "ended 1", "start b", "ended 2",
     ]  # fmt: skip
 
 
 def test_bar_names_no_cell_of_another_process(store, bars):
     run_step(squares(a=1, b=2), store, machine(2), Told())
-    assert bars == ["finish", "finish"]
+    assert bars == ["ended 1", "ended 2"]
 
 
 @pytest.mark.parametrize("cells", [{"a": 1}, {"a": "error"}, {"a": "interrupt"}])
@@ -302,7 +302,7 @@ def test_threads_are_shared_by_the_processes(threads, n_jobs, threads_per_job, e
         ({"n_jobs": 1, "threads_per_job": 0}, "threads_per_job\n  Input should be greater than"),
         ({"n_jobs": 1}, "threads_per_job\n  Field required"),
         (
-            {"n_jobs": 1, "threads_per_job": 1, "backend": "x"},
+            {"n_jobs": 1, "threads_per_job": 1, "backends": "x"},
             "setting must be one of n_jobs",
         ),
     ],
@@ -389,7 +389,8 @@ def test_cells_of_a_process_that_dies_are_named(store):
         run_step(squares(**killed), store, machine(n_jobs=2), Told())
     text = str(raised.value)
     assert text.startswith("2 of 2 cells of squares failed")
-    assert re.findall(r"^  (\w): TerminatedWorkerError", text, flags=re.MULTILINE) == ["a", "b"]
+    lost = r"^  (\w): a worker was lost 4 times: TerminatedWorkerError"
+    assert re.findall(lost, text, flags=re.MULTILINE) == ["a", "b"]
 
 
 def test_failing_tracker_fails_its_cell_and_not_the_others(store):

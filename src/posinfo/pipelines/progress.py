@@ -35,9 +35,9 @@ class StepBar:
         text = f"{self._label} epoch {epoch}: loss {loss:.3g}, validation {score:.3f}"
         self._bar.update(self._cell, description=text)
 
-    def finish(self) -> None:
-        """A cell is done."""
-        self._bar.advance(self._cells)
+    def ended(self, cells: int) -> None:
+        """So many cells are done, or have failed."""
+        self._bar.update(self._cells, completed=cells)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from posinfo.experiment import Experiment
 from posinfo.networks.training.devices import Device, Machine, Parallel, Precision
+from posinfo.pipelines.workers import require_processes
 from posinfo.plan import Plan, Planned, differences, plan
 from posinfo.store import Store
 
@@ -39,6 +40,7 @@ class Request:
         device = Device.model_validate(parameters["device"]).pick()
         dtype = Precision.model_validate(parameters["precision"]).pick(device)
         machine = Machine(device, dtype, Parallel.model_validate(parameters["parallel"]))
+        require_processes(machine)
         settings = experiment.settings.model_validate(sections)
         return cls(experiment, settings, machine, Store(Path(parameters["store"])))
 

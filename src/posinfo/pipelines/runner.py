@@ -1,25 +1,25 @@
-"""The one runner: computes what the store lacks, and is alone to know processes."""
+"""The one runner: computes the results of a step's cells that the store lacks."""
 
 import logging
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import joblib
 import torch
 
 from posinfo.experiment import Result
 from posinfo.networks.training.devices import Machine
 from posinfo.pipelines.console import said_by
 from posinfo.pipelines.progress import StepBar, step_bar
-from posinfo.plan import Planned
+from posinfo.pipelines.workers import WorkersLostError, spread
+from posinfo.plan import Planned, require_same_code
 from posinfo.store import Store
-from posinfo.work import Work, silent
+from posinfo.work import OnEpoch, Stopped, Work, silent
 
 LONG = 5  # seconds; the end of what takes longer is foretold
 
@@ -32,11 +32,26 @@ class CellsFailedError(RuntimeError):
     """Some cells of a step could not be computed; all others were."""
 
 
-def run_step(cells: Sequence[Planned], store: Store, machine: Machine, on_result: OnResult) -> None:
+def run_step(
+    cells: Sequence[Planned],
+    store: Store,
+    machine: Machine,
+    on_result: OnResult = silent,
+    on_epoch: OnEpoch = silent,
+) -> None:
     """Compute the results of a step's cells that the store lacks, and keep each at once.
 
-    ``on_result`` is called in this process when a cell's result is there, with whether it was
-    computed now. A ``CellsFailedError`` names each cell that failed; the others are finished.
+    Args:
+        cells: of one step.
+        store: keeps the results.
+        machine: where they are computed.
+        on_result: called in this process when a cell's result is there, with whether it was
+            computed now.
+        on_epoch: called after each epoch of a training in this process; see ``Work``.
+
+    Raises:
+        CellsFailedError: names each cell that failed; the others are finished.
+        Stopped: ``on_epoch`` has raised it.
     """
     failed: dict[str, str] = {}
 
@@ -53,7 +68,7 @@ def run_step(cells: Sequence[Planned], store: Store, machine: Machine, on_result
         else:
             lacking.setdefault(cell.key, cell)
     missing = list(lacking.values())
-    for cell in _computed(missing, store, machine, failed) if missing else ():
+    for cell in _computed(missing, store, machine, failed, on_epoch) if missing else ():
         for same in (other for other in cells if other.key == cell.key):
             tell(same, True)
     if failed:
@@ -88,15 +103,20 @@ def _fail(cell: Planned, failure: Failure, failed: dict[str, str]) -> None:
 
 
 def _computed(
-    missing: Sequence[Planned], store: Store, machine: Machine, failed: dict[str, str]
+    missing: Sequence[Planned],
+    store: Store,
+    machine: Machine,
+    failed: dict[str, str],
+    on_epoch: OnEpoch,
 ) -> Iterator[Planned]:
     """The cells that could be computed, as they end."""
     name, start = missing[0].step.name, perf_counter()
     with step_bar(name, len(missing)) as bar:
+        jobs = _jobs(missing, store, machine, bar, on_epoch)
         try:
-            outcomes = _outcomes(missing, store, machine, bar)
+            outcomes = spread(jobs, machine.parallel, bar.ended)
             for done, (number, outcome) in enumerate(outcomes, start=1):
-                bar.finish()
+                bar.ended(done)
                 if isinstance(outcome, Failure):
                     _fail(missing[number], outcome, failed)
                     continue
@@ -105,49 +125,65 @@ def _computed(
                 counted, until = f"{name} {done}/{len(missing)}", end if rest > LONG else ""
                 log.info("%s: %s in %.1f s%s", counted, missing[number].label, outcome, until)
                 yield missing[number]
-        except BrokenProcessPool as error:
+        except WorkersLostError as error:
             for cell in missing:
                 if cell.key not in store and cell.label not in failed:
                     _fail(cell, Failure.of(error), failed)
 
 
-def _outcomes(
-    cells: Sequence[Planned], store: Store, machine: Machine, bar: StepBar
-) -> Iterator[tuple[int, float | Failure]]:
-    """The number of each cell and the seconds that it took, or why it failed, as they end."""
+def _jobs(
+    cells: Sequence[Planned], store: Store, machine: Machine, bar: StepBar, on_epoch: OnEpoch
+) -> dict[int, Callable[[], float | Failure]]:
+    """For each cell a function that computes it and returns the seconds that it took, or why not.
+
+    A bar cannot be told of other processes.
+    """
     device, dtype, parallel = machine
-    work, start = Work(device, dtype), silent
-    if parallel.n_jobs == 1:  # a bar cannot be told of other processes
-        callbacks = {"on_total": bar.total, "on_progress": bar.advance, "on_epoch": bar.epoch}
-        work, start = replace(work, **callbacks), bar.start
+    if not parallel.in_this_process:
+        work = Work(device, dtype)
+        attempt = partial(_attempt_elsewhere, store=store, threads=parallel.threads, work=work)
+        return {number: partial(attempt, cell) for number, cell in enumerate(cells)}
 
-    def jobs() -> Iterator[Any]:
-        for number, cell in enumerate(cells):
-            start(cell.label)
-            yield joblib.delayed(_attempt)(number, cell, store, parallel.threads, work)
+    def told(epoch: int, loss: float, score: float) -> None:
+        bar.epoch(epoch, loss, score)
+        on_epoch(epoch, loss, score)
 
-    pool = joblib.Parallel(parallel.n_jobs, backend="loky", return_as="generator_unordered")
-    return pool(jobs())  # type: ignore[return-value]
+    work = Work(device, dtype, on_total=bar.total, on_progress=bar.advance, on_epoch=told)
+
+    def here(cell: Planned) -> float | Failure:
+        bar.start(cell.label)
+        return _attempt(cell, store, parallel.threads, work)
+
+    return {number: partial(here, cell) for number, cell in enumerate(cells)}
 
 
-def _attempt(
-    number: int, cell: Planned, store: Store, threads: int, work: Work
-) -> tuple[int, float | Failure]:
+def _attempt_elsewhere(cell: Planned, store: Store, threads: int, work: Work) -> float | Failure:
+    """In another process, which may have been given other code than this one."""
+    try:
+        require_same_code(cell)
+    except Exception as error:
+        return Failure.of(error)
+    return _attempt(cell, store, threads, work)
+
+
+def _attempt(cell: Planned, store: Store, threads: int, work: Work) -> float | Failure:
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     torch.backends.cudnn.allow_tf32 = False  # float32 means float32
     torch.backends.cuda.matmul.allow_tf32 = False
     try:
         if cell.key in store:  # another process has made it since
-            return number, 0.0
+            return 0.0
         inputs = {role: store.open(key) for role, key in cell.inputs.items()}
 
         def compute(folder: Path) -> Result:
             there = replace(work, folder=folder, checkpoint=store.checkpoint(cell.key))
             return cell.step.run(cell.cell, inputs, there)
 
-        return number, store.add(cell.key, cell.identity, compute)
+        return store.add(cell.key, cell.identity, compute)
+    except Stopped:
+        raise
     except Exception as error:
-        return number, Failure.of(error)
+        return Failure.of(error)
     finally:
         torch.set_num_threads(before)

@@ -28,18 +28,21 @@ def log_cell(
     metrics: Mapping[str, float],
     history: Mapping[str, Sequence[float]],
     picture: Figure | None = None,
+    tags: Mapping[str, str] | None = None,
+    failed: bool = False,
 ) -> None:
-    """A run below the current one for one cell of a table; nothing where no run is open.
+    """A run below the current one for one cell or trial; nothing where no run is open.
 
     Nested parameters become parameters of their own (``readout.lr``). Undefined metrics (NaN) are
-    left out; values of the history belong to epochs, counted from 1.
+    left out; values of the history belong to epochs, counted from 1. ``failed`` says how what is
+    logged has ended.
     """
     parent = mlflow.active_run()
     if parent is None:
         return
     client = MlflowClient()
-    tags = {MLFLOW_PARENT_RUN_ID: parent.info.run_id, MLFLOW_RUN_NAME: name, **_origin()}
-    run = client.create_run(parent.info.experiment_id, tags=tags).info.run_id
+    about = {MLFLOW_PARENT_RUN_ID: parent.info.run_id, MLFLOW_RUN_NAME: name, **_origin()}
+    run = client.create_run(parent.info.experiment_id, tags={**about, **(tags or {})}).info.run_id
     now = get_current_time_millis()
     values = [Metric(key, value, now, 0) for key, value in metrics.items() if isfinite(value)]
     values += [
@@ -56,7 +59,7 @@ def log_cell(
             client.log_batch(run, metrics=values[start : start + AT_ONCE])
         if picture is not None:
             client.log_figure(run, picture, "picture.png")
-        status = "FINISHED"
+        status = "FAILED" if failed else "FINISHED"
     finally:
         client.set_terminated(run, status)
 
@@ -89,6 +92,16 @@ def log_files(folder: Path) -> None:
     """The files of a folder, among the artifacts of the current run; nothing where none is open."""
     if mlflow.active_run() is not None:  # or MLflow would open one
         mlflow.log_artifacts(str(folder))
+
+
+def log_texts(texts: Mapping[str, str], pictures: Mapping[str, Figure]) -> None:
+    """Files by name and pictures by name without suffix; nothing where no run is open."""
+    if mlflow.active_run() is None:
+        return
+    for name, text in texts.items():
+        mlflow.log_text(text, name)
+    for name, picture in pictures.items():
+        mlflow.log_figure(picture, f"plots/{name}.png")
 
 
 def end_runs(status: str = "KILLED") -> None:

@@ -21,10 +21,11 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
+from posinfo.pipelines.processes import is_dead, this_process
+
 ADDRESS, CONTEXT, PROCESS = "MLFLOW_TRACKING_URI", "MLFLOW_RUN_CONTEXT", "posinfo.process"
 LIBPQ = ("postgresql", "postgresql+psycopg", "postgresql+psycopg2")  # read libpq's variables
 USER = ("user", "password")  # in the query of a PostgreSQL address
-CLOCK = 60  # seconds by which the start of one process may seem to move
 LOCKED = 60  # seconds to wait for another run that writes into the database
 
 log = logging.getLogger(__name__)
@@ -68,7 +69,7 @@ def prepare(config: dict[str, Any]) -> None:
     Raises:
         ValueError: MLflow cannot use the database; the message says what to do.
     """
-    me = json.loads(os.environ.get(CONTEXT, "{}")) | {PROCESS: _process(os.getpid())}
+    me = json.loads(os.environ.get(CONTEXT, "{}")) | {PROCESS: this_process()}
     os.environ[CONTEXT] = json.dumps(me)  # tags of every run, from its first moment
     os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"  # a run ends with a line of ours
     address = str(config.get("server", {}).get("mlflow_tracking_uri", ""))
@@ -103,7 +104,7 @@ def end_dead_runs(experiment: str) -> None:
     """
     client = MlflowClient()
     open_runs = client.search_runs([experiment], "attributes.status = 'RUNNING'")
-    dead = {run.info.run_id for run in open_runs if _is_dead(run.data.tags.get(PROCESS, ""))}
+    dead = {run.info.run_id for run in open_runs if is_dead(run.data.tags.get(PROCESS, ""))}
     for run in open_runs:
         if run.info.run_id in dead or run.data.tags.get(MLFLOW_PARENT_RUN_ID) in dead:
             client.set_terminated(run.info.run_id, RunStatus.to_string(RunStatus.KILLED))
@@ -129,19 +130,3 @@ def _make(file: Path, experiment: dict[str, Any]) -> None:
             log.debug("another process has made %s", file)
         except OSError:  # a file system without links
             new.rename(file)
-
-
-def _process(pid: int) -> str:
-    """A process of this host; a later one of the same number began at another time."""
-    return f"{socket.gethostname()} {pid} {psutil.Process(pid).create_time():.0f}"
-
-
-def _is_dead(process: str) -> bool:
-    host, _, rest = process.partition(" ")
-    if host != socket.gethostname():
-        return False
-    pid, _, began = rest.partition(" ")
-    try:
-        return abs(psutil.Process(int(pid)).create_time() - float(began)) > CLOCK
-    except psutil.NoSuchProcess:
-        return True

@@ -1,6 +1,6 @@
 """AugShift and shift consistency (Islam et al., ICCV 2021, experiment 2)."""
 
-from posinfo.experiment import Experiment, Step
+from posinfo.experiment import Experiment, Objectives, Step
 from posinfo.experiments import labelled_images
 from posinfo.experiments.augshift import evaluate, report, settings, train
 
@@ -16,4 +16,12 @@ AUGSHIFT = Experiment(
     tables=("scores", "table", "comparisons"),
     texts=("table", "comparisons"),
     figures=("learning_curves", "trade_off", "agreement"),
-)
+    objectives=Objectives(
+        metrics=(
+            "top1", "consistency_sampled", "consistency_exact", "consistency_right",
+            "diagonal_accuracy", "worst_case_accuracy",
+        ),
+        split="augshift.split",
+        seeds="augshift.seeds",
+    ),
+)  # fmt: skip

@@ -3,11 +3,12 @@
 from typing import Annotated, NamedTuple
 
 import torch
-from pydantic import AfterValidator, Field, RootModel
+from pydantic import AfterValidator, Field, RootModel, model_validator
 
 from posinfo.choices import Section, check, one_of
 
 KINDS = ("auto", "cpu", "cuda", "mps")
+BACKENDS = ("sequential", "loky", "ray")
 PRECISIONS = {"bfloat16": torch.bfloat16, "float32": torch.float32}
 
 
@@ -79,21 +80,53 @@ class Precision(RootModel[Annotated[str, one_of("precision", ["auto", *PRECISION
 
 
 class Parallel(Section):
-    """How many cells of a step are computed at the same time.
+    """How many cells of a step are computed at the same time, and by whom.
 
     Attributes:
         n_jobs: processes; 1: this one.
         threads_per_job: of PyTorch in each; None: as many as it takes by itself, shared by the
             processes. Results depend on it in their last bits.
+        backend: ``loky`` (processes of this machine), ``ray`` (of a Ray cluster), or ``sequential``
+            (this process).
+        gpus_per_job: of each process: a part of a GPU for ``ray``, whole ones for ``loky``, which
+            shows each process its own; None: all processes share the GPU of ``device``.
     """
 
     n_jobs: int = Field(ge=1)
     threads_per_job: int | None = Field(ge=1)
+    backend: Annotated[str, one_of("parallel.backend", BACKENDS)] = "loky"
+    gpus_per_job: float | None = Field(default=None, gt=0)
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "Parallel":
+        if self.backend == "sequential" and self.n_jobs > 1:
+            raise ValueError(
+                f"parallel.backend sequential computes in one process; got n_jobs {self.n_jobs}"
+            )
+        if self.backend == "ray" and self.n_jobs == 1:
+            raise ValueError(
+                "parallel.backend ray needs n_jobs of 2 or more: one job is computed in this process"
+            )
+        if self.gpus_per_job is not None and self.n_jobs == 1:
+            raise ValueError(
+                "parallel.gpus_per_job needs n_jobs of 2 or more; `device` names a GPU"
+            )
+        if self.backend == "loky" and self.gpus_per_job is not None and self.gpus_per_job % 1:
+            raise ValueError(
+                "parallel.backend loky gives each process whole GPUs; got gpus_per_job "
+                f"{self.gpus_per_job:g}. Parts of one are for the backend ray"
+            )
+        return self
 
     @property
     def threads(self) -> int:
         """Of PyTorch in each process."""
         return self.threads_per_job or max(1, torch.get_num_threads() // self.n_jobs)
+
+    @property
+    def in_this_process(self) -> bool:
+        """Whether nothing is given to other processes."""
+        return self.n_jobs == 1
 
 
 class Machine(NamedTuple):

@@ -1,0 +1,26 @@
+"""Processes by name, in what outlives them: databases, tags. Of other hosts nothing is believed."""
+
+import os
+import socket
+
+import psutil
+
+CLOCK = 60  # seconds by which the start of one process may seem to move
+
+
+def this_process() -> str:
+    """Host, number and start; a later process of the same number began at another time."""
+    pid = os.getpid()
+    return f"{socket.gethostname()} {pid} {psutil.Process(pid).create_time():.0f}"
+
+
+def is_dead(process: str) -> bool:
+    """Whether a name of ``this_process`` is that of a process of this host that is no more."""
+    host, _, rest = process.partition(" ")
+    if host != socket.gethostname():
+        return False
+    pid, _, began = rest.partition(" ")
+    try:
+        return abs(psutil.Process(int(pid)).create_time() - float(began)) > CLOCK
+    except psutil.NoSuchProcess:
+        return True

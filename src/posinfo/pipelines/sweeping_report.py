@@ -1,0 +1,203 @@
+"""What a sweep reports: its trials, the best of them on test images, and Optuna's own plots."""
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import optuna
+import optuna.visualization.matplotlib as optuna_plots
+import pandas as pd
+import yaml
+from matplotlib.figure import Figure
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from posinfo.grid import merged
+from posinfo.measures.paired_comparisons import comparisons_markdown, paired_comparisons
+from posinfo.pipelines.search_space import Changes
+from posinfo.pipelines.sweep_settings import TEST, Sweep
+from posinfo.pipelines.sweeping import BY_SEED, by_seed, compute, name_of, values_of
+from posinfo.pipelines.sweeping_storage import ERROR, STARTED, ended, number_of
+
+SHOWN = 10  # trials in the summary
+
+
+@dataclass(frozen=True)
+class SweepReport:
+    """What becomes of a study.
+
+    Attributes:
+        best: a row per trial that is measured on test images, split, metric and seed.
+        comparisons: of ``paired_comparisons``: the best against the settings as they were.
+        summary: Markdown.
+        plots: pictures by name.
+        configurations: by name, YAML that ``kedro run --config=`` takes.
+    """
+
+    best: pd.DataFrame
+    comparisons: pd.DataFrame
+    summary: str
+    plots: Mapping[str, Figure]
+    configurations: Mapping[str, str]
+
+
+def trials_table(study: Study, sweep: Sweep) -> pd.DataFrame:
+    """A row per trial that has ended, in order: state, objectives and their spread, settings."""
+    objectives, space = sweep.settings.search.objectives, sweep.settings.search.space
+    lines = []
+    for trial in sorted(ended(study.get_trials(deepcopy=False)), key=number_of):
+        line: dict[str, Any] = {"trial": number_of(trial), "state": trial.state.name.lower()}
+        measured = trial.user_attrs.get(BY_SEED, {})
+        for objective in objectives:
+            values = measured.get(name_of(objective), [])
+            line[name_of(objective)] = np.mean(values) if values else np.nan
+            line[f"{name_of(objective)}_sd"] = np.std(values, ddof=1) if values[1:] else np.nan
+        line["seeds"] = sweep.settings.search.seeds_per_trial if measured else 0
+        line |= {name: trial.params.get(name) for name in space}
+        lines.append({**line, "error": trial.user_attrs.get(ERROR, "")})
+    return pd.DataFrame(lines)
+
+
+def best_trials(study: Study) -> list[FrozenTrial]:
+    """The best trial, or of several objectives those that no other is better than in all."""
+    complete = study.get_trials(states=(TrialState.COMPLETE,))
+    if not complete:
+        return []
+    return [study.best_trial] if len(study.directions) == 1 else study.best_trials
+
+
+def make_report(study: Study, sweep: Sweep) -> SweepReport:
+    """The report; the best trials, and the settings as they were, are measured on test images."""
+    best = best_trials(study)
+    complete = study.get_trials(states=(TrialState.COMPLETE,))
+    start = [trial for trial in complete if STARTED in trial.user_attrs]
+    shown = {number_of(trial): trial for trial in [*best, *start]}
+    scores = pd.DataFrame(
+        _scores(shown, sweep), columns=["trial", "cell", "split", "seed", *_names(sweep)]
+    )
+    pairs = (
+        [(_cell(trial), _cell(start[0])) for trial in best if trial not in start] if start else []
+    )
+    comparisons = paired_comparisons(scores, ["split"], _names(sweep), pairs=pairs)
+    return SweepReport(
+        best=scores.drop(columns="cell"),
+        comparisons=comparisons,
+        summary=_summary(study, sweep, scores, comparisons, [number_of(trial) for trial in best]),
+        plots=dict(_plots(study, sweep)),
+        configurations={
+            f"trial-{number_of(trial)}": configuration(sweep, values_of(trial, _space(sweep)))
+            for trial in best
+        },
+    )
+
+
+def configuration(sweep: Sweep, changes: Changes) -> str:
+    """A trial's settings as YAML for ``kedro run --config=``."""
+    asked, search = sweep.experiment.objectives, sweep.settings.search
+    assert asked is not None
+    nested: dict[str, Any] = {}
+    seeds = {asked.seeds: list(range(search.seeds_per_trial))}
+    for name, value in {**seeds, **search.settings, **changes}.items():
+        part: Any = value
+        for key in reversed(name.split(".")):
+            part = {key: part}
+        nested = merged(nested, part)
+    return yaml.safe_dump({"run": {"pipeline": sweep.experiment.name, "params": nested}})
+
+
+def _scores(trials: Mapping[int, FrozenTrial], sweep: Sweep) -> Iterator[dict[str, Any]]:
+    """A row per trial, split and seed; the test images are looked at here, and nowhere else."""
+    objectives = sweep.settings.search.objectives
+    for number, trial in trials.items():
+        results = compute(sweep.request(values_of(trial, _space(sweep)), TEST))
+        on_test = {name_of(each): by_seed(results, each) for each in objectives}
+        for split, measured in (("validation", trial.user_attrs[BY_SEED]), (TEST, on_test)):
+            for seed in range(sweep.settings.search.seeds_per_trial):
+                values = {name: by_name[seed] for name, by_name in measured.items()}
+                about = {"trial": number, "cell": _cell(trial), "split": split, "seed": seed}
+                yield {**about, **values}
+
+
+def _cell(trial: FrozenTrial) -> str:
+    as_they_are = " (as they were)" if STARTED in trial.user_attrs else ""
+    return f"trial {number_of(trial)}{as_they_are}"
+
+
+def _names(sweep: Sweep) -> list[str]:
+    return [name_of(objective) for objective in sweep.settings.search.objectives]
+
+
+def _space(sweep: Sweep) -> Any:
+    return sweep.settings.search.space
+
+
+def _summary(
+    study: Study,
+    sweep: Sweep,
+    scores: pd.DataFrame,
+    comparisons: pd.DataFrame,
+    best: Sequence[int],
+) -> str:
+    search, names = sweep.settings.search, _names(sweep)
+    table = trials_table(study, sweep)
+    if table.empty or not best:
+        return f"# {study.study_name}\n\nNo trial is complete.\n"
+    states = ", ".join(f"{count} {state}" for state, count in table.state.value_counts().items())
+    first = names[0]
+    falling = search.objectives[0].direction == "maximize"
+    shown = table[table.state == "complete"].sort_values(first, ascending=not falling).head(SHOWN)
+    columns = ["trial", *(c for name in names for c in (name, f"{name}_sd")), *search.space]
+    means = scores.groupby(["cell", "split"], sort=False)[names].agg(["mean", "std"]).reset_index()
+    means.columns = [" ".join(filter(None, each)) for each in means.columns]
+    chosen = "best" if len(names) == 1 else "front"
+    return "\n".join(
+        [
+            f"# {study.study_name}\n",
+            f"{sweep.experiment.name}, {len(table)} trials ({states}); each is the mean of "
+            f"{search.seeds_per_trial} seeds on validation images, with their standard deviation.\n",
+            shown[columns].to_markdown(index=False, floatfmt=".4g"),
+            f"\n## The {chosen} on test images\n",
+            f"Trials {', '.join(map(str, best))}, chosen on validation images, which favours what "
+            "was lucky there; test images were looked at for these alone.\n",
+            means.to_markdown(index=False, floatfmt=".4f"),
+            "",
+            comparisons_markdown(comparisons, ["split"], {name: name for name in names}),
+            *(f"`kedro run --config=…/trial-{number}.yml` runs trial {number}." for number in best),
+            "",
+        ]
+    )
+
+
+def _plots(study: Study, sweep: Sweep) -> Iterator[tuple[str, Figure]]:
+    """Optuna's, those that the trials suffice for."""
+    complete = study.get_trials(states=(TrialState.COMPLETE,))
+    if not complete:
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        for index, name in enumerate(_names(sweep)):
+            told: dict[str, Any] = {"target_name": name}
+            if len(study.directions) > 1:
+                told["target"] = lambda trial, index=index: trial.values[index]
+            yield f"history_{name}", _figure(optuna_plots.plot_optimization_history(study, **told))
+            yield (
+                f"parallel_coordinates_{name}",
+                _figure(optuna_plots.plot_parallel_coordinate(study, **told)),
+            )
+            if len({trial.values[index] for trial in complete}) > 1:
+                importances = optuna_plots.plot_param_importances(study, **told)
+                yield f"importances_{name}", _figure(importances)
+        if len(study.directions) == 2:
+            front = optuna_plots.plot_pareto_front(study, target_names=_names(sweep))
+            yield "front", _figure(front)
+        if len(study.directions) == 1 and any(trial.intermediate_values for trial in complete):
+            yield "epochs", _figure(optuna_plots.plot_intermediate_values(study))
+
+
+def _figure(axes: Any) -> Figure:
+    figure = np.ravel(axes)[0].get_figure()
+    figure.set_size_inches(10, 6)
+    figure.set_layout_engine("tight")
+    return figure

@@ -1,0 +1,166 @@
+"""Where Optuna keeps a study: made once by whoever comes first, without trials of dead processes."""
+
+import json
+import logging
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+import optuna
+import sqlalchemy
+from filelock import FileLock
+from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
+
+from posinfo.pipelines.processes import is_dead
+from posinfo.pipelines.sweep_settings import Sweep
+from posinfo.plan import differences
+
+DEFINITION, PROCESS, ERROR, STARTED = "definition", "process", "error", "started"
+LOCKED = 60  # seconds to wait for another process that writes into the database
+MOST_LOSSES = 3  # of a trial with the process that computed it
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)  # trials are in the log as lines of ours
+log = logging.getLogger(__name__)
+
+
+def open_study(sweep: Sweep) -> Study:
+    """The study of a sweep, which is made if there is none.
+
+    Raises:
+        ValueError: the database cannot be reached, or the study is another search's.
+    """
+    settings = sweep.settings
+    try:
+        with locked(settings.storage):
+            storage = open_storage(settings.storage, settings.heartbeat)
+            return _study(sweep, storage)
+    except (SQLAlchemyError, ImportError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise ValueError(
+            f"Optuna cannot use sweep.storage {settings.storage}: {first}. Is the database "
+            "running, and are user and password in PGUSER and PGPASSWORD? Trials that have ended "
+            "are kept"
+        ) from error
+
+
+@lru_cache(maxsize=4)
+def open_storage(address: str, heartbeat: int) -> RDBStorage:
+    """The storage at an address, whose tables are made if there are none.
+
+    Args:
+        address: of SQLAlchemy's.
+        heartbeat: seconds between signs of life of running trials.
+    """
+    sqlite = address.startswith("sqlite")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return RDBStorage(
+            address,
+            engine_kwargs={"connect_args": {"timeout": LOCKED}}
+            if sqlite
+            else {"pool_pre_ping": True},
+            heartbeat_interval=heartbeat,
+        )
+
+
+@contextmanager
+def locked(address: str) -> Iterator[None]:
+    """One process of all that use a storage at a time; a database frees the lock of a dead one."""
+    url = make_url(address)
+    if url.drivername == "sqlite":
+        file = Path(url.database or "")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{file}.lock", timeout=-1):
+            yield
+        return
+    engine = sqlalchemy.create_engine(url)
+    number = crc32(b"posinfo sweep")
+    try:
+        with engine.connect() as connection:
+            connection.execute(sqlalchemy.text(f"SELECT pg_advisory_lock({number})"))
+            yield
+    finally:
+        engine.dispose()  # the lock is the connection's
+
+
+def _study(sweep: Sweep, storage: RDBStorage) -> Study:
+    directions = [objective.direction for objective in sweep.settings.search.objectives]
+    definition = sweep.definition
+    known = {study.study_name for study in optuna.get_all_study_summaries(storage, False)}
+    if sweep.study in known:
+        study = optuna.load_study(study_name=sweep.study, storage=storage)
+        _require_same(sweep.study, json.loads(study.user_attrs.get(DEFINITION, "{}")), definition)
+        return study
+    study = optuna.create_study(storage=storage, study_name=sweep.study, directions=directions)
+    study.set_user_attr(DEFINITION, json.dumps(definition))
+    if (start := sweep.start()) is not None:
+        study.enqueue_trial(start, user_attrs={STARTED: "the settings as they are"})
+    return study
+
+
+def _require_same(name: str, known: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
+    other = differences(known, asked)
+    if other:
+        what = "is of another search" if known else "was not made by a sweep of this project"
+        raise ValueError(
+            f"the study {name!r} {what} ({', '.join(other[:6])}): name a new one with sweep.study, "
+            "or search what was searched, with the code and packages of then"
+        )
+
+
+def ended(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """Trials that count: complete, pruned, failed by an error, or lost too often to go on."""
+    return [
+        trial
+        for trial in trials
+        if trial.state.is_finished()
+        and not (_is_lost(trial) and (_is_repeated(trial, trials) or _losses(trial) < MOST_LOSSES))
+    ]
+
+
+def take_up(study: Study, address: str) -> list[FrozenTrial]:
+    """Queue again what was lost with its process: killed here, interrupted, or silent elsewhere.
+
+    Returns:
+        The trials that are running or waiting now.
+    """
+    with locked(address), warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        for trial in study.get_trials(deepcopy=False):
+            if trial.state == TrialState.RUNNING and is_dead(trial.user_attrs.get(PROCESS, "")):
+                study.tell(trial.number, state=TrialState.FAIL)
+        optuna.storages.fail_stale_trials(study)
+        trials = study.get_trials()
+        retry = RetryHeartbeatStaleTrialCallback(MOST_LOSSES, inherit_intermediate_values=True)
+        for trial in trials:
+            if _is_lost(trial) and not _is_repeated(trial, trials) and _losses(trial) < MOST_LOSSES:
+                log.info("trial %d was interrupted: it is queued again", number_of(trial))
+                trial.user_attrs.pop(PROCESS, None)
+                retry(study, trial)
+        return [each for each in study.get_trials(deepcopy=False) if not each.state.is_finished()]
+
+
+def number_of(trial: FrozenTrial) -> int:
+    """Of a trial, or of the first one that it repeats after processes were lost."""
+    return trial.system_attrs.get("failed_trial", trial.number)
+
+
+def _is_lost(trial: FrozenTrial) -> bool:
+    """Whether a trial has ended with its process and not by what it computed."""
+    return trial.state == TrialState.FAIL and ERROR not in trial.user_attrs
+
+
+def _is_repeated(trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> bool:
+    return any(trial.number in each.system_attrs.get("retry_history", ()) for each in trials)
+
+
+def _losses(trial: FrozenTrial) -> int:
+    return len(trial.system_attrs.get("retry_history", ()))
