@@ -111,6 +111,7 @@ class TrackingHooks:
         if source.is_dir() and context.env:
             folders = sorted(path.name for path in source.iterdir() if path.is_dir())
             check("--env (a folder of conf/)", context.env, folders)
+        _take_credentials(context)
         try:
             tracking_store.prepare(context.config_loader["mlflow"])
         except MissingConfigException:
@@ -131,6 +132,17 @@ class TrackingHooks:
     def after_pipeline_run(self) -> None:
         """All nodes are done."""
         tracking.end_runs("FINISHED")
+
+
+def _take_credentials(context: KedroContext) -> None:
+    """Environment variables of conf/local/credentials.yml, unless they are set already."""
+    try:
+        known = context.config_loader["credentials"].get("environment") or {}
+    except MissingConfigException:
+        return
+    for name, value in known.items():
+        os.environ.setdefault(str(name), str(value))
+    tracking_store.hide_credentials()
 
 
 class ReportHooks:

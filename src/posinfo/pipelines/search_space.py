@@ -21,7 +21,7 @@ class Dimension(Section):
             stays as it is.
     """
 
-    when: dict[str, Scalar | tuple[Scalar, ...]] = {}
+    when: dict[str, Scalar | tuple[Scalar, ...]] = Field(default_factory=dict)
 
     def is_active(self, chosen: Changes) -> bool:
         """Whether it is searched, given the names or values of the settings before it."""
@@ -53,8 +53,9 @@ class FloatRange(Dimension):
 
     def has(self, value: object) -> bool:
         """Whether a value lies in the range."""
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        return number and self.low <= value <= self.high and _on_grid(self, value)
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            return False
+        return self.low <= value <= self.high and _on_grid(self, value)
 
 
 class IntRange(Dimension):
@@ -78,18 +79,22 @@ class IntRange(Dimension):
 
     def has(self, value: object) -> bool:
         """Whether a value lies in the range."""
-        number = isinstance(value, int) and not isinstance(value, bool)
-        return number and self.low <= value <= self.high and _on_grid(self, value)
+        if not isinstance(value, int) or isinstance(value, bool):
+            return False
+        return self.low <= value <= self.high and _on_grid(self, value)
 
 
 class Choice(Dimension):
     """One of some values, or one of some named groups of settings below the dotted name."""
 
     type: Literal["categorical"]
-    choices: Annotated[
-        tuple[Scalar, ...] | dict[Label, dict[str, Any]],
-        Field(min_length=1, union_mode="left_to_right"),
-    ]
+    choices: tuple[Scalar, ...] | dict[Label, dict[str, Any]]
+
+    @model_validator(mode="after")
+    def _has_some(self) -> "Choice":
+        if not self.choices:
+            raise ValueError("choices needs one or more")
+        return self
 
     @property
     def names(self) -> tuple[Scalar, ...]:

@@ -35,14 +35,16 @@ def create_sweep() -> Pipeline:
     def report(sweep: SweepParameters, *values: Any) -> list[Any]:
         # the last of `values` are the trials, which have to be there
         asked = Sweep.of(sweep, dict(zip(sections, values[:-1], strict=True)))
+        study = open_study(asked)
         with locked(sweep.storage):  # one process measures on test images, the others find it done
-            made = make_report(open_study(asked), asked)
+            made = make_report(study, asked)
         best, comparisons = (each.to_csv(index=False) for each in (made.best, made.comparisons))
         texts = {"best.csv": best, "comparisons.csv": comparisons, "summary.md": made.summary}
         texts |= {f"{name}.yml": text for name, text in made.configurations.items()}
         tracking.log_texts(texts, made.plots)
         tables = best.encode(), comparisons.encode()
-        return [*tables, made.summary, dict(made.plots), dict(made.configurations)]
+        plots = {f"{name}.png": plot for name, plot in made.plots.items()}
+        return [*tables, made.summary, plots, dict(made.configurations)]
 
     return Pipeline(
         [

@@ -46,7 +46,7 @@ class Objective(Section):
 
     metric: str
     direction: Literal["maximize", "minimize"]
-    where: dict[str, str | int | float | bool] = {}
+    where: dict[str, str | int | float | bool] = Field(default_factory=dict)
 
 
 class Named(Section, extra="allow"):
@@ -74,9 +74,9 @@ class Search(Section):
             score of each epoch of the first training of a trial; None: no trial is cut short.
     """
 
-    settings: dict[str, Any] = {}
-    space: Annotated[Space, Field(min_length=1)]
-    objectives: Annotated[tuple[Objective, ...], Field(min_length=1)]
+    settings: dict[str, Any] = Field(default_factory=dict)
+    space: Space = Field(min_length=1)
+    objectives: tuple[Objective, ...] = Field(min_length=1)
     n_trials: int = Field(ge=1)
     seeds_per_trial: int = Field(ge=1)
     sampler: Named
@@ -179,7 +179,7 @@ class Sweep:
         if asked is None:
             there = [name for name, each in EXPERIMENTS.items() if each.objectives]
             raise ValueError(
-                f"{experiment.name} measures on test images alone, on which no settings are chosen: "
+                f"{experiment.name} measures on test images alone, where no settings are chosen: "
                 f"a sweep takes {', '.join(there)}"
             )
         for objective in search.objectives:

@@ -3,14 +3,14 @@
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
+from math import isfinite
 from statistics import fmean
 from typing import Any
 
 import optuna
 import pandas as pd
-from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
@@ -21,15 +21,15 @@ from posinfo.pipelines.console import said_by
 from posinfo.pipelines.processes import this_process
 from posinfo.pipelines.requests import Request, forget_plans
 from posinfo.pipelines.runner import CellsFailedError, run_step
-from posinfo.pipelines.search_space import Changes, Choice, FloatRange, IntRange, Space
-from posinfo.pipelines.sweep_settings import VALIDATION, Objective, Search, Sweep
+from posinfo.pipelines.search_space import Changes
+from posinfo.pipelines.sweep_settings import VALIDATION, Objective, Sweep
+from posinfo.pipelines.sweeping_samplers import NumberedSampler, make_pruner, suggest
 from posinfo.pipelines.sweeping_storage import ERROR, PROCESS, ended, number_of, open_study, take_up
 from posinfo.pipelines.workers import spread
 from posinfo.work import Stopped, silent
 
 BY_SEED = "by_seed"
 WAIT = 2.0  # seconds between looks at what other processes compute
-ONE_SEQUENCE = ("QMCSampler", "GridSampler", "BruteForceSampler")  # of which trials take turns
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ class Done:
     """A trial that has ended here, in what goes from process to process.
 
     Attributes:
-        number: of the trial.
+        number: of the trial, or of the one that it repeats.
         state: complete, pruned or failed.
         seconds: that it took.
         changes: values by dotted name.
@@ -101,16 +101,18 @@ def run_trial(sweep: Sweep, until: float | None = None) -> Done | None:
     study = open_study(sweep)
     waiting = [t for t in take_up(study, sweep.settings.storage) if t.state == TrialState.WAITING]
     count = len(ended(study.get_trials(deepcopy=False)))
-    if not waiting and count >= sweep.settings.trials or (until and time.monotonic() >= until):
+    late = until is not None and time.monotonic() >= until
+    if late or (count >= sweep.settings.trials and not waiting):
         return None
     study.sampler = NumberedSampler(sweep.settings.search, sweep.settings.seed)
-    study.pruner = _pruner(sweep.settings.search)
+    study.pruner = make_pruner(sweep.settings.search)
     told: list[Done] = []
     study.optimize(
         partial(_objective, sweep, told), n_trials=1, catch=(CellsFailedError, ValueError)
     )
     forget_plans()
-    return told[0]
+    (done,) = told
+    return replace(done, number=number_of(study.get_trials(deepcopy=False)[done.number]))
 
 
 def _objective(sweep: Sweep, told: list[Done], trial: Trial) -> list[float]:
@@ -119,8 +121,7 @@ def _objective(sweep: Sweep, told: list[Done], trial: Trial) -> list[float]:
     changes = suggest(trial, sweep.settings.search.space)
 
     def tell(state: str, **more: Any) -> None:
-        number = trial.system_attrs.get("failed_trial", trial.number)
-        told.append(Done(number, state, time.perf_counter() - start, changes, **more))
+        told.append(Done(trial.number, state, time.perf_counter() - start, changes, **more))
 
     try:
         results = compute(sweep.request(changes, VALIDATION), partial(_report, trial, sweep))
@@ -162,39 +163,6 @@ def compute(
     return {label: request.store.open(cell.key) for label, cell in last.items()}
 
 
-def suggest(trial: Trial, space: Space) -> dict[str, Any]:
-    """Values of the settings whose conditions are met, by dotted name."""
-    chosen: dict[str, Any] = {}
-    values: dict[str, Any] = {}
-    for name, dimension in space.items():
-        if not dimension.is_active(chosen):
-            continue
-        if isinstance(dimension, Choice):
-            chosen[name] = trial.suggest_categorical(name, dimension.names)
-            values[name] = dimension.value_of(chosen[name])
-        elif isinstance(dimension, FloatRange):
-            low, high, step, log_scale = (
-                dimension.low,
-                dimension.high,
-                dimension.step,
-                dimension.log,
-            )
-            chosen[name] = trial.suggest_float(name, low, high, step=step, log=log_scale)
-            values[name] = chosen[name]
-        else:
-            low, high, log_scale = dimension.low, dimension.high, dimension.log
-            chosen[name] = trial.suggest_int(
-                name, low, high, step=dimension.step or 1, log=log_scale
-            )
-            values[name] = chosen[name]
-    return values
-
-
-def values_of(trial: FrozenTrial, space: Space) -> dict[str, Any]:
-    """The same of a trial that has ended."""
-    return suggest(optuna.trial.FixedTrial(trial.params), space)  # type: ignore[arg-type]
-
-
 def by_seed(results: Mapping[str, Result], objective: Objective) -> list[float]:
     """The mean of a metric over the rows that count, for each seed in order.
 
@@ -202,12 +170,17 @@ def by_seed(results: Mapping[str, Result], objective: Objective) -> list[float]:
         ValueError: no row counts, or the metric is undefined in one.
     """
     rows = pd.concat([result.table for result in results.values()], ignore_index=True)
-    for column, value in objective.where.items():
-        rows = rows[rows[check("sweep: objectives: where: column", column, rows)] == value]
-    if rows.empty or rows[objective.metric].isna().any():
-        what = "is undefined in a row" if len(rows) else f"has no rows where {objective.where}"
+    for column in objective.where:
+        check("sweep: objectives: where: column", column, rows)
+    values: dict[int, list[float]] = {}
+    for row in rows.to_dict("records"):
+        if all(row[column] == value for column, value in objective.where.items()):
+            values.setdefault(row["seed"], []).append(row[objective.metric])
+    means = [fmean(of_seed) for _, of_seed in sorted(values.items())]
+    if not means or not all(map(isfinite, means)):
+        what = "is undefined in a row" if means else f"has no rows where {objective.where}"
         raise ValueError(f"{objective.metric} {what}")
-    return [float(value) for value in rows.groupby("seed")[objective.metric].mean()]
+    return means
 
 
 def name_of(objective: Objective) -> str:
@@ -223,62 +196,6 @@ def _report(trial: Trial, sweep: Sweep, epoch: int, score: float) -> None:
     trial.report(score if higher else -score, epoch)
     if trial.should_prune():
         raise Stopped
-
-
-class NumberedSampler(BaseSampler):
-    """A sampler whose seed is that of the search and the number of the trial.
-
-    So processes that search one study draw different values, and a search that was interrupted
-    goes on with those that it would have drawn. Samplers whose trials take turns in one sequence
-    have the seed of the search.
-    """
-
-    def __init__(self, search: Search, seed: int) -> None:
-        self._search, self._seed = search, seed
-        self._sampler = self._made(0)
-
-    def _made(self, number: int) -> BaseSampler:
-        arguments = self._search.sampler.model_dump(exclude={"name"})
-        name = self._search.sampler.name
-        seed = self._seed if name in ONE_SEQUENCE else self._seed + number
-        try:
-            return getattr(optuna.samplers, name)(**{"seed": seed, **arguments})
-        except TypeError as error:
-            raise ValueError(f"sweep: sampler: {error}") from error
-
-    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
-        earlier = [each for each in study.get_trials(deepcopy=False) if each.number < trial.number]
-        repeats = sum("failed_trial" in each.system_attrs for each in earlier)
-        self._sampler = self._made(trial.number - repeats)
-        self._sampler.before_trial(study, trial)
-
-    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, Any]:
-        return self._sampler.infer_relative_search_space(study, trial)
-
-    def sample_relative(
-        self, study: Study, trial: FrozenTrial, search_space: dict[str, Any]
-    ) -> dict[str, Any]:
-        return self._sampler.sample_relative(study, trial, search_space)
-
-    def sample_independent(
-        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: Any
-    ) -> Any:
-        return self._sampler.sample_independent(study, trial, param_name, param_distribution)
-
-    def after_trial(
-        self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
-    ) -> None:
-        self._sampler.after_trial(study, trial, state, values)
-
-
-def _pruner(search: Search) -> optuna.pruners.BasePruner:
-    if search.pruner is None:
-        return optuna.pruners.NopPruner()
-    try:
-        arguments = search.pruner.model_dump(exclude={"name"})
-        return getattr(optuna.pruners, search.pruner.name)(**arguments)
-    except TypeError as error:
-        raise ValueError(f"sweep: pruner: {error}") from error
 
 
 def _fail_unborn(

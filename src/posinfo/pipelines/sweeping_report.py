@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,14 +12,15 @@ import optuna.visualization.matplotlib as optuna_plots
 import pandas as pd
 import yaml
 from matplotlib.figure import Figure
-from optuna.study import Study
+from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from posinfo.grid import merged
 from posinfo.measures.paired_comparisons import comparisons_markdown, paired_comparisons
 from posinfo.pipelines.search_space import Changes
 from posinfo.pipelines.sweep_settings import TEST, Sweep
-from posinfo.pipelines.sweeping import BY_SEED, by_seed, compute, name_of, values_of
+from posinfo.pipelines.sweeping import BY_SEED, by_seed, compute, name_of
+from posinfo.pipelines.sweeping_samplers import values_of
 from posinfo.pipelines.sweeping_storage import ERROR, STARTED, ended, number_of
 
 SHOWN = 10  # trials in the summary
@@ -145,9 +147,9 @@ def _summary(
     if table.empty or not best:
         return f"# {study.study_name}\n\nNo trial is complete.\n"
     states = ", ".join(f"{count} {state}" for state, count in table.state.value_counts().items())
-    first = names[0]
-    falling = search.objectives[0].direction == "maximize"
-    shown = table[table.state == "complete"].sort_values(first, ascending=not falling).head(SHOWN)
+    rising = search.objectives[0].direction == "minimize"
+    complete = table.loc[table.state == "complete"].sort_values(by=names[0], ascending=rising)
+    shown = complete.head(SHOWN)
     columns = ["trial", *(c for name in names for c in (name, f"{name}_sd")), *search.space]
     means = scores.groupby(["cell", "split"], sort=False)[names].agg(["mean", "std"]).reset_index()
     means.columns = [" ".join(filter(None, each)) for each in means.columns]
@@ -156,7 +158,7 @@ def _summary(
         [
             f"# {study.study_name}\n",
             f"{sweep.experiment.name}, {len(table)} trials ({states}); each is the mean of "
-            f"{search.seeds_per_trial} seeds on validation images, with their standard deviation.\n",
+            f"{search.seeds_per_trial} seeds on validation images; sd: the spread of the seeds.\n",
             shown[columns].to_markdown(index=False, floatfmt=".4g"),
             f"\n## The {chosen} on test images\n",
             f"Trials {', '.join(map(str, best))}, chosen on validation images, which favours what "
@@ -177,23 +179,33 @@ def _plots(study: Study, sweep: Sweep) -> Iterator[tuple[str, Figure]]:
         return
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        warnings.filterwarnings("ignore", "PedAnova")  # of a target of ours: see _importances
         for index, name in enumerate(_names(sweep)):
-            told: dict[str, Any] = {"target_name": name}
-            if len(study.directions) > 1:
-                told["target"] = lambda trial, index=index: trial.values[index]
+            told = {"target": partial(_value, index), "target_name": name}
             yield f"history_{name}", _figure(optuna_plots.plot_optimization_history(study, **told))
             yield (
                 f"parallel_coordinates_{name}",
                 _figure(optuna_plots.plot_parallel_coordinate(study, **told)),
             )
             if len({trial.values[index] for trial in complete}) > 1:
-                importances = optuna_plots.plot_param_importances(study, **told)
-                yield f"importances_{name}", _figure(importances)
+                yield f"importances_{name}", _figure(_importances(study, index, name))
         if len(study.directions) == 2:
             front = optuna_plots.plot_pareto_front(study, target_names=_names(sweep))
             yield "front", _figure(front)
         if len(study.directions) == 1 and any(trial.intermediate_values for trial in complete):
             yield "epochs", _figure(optuna_plots.plot_intermediate_values(study))
+
+
+def _value(index: int, trial: FrozenTrial) -> float:
+    return trial.values[index]
+
+
+def _importances(study: Study, index: int, name: str) -> Any:
+    """For what makes the objective good; Optuna asks for what makes a target low."""
+    sign = 1 if study.directions[index] == StudyDirection.MINIMIZE else -1
+    return optuna_plots.plot_param_importances(
+        study, target=lambda trial: sign * trial.values[index], target_name=name
+    )
 
 
 def _figure(axes: Any) -> Figure:

@@ -1,4 +1,4 @@
-"""Where Optuna keeps a study: made once by whoever comes first, without trials of dead processes."""
+"""Where Optuna keeps a study: made once by whoever comes first, rid of what the dead have left."""
 
 import json
 import logging
@@ -14,7 +14,7 @@ import optuna
 import sqlalchemy
 from filelock import FileLock
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
-from optuna.study import Study
+from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
@@ -92,13 +92,13 @@ def locked(address: str) -> Iterator[None]:
 
 
 def _study(sweep: Sweep, storage: RDBStorage) -> Study:
-    directions = [objective.direction for objective in sweep.settings.search.objectives]
     definition = sweep.definition
     known = {study.study_name for study in optuna.get_all_study_summaries(storage, False)}
     if sweep.study in known:
         study = optuna.load_study(study_name=sweep.study, storage=storage)
         _require_same(sweep.study, json.loads(study.user_attrs.get(DEFINITION, "{}")), definition)
         return study
+    directions = [StudyDirection[o.direction.upper()] for o in sweep.settings.search.objectives]
     study = optuna.create_study(storage=storage, study_name=sweep.study, directions=directions)
     study.set_user_attr(DEFINITION, json.dumps(definition))
     if (start := sweep.start()) is not None:

@@ -203,7 +203,8 @@ def _on_ray(
             on_done(self.n_completed_tasks)
 
     try:
-        return Telling(parallel.n_jobs, backend="ray", ray_remote_args=wanted)(calls)
+        pool = Telling(parallel.n_jobs, backend="ray", ray_remote_args=wanted)
+        return list(pool(calls))  # type: ignore[arg-type]
     except ModuleNotFoundError as error:
         raise ValueError(
             f"a Ray worker has no package {error.name!r}: install the same version of this project "

@@ -105,7 +105,7 @@ class Parallel(Section):
             )
         if self.backend == "ray" and self.n_jobs == 1:
             raise ValueError(
-                "parallel.backend ray needs n_jobs of 2 or more: one job is computed in this process"
+                "parallel.backend ray needs n_jobs of 2 or more: this process computes a single job"
             )
         if self.gpus_per_job is not None and self.n_jobs == 1:
             raise ValueError(
