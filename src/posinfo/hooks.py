@@ -17,14 +17,13 @@ from rich import get_console
 
 from posinfo.choices import check
 from posinfo.experiments import EXPERIMENTS
-from posinfo.pipelines import tracking, tracking_store
+from posinfo.pipelines import sweeping, tracking, tracking_store
 from posinfo.pipelines.console import said_by
 from posinfo.pipelines.datasets import ResultsDataset, TableFile
 from posinfo.pipelines.factory import results_name
 from posinfo.pipelines.reports import report_files, report_identity
 from posinfo.pipelines.requests import Request, forget_plans
 from posinfo.pipelines.sweep_settings import Sweep, SweepParameters
-from posinfo.pipelines.sweeping_storage import open_study
 
 REPORTING = "08_reporting"
 
@@ -58,9 +57,8 @@ class RequestHooks:
             if any(name.startswith(f"{experiment.name}.") for name in nodes):
                 _prepare(Request.of(experiment, parameters), nodes, catalog)
         if any(name.startswith("sweep.") for name in nodes):
-            sweep = Sweep.of(SweepParameters.model_validate(parameters["sweep"]), parameters)
-            sweep.check()
-            open_study(sweep)
+            settings = SweepParameters.model_validate(parameters["sweep"])
+            sweeping.prepare(Sweep.of(settings, parameters))
 
 
 def _prepare(request: Request, nodes: set[str], catalog: CatalogProtocol) -> None:

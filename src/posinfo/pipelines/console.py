@@ -126,6 +126,7 @@ def _refused_parameters(text: str) -> str:
         section, _, rest = block.partition(": ")
         _, count, reports = rest.partition("validation error")
         reasons = re.sub(r"^ +For further information visit .*\n?", "", reports, flags=re.M)
+        reasons = re.sub(r" \[type=\w+\]$", "", reasons, flags=re.M)  # whose value is not shown
         given = r" \[type=\w+, input_value=(.*?), input_type=\w+\]$"
         reasons = re.sub(f"^( +Value error, .*){given}", r"\1", reasons, flags=re.M)
         reasons = re.sub(given, r"; got \1", reasons, flags=re.M)

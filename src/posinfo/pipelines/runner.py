@@ -122,7 +122,9 @@ def _computed(
                     continue
                 rest = (perf_counter() - start) / done * (len(missing) - done)
                 end = f"; {name} is done at about {datetime.now() + timedelta(seconds=rest):%H:%M}"
-                counted, until = f"{name} {done}/{len(missing)}", end if rest > LONG else ""
+                as_they_end = machine.parallel.backend != "ray"  # which tells of all at the end
+                until = end if rest > LONG and as_they_end else ""
+                counted = f"{name} {done}/{len(missing)}"
                 log.info("%s: %s in %.1f s%s", counted, missing[number].label, outcome, until)
                 yield missing[number]
         except WorkersLostError as error:

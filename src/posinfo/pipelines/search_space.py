@@ -200,7 +200,9 @@ def _conditions(space: Space, name: str) -> dict[str, Any]:
     return needed
 
 
-def _require_range(low: float, high: float, log: bool, step: float | None) -> None:
+def _require_range(
+    low: int | float, high: int | float, log: bool, step: int | float | None
+) -> None:
     if low > high:
         raise ValueError(f"low {low} is above high {high}")
     if log and low <= 0:
@@ -209,7 +211,7 @@ def _require_range(low: float, high: float, log: bool, step: float | None) -> No
         raise ValueError("log has no step")
 
 
-def _on_grid(dimension: "FloatRange | IntRange", value: float) -> bool:
+def _on_grid(dimension: "FloatRange | IntRange", value: int | float) -> bool:
     if dimension.step is None:
         return True
     steps = (value - dimension.low) / dimension.step

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, ValidationError, model_validator
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -94,49 +94,8 @@ class Search(Section):
         return self
 
 
-class SweepParameters(Section):
-    """A search of an experiment's settings.
-
-    Attributes:
-        experiment: a key of ``searches``.
-        study: its name in the storage; None: the experiment, and a hash of what is searched.
-        storage: of trials, an address of SQLAlchemy's without a password.
-        n_trials: in place of that of the search; None: that one.
-        timeout: seconds after which this process begins no trial; None: never.
-        seed: of the sampler.
-        heartbeat: seconds between signs of life of a running trial; one that has given none for
-            twice as long is begun again by another process.
-        searches: by name of the experiment.
-    """
-
-    experiment: Annotated[str, one_of("sweep.experiment", lambda: EXPERIMENTS)]
-    study: Label | None
-    storage: str
-    n_trials: int | None = Field(ge=1)
-    timeout: float | None = Field(gt=0)
-    seed: Seed
-    heartbeat: int = Field(ge=1)
-    searches: dict[str, Search]
-
-    @model_validator(mode="after")
-    def _fits_together(self) -> "SweepParameters":
-        require_address(self.storage)
-        _ = self.search
-        return self
-
-    @property
-    def search(self) -> Search:
-        """What is searched."""
-        return pick("sweep.searches: experiment", self.experiment, self.searches)
-
-    @property
-    def trials(self) -> int:
-        """How many are to end."""
-        return self.n_trials or self.search.n_trials
-
-
-def require_address(storage: str) -> None:
-    """Refuse an address that Optuna cannot use, or that would show a password.
+def require_address(storage: str) -> str:
+    """The address itself, if Optuna can use it and it shows no password.
 
     Raises:
         ValueError: says what is possible; a password is not repeated.
@@ -153,6 +112,49 @@ def require_address(storage: str) -> None:
         )
     if url.drivername == "sqlite" and not url.database:
         raise ValueError("sweep.storage names no file: sqlite:///optuna.db does")
+    return storage
+
+
+class SweepParameters(Section):
+    """A search of an experiment's settings.
+
+    Attributes:
+        experiment: a key of ``searches``.
+        study: its name in the storage; None: the experiment, and a hash of what is searched.
+        storage: of trials, an address of SQLAlchemy's without a password.
+        n_trials: in place of that of the search; None: that one.
+        timeout: seconds after which this process begins no trial; None: never.
+        seed: of the sampler.
+        heartbeat: seconds between signs of life of a running trial; one that has given none for
+            twice as long is begun again by another process.
+        searches: by name of the experiment.
+    """
+
+    model_config = ConfigDict(hide_input_in_errors=True)  # a password may be among them
+
+    experiment: Annotated[str, one_of("sweep.experiment", lambda: EXPERIMENTS)]
+    study: Label | None
+    storage: Annotated[str, AfterValidator(require_address)]
+    n_trials: int | None = Field(ge=1)
+    timeout: float | None = Field(gt=0)
+    seed: Seed
+    heartbeat: int = Field(ge=1)
+    searches: dict[str, Search]
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "SweepParameters":
+        _ = self.search
+        return self
+
+    @property
+    def search(self) -> Search:
+        """What is searched."""
+        return pick("sweep.searches: experiment", self.experiment, self.searches)
+
+    @property
+    def trials(self) -> int:
+        """How many are to end."""
+        return self.n_trials or self.search.n_trials
 
 
 @dataclass(frozen=True)

@@ -91,6 +91,19 @@ def search(sweep: Sweep) -> Iterator[Done]:
             time.sleep(WAIT)
 
 
+def prepare(sweep: Sweep) -> None:
+    """Refuse a search that cannot be, before its first trial.
+
+    Raises:
+        ValueError: an unknown setting, a value or an argument that is refused, a storage that
+            cannot be used, or a study of another search.
+    """
+    sweep.check()
+    NumberedSampler(sweep.settings.search, sweep.settings.seed)
+    make_pruner(sweep.settings.search)
+    open_study(sweep)
+
+
 def run_trial(sweep: Sweep, until: float | None = None) -> Done | None:
     """The next trial of a study, in this process; None if there is none to run.
 
