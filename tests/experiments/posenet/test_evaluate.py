@@ -64,7 +64,7 @@ def test_scores_of_each_image_are_its_rank_correlation_and_error(small):
 
 
 def test_held_out_train_photographs_are_measured_as_if_they_were_test_photographs(small):
-    experiment = small(held_out=0.3)
+    experiment = small(held_out=0.1)
     trained, measured = experiment.fit(), [2, 5]  # both crops of one of three photographs
     result = experiment.evaluate(readouts=trained)
     photos, images = experiment.test["photos"], experiment.test["images"]
@@ -88,7 +88,7 @@ def test_held_out_train_photographs_are_measured_as_if_they_were_test_photograph
 
 
 def test_photographs_that_were_trained_on_are_not_measured(small):
-    experiment = small(held_out=0.3)
+    experiment = small(held_out=0.1)
     trained = experiment.fit()
     before = experiment.evaluate(readouts=trained).tensors
     experiment.train["features"].arrays["features"][[0, 1, 3, 4]] = 7

@@ -49,7 +49,7 @@ def test_blocks_that_are_not_read_change_nothing(small):
 @pytest.mark.parametrize("changes", [{}, {"head": "ridge", "kernel_size": 1}])
 def test_held_out_photographs_are_not_trained_on(small, changes):
     """Their features may be anything; every other image counts."""
-    experiment = small(HEADS, held_out=0.3, **changes)
+    experiment = small(HEADS, held_out=0.1, **changes)
     assert experiment.train["images"].table.photograph.tolist() == ["0", "1", "2"] * 2
     features, before = experiment.train["features"].arrays["features"], experiment.fit()
     features[[2, 5]] = 7
