@@ -15,13 +15,33 @@ DEFECTS = [
         ),
         Defect(
             "readouts are tested on train photographs",
-            'f"{features}.{name}" for name in ("test", "synthetic")',
-            'f"{features}.{name.replace(\'test\', \'train\')}" for name in ("test", "synthetic")',
+            '"photos": f"{features}.{photographs}"',
+            '"photos": f"{features}.train"',
         ),
         Defect(
             "scores have the names of train photographs",
-            '{"images": "images/test", "synthetic_images"',
-            '{"images": "images/train", "synthetic_images"',
+            '"images": f"images/{photographs}"',
+            '"images": "images/train"',
+        ),
+        Defect(
+            "test photographs whatever the split",
+            '"test" if settings.held_out is None else "train"',
+            '"test"',
+        ),
+        Defect(
+            "photographs are held out whatever the split",
+            'return self.posenet.held_out if self.posenet.split == "validation" else None',
+            "return self.posenet.held_out",
+        ),
+        Defect(
+            "readouts are not told what is held out",
+            "            held_out=settings.held_out,\n",
+            "            held_out=None,\n",
+        ),
+        Defect(
+            "the batch may be as large as all train images",
+            "return int((~hold_out(photographs, self.held_out)).sum())",
+            "return len(hold_out(photographs, self.held_out))",
         ),
         Defect(
             "the code of one's own network is no part of the key",
@@ -112,6 +132,24 @@ DEFECTS = [
             tests=SETTINGS,
         ),
         Defect(
+            "the key lacks the share that is held out",
+            "    held_out: float | None\n",
+            "    held_out: float | None = Field(exclude=True)\n",
+            tests=SETTINGS,
+        ),
+        Defect(
+            "held-out photographs are trained on",
+            'open_blocks(inputs["features"], cell, fitted)',
+            'open_blocks(inputs["features"], cell)',
+            tests="experiments/posenet/test_readouts.py",
+        ),
+        Defect(
+            "crops are held out, not photographs",
+            "hold_out(photographs, cell.held_out)",
+            "hold_out([str(i) for i in range(len(photographs))], cell.held_out)",
+            tests="experiments/posenet/test_readouts.py experiments/posenet/test_evaluate.py",
+        ),
+        Defect(
             "one control for all seeds",
             "make_pattern(name, size, cell.stripes, seed)",
             "make_pattern(name, size, cell.stripes)",
@@ -153,9 +191,16 @@ DEFECTS = [
         ),
         Defect(
             "features of photographs for all stimuli",
-            'for name in ("test", "synthetic")]',
-            'for name in ("test", "test")]',
+            'open_blocks(inputs["synthetic"], cell)]',
+            'open_blocks(inputs["photos"], cell)]',
         ),
+        Defect("measured on what was trained on", "cell, held_out=True)", "cell, held_out=False)"),
+        Defect(
+            "names of photographs that are not measured",
+            'photographs_of(inputs["images"], measured)]',
+            'inputs["images"].table.photograph[: len(measured)]]',
+        ),
+        Defect("the picture is of another photograph", '["pixels"][measured[0]]', '["pixels"][0]'),
         Defect(
             "solved readouts may be stuck",
             'if cell.readout.head == "ridge":\n        return dict',
@@ -190,6 +235,14 @@ DEFECTS = [
             'settings.posenet.stripes == "signed"',
             'settings.posenet.stripes != "signed"',
         ),
+        Defect(
+            "every split is called test", '"split": settings.posenet.split,', '"split": "test",'
+        ),
+        Defect(
+            "the contact sheet is the wrong way round",
+            '{"train": ~measured, "validation": measured}',
+            '{"train": measured, "validation": ~measured}',
+        ),
         Defect("error of the first pattern", "{label: maps.mean(0) for", "{label: maps[0] for"),
         Defect(
             "weights of all backbones are the first's",
@@ -209,7 +262,12 @@ DEFECTS = [
         Defect(
             "evaluated networks of other seeds",
             'cell.needing(network=f"train/{label}")',
-            'cell.needing(network=f"train/{next(iter(cells))}")',
+            'cell.needing(network=f"train/{next(iter(cells))[0]}")',
+        ),
+        Defect(
+            "test images whatever the split",
+            "EvaluateCell(**dict(cell), split=split)",
+            'EvaluateCell(**dict(cell), split="test")',
         ),
         Defect(
             "tasks are no groups",
@@ -222,16 +280,27 @@ DEFECTS = [
         "experiments/permutenet/test_evaluate.py",
         Defect(
             "validation images are tested",
-            'images.tensors, "test",',
+            "images.tensors, cell.split,",
             'images.tensors, "validation",',
+        ),
+        Defect(
+            "test images for validation images",
+            "images.tensors, cell.split,",
+            'images.tensors, "test",',
+        ),
+        Defect(
+            "the key lacks the split",
+            "    split: MeasuredSplit\n",
+            '    split: MeasuredSplit = __import__("pydantic").Field(exclude=True)\n',
+            tests="experiments/permutenet/test_settings.py",
         ),
         Defect(
             "untrained networks are tested", '    load_trained(network, inputs["network"])\n', ""
         ),
         Defect(
             "chance among images for all tasks",
-            '"floor": 1 / test.answers',
-            '"floor": 1 / test.classes',
+            '"floor": 1 / measured.answers',
+            '"floor": 1 / measured.classes',
         ),
     ),
     *within(
@@ -242,6 +311,7 @@ DEFECTS = [
             "dict.fromkeys(columns, section.seeds)",
             "dict.fromkeys(columns, sorted(section.seeds))",
         ),
+        Defect("every split is called test", '"split": section.split}', '"split": "test"}'),
         Defect(
             "answers of the first seed",
             'torch.stack([r.tensors["counts"] for r in rs]).sum(0)',

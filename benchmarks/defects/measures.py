@@ -183,7 +183,12 @@ DEFECTS = [
         Defect(
             "untrained networks beside trained ones", '["untrained", "as-built"]', '["as-built"]'
         ),
-        Defect("ridge beside the paper's readout", ' | (table["head"] == "ridge")', ""),
+        Defect("ridge beside the paper's readout", '        | (table["head"] == "ridge")\n', ""),
+        Defect(
+            "published numbers beside validation images",
+            '        | table.split.ne("test"),\n',
+            "        | False,\n",
+        ),
         Defect(
             "other weights are not named",
             'if row["weights"] not in ("imagenet", "none"):',
@@ -227,6 +232,11 @@ DEFECTS = [
         Defect(
             "the standard error for the deviation", 'spc_sd=("spc", "std")', 'spc_sd=("spc", "sem")'
         ),
+        Defect(
+            "no word of validation images",
+            'set(table.split) - {"test"}',
+            "set(table.split) - set(table.split)",
+        ),
         Defect("the best of the seeds", 'spc=("spc", "mean")', 'spc=("spc", "max")'),
         Defect(
             "stuck readouts are not counted", 'n_stuck=("stuck", "sum")', 'n_stuck=("stuck", "min")'
@@ -266,6 +276,9 @@ DEFECTS = [
             'same = ["task"]',
         ),
         Defect("canvases of one seed", 'n=("n", "sum")', 'n=("n", "first")'),
+        Defect(
+            "published numbers beside validation images", ' | table.split.ne("test")', " | False"
+        ),
         Defect("other networks beside the paper's", '| table.arch.ne("canvas_resnet18")', ""),
         Defect(
             "differences are not named",
@@ -285,6 +298,11 @@ DEFECTS = [
             "ranges are mixed",
             'RANGE = ["dataset", "max_shift", "shift_padding"]',
             'RANGE = ["dataset", "max_shift"]',
+        ),
+        Defect(
+            "published numbers beside validation images",
+            '        alone=table.split.ne("test"),\n',
+            "",
         ),
         Defect(
             "the deviation of nothing",

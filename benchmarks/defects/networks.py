@@ -600,6 +600,11 @@ DEFECTS = [
             "np.array(parts[0]) if isinstance(images, slice) else parts[0]",
             "parts[0]",
         ),
+        Defect(
+            "the first images for the chosen ones",
+            "images if self._images is None else self._images[images]",
+            "images",
+        ),
     ),
     *within(
         "networks/models/whole_network.py",

@@ -326,6 +326,27 @@ DEFECTS = [
         Defect("rows for columns", "@ self.gram_columns", "@ self.gram_rows"),
     ),
     *within(
+        "networks/readouts/held_out.py",
+        "networks/readouts/test_held_out.py",
+        Defect(
+            "crops are held out, not photographs",
+            "torch.tensor([photograph in chosen for photograph in photographs])",
+            "torch.rand(len(photographs), generator=generator) < share",
+            tests="networks/readouts/test_held_out.py networks/readouts/test_ridge.py",
+        ),
+        Defect(
+            "nothing is left to train on",
+            "min(len(names) - 1, math.ceil(share * len(names)))",
+            "math.ceil(share * len(names))",
+        ),
+        Defect(
+            "the choice depends on the order of the images",
+            "sorted(set(photographs))",
+            "list(dict.fromkeys(photographs))",
+        ),
+        Defect("a single photograph is held out", "if len(names) < 2:", "if not names:"),
+    ),
+    *within(
         "networks/readouts/ridge.py",
         "networks/readouts/test_ridge.py",
         Defect("rounding errors are inputs", "ROUNDING = 3e-3", "ROUNDING = 0.0"),
@@ -336,11 +357,6 @@ DEFECTS = [
             "held-out images are fitted, too",
             "(fit, ~held_out[images])",
             "(fit, torch.ones_like(held_out[images]))",
-        ),
-        Defect(
-            "crops are held out, not photographs",
-            "torch.tensor([photograph in chosen for photograph in photographs])",
-            "torch.rand(len(photographs), generator=generator) < share",
         ),
         Defect("the last fit lacks the held-out images", "    fit.include(held)\n", ""),
         Defect("penalties add up", ".add_(penalty - before)", ".add_(penalty)"),

@@ -78,6 +78,11 @@ def test_settings_of_the_tests_are_no_bad_input(experiment, tmp_path):
             {"photos__train_dir": "/nowhere/at/all"},
             "photos.train_dir: there is no folder /nowhere/at/all",
         ),
+        (
+            POSENET,
+            {"posenet__split": "validation", "photos__train_crops": 1},
+            "posenet.split validation: to hold whole photographs out, there must be two or more",
+        ),
         (POSENET, {"device": "gpu"}, "device must be one of auto, cpu, cuda, mps; got 'gpu'"),
         (POSENET, {"precision": "half"}, "precision must be one of auto, bfloat16, float32"),
         (POSENET, {"parallel__n_jobs": 0}, "n_jobs\n  Input should be greater than or equal to 1"),

@@ -62,7 +62,7 @@ def test_scores_have_a_row_per_cell_and_seed(permuted):
     scores = pd.read_csv(permuted.data / REPORTS / "scores.csv")
     assert list(scores.columns) == [
         "dataset", "network", "permutation", "padding", "canvas", "task", "grid", "seed",
-        "accuracy", "floor", "n", "cell", "classes", "location_size", "arch", "width",
+        "accuracy", "floor", "split", "n", "cell", "classes", "location_size", "arch", "width",
         "permuted_before", "epochs", "batch_size", "optimiser", "lr", "betas", "momentum",
         "weight_decay", "schedule", "mirrored", "keep",
     ]  # fmt: skip
@@ -139,6 +139,19 @@ def test_second_run_computes_nothing(permuted, tmp_path):
     for name in ("scores.csv", "table.csv", "table.md", "accuracy_maps.png"):
         assert again.read(f"{REPORTS}/{name}") == permuted.read(f"{REPORTS}/{name}")
     assert len(again.children("permutenet")) == 12
+
+
+def test_validation_images_are_measured_without_another_training(permuted, tmp_path):
+    project = Copy(tmp_path, permuted)
+    project.configure("permutenet: {split: validation, only: [gapnet]}")
+    said = project.done(PIPELINE, CONFIG)
+    assert to_compute(said, "permutenet") == "images 0 of 1, train 0 of 4, evaluate 4 of 4"
+    assert weights(project) == weights(permuted)
+    scores = pd.read_csv(project.data / REPORTS / "scores.csv")
+    assert set(scores.split) == {"validation"} and set(scores.n) == {15 * 9}
+    assert pd.read_csv(project.data / REPORTS / "table.csv").published.isna().all()
+    splits = {child.data.params["split"] for child in project.children("permutenet").values()}
+    assert splits == {"validation"}
 
 
 def test_only_missing_outputs_computes_what_is_missing(permuted, tmp_path):

@@ -1,5 +1,6 @@
 """`kedro run --pipeline=posenet` from end to end, on tiny settings."""
 
+import json
 import signal
 import time
 
@@ -40,7 +41,7 @@ def scores(measured):
 def test_scores_have_a_row_per_cell_and_seed(scores):
     assert list(scores.columns) == [
         "backbone", "weights", "padding", "pattern", "stimulus", "seed", "spc", "mae", "floor",
-        "skill", "n", "n_constant", "stuck",
+        "skill", "split", "n", "n_constant", "stuck",
     ]  # fmt: skip
     cells = scores.groupby(["backbone", "pattern", "stimulus", "seed"]).size()
     assert len(cells) == len(scores) == 6 * 8 * 4 * 2
@@ -135,6 +136,33 @@ def test_stages_run_alone_to_the_same_bits(measured, tmp_path):
         "the results of readouts of 'posenet' were made with other settings or inputs than are "
         "asked for (fit.lr): run the stage `modeling`" in said
     )
+
+
+def test_validation_shares_the_features_and_measures_train_photographs(measured, tmp_path):
+    project = Copy(tmp_path, measured)
+    project.configure("posenet: {only: [posenet, vgg16], split: validation}")
+    said = project.done("--pipeline=posenet", CONFIG)
+    assert to_compute(said, "posenet") == (
+        "images 0 of 3, features 0 of 6, readouts 2 of 2, evaluate 2 of 2"
+    )
+    features = "posenet/features/*/result.json"
+    assert project.stored(features) == measured.stored(features)
+    scores = pd.read_csv(project.data / REPORTS / "scores.csv")
+    assert set(scores.split) == {"validation"}
+    images = pd.read_csv(project.data / "03_primary/posenet/images/train/rows.csv")
+    for backbone in ("posenet", "vgg16"):
+        folder = project.data / f"07_model_output/posenet/evaluate/{backbone}"
+        shown = json.loads((folder / "result.json").read_text())["facts"]["images"]
+        names = [name for stimulus, name in shown if stimulus == "photos"]
+        assert len(set(names)) == 3 and set(names) < set(images.photograph)
+        assert names == images.photograph[images.photograph.isin(names)].tolist()
+        photos = scores[(scores.backbone == backbone) & (scores.stimulus == "photos")]
+        assert set(photos.n) == {len(names)}
+    table = pd.read_csv(project.data / REPORTS / "table1.csv")
+    assert table.published_spc.isna().all()
+    project.configure("posenet: {only: [posenet, vgg16]}")
+    said = project.done("--pipeline=posenet", CONFIG)
+    assert computed(said) == []
 
 
 def test_interrupted_run_is_killed_in_mlflow_and_leaves_no_half_result(project):

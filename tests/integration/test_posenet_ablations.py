@@ -27,7 +27,7 @@ def test_scores_have_posenets_columns_and_those_of_the_ablations(ablated):
     scores = pd.read_csv(ablated.data / REPORTS / "scores.csv", keep_default_na=False)
     assert list(scores.columns) == [
         "table", "backbone", "weights", "padding", "pattern", "stimulus", "seed", "spc", "mae",
-        "floor", "skill", "n", "n_constant", "stuck", "blocks", "kernel_size", "layers",
+        "floor", "skill", "split", "n", "n_constant", "stuck", "blocks", "kernel_size", "layers",
         "hidden_width", "readout_padding", "head", "normalisation", "backbone_seed", "cell",
     ]  # fmt: skip
     keys = ["table", "cell", "backbone_seed", "pattern", "stimulus", "seed"]

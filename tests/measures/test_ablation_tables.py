@@ -20,7 +20,7 @@ def scores(table="2b", backbone="vgg16", weights="imagenet", pattern="horizontal
         "table": table, "backbone": backbone, "weights": weights, "padding": "zero",
         "pattern": pattern, "stimulus": "photos", "blocks": "all", "kernel_size": 3, "layers": 1,
         "hidden_width": "", "readout_padding": 0, "head": "code", "normalisation": "imagenet",
-        "floor": 0.25, "n": 4, "n_constant": 0, "stuck": False, "cell": "a",
+        "split": "test", "floor": 0.25, "n": 4, "n_constant": 0, "stuck": False, "cell": "a",
     } | changes  # fmt: skip
     rows = [
         settings | {"seed": seed, "spc": spc, "mae": spc / 4, "skill": spc}
@@ -60,6 +60,15 @@ def test_stuck_readouts_are_counted_and_stay_in_the_mean():
     assert "| 0.600 ± 0.141 (1 of 2 stuck) |" in text
     assert "\n\nStuck: readouts at the constant map" in text
     assert "tuck" not in tables_markdown(table_of(scores()))
+
+
+def test_text_says_that_no_test_images_were_measured():
+    frame = scores(kernel_size=7, split="validation")
+    table = table_of(frame)
+    assert np.isnan(table.published_spc.item())
+    text = tables_markdown(table)
+    assert text.endswith("\n\nMeasured on validation images, which have no published numbers.")
+    assert "paper" not in text and "Measured on" not in tables_markdown(table_of(scores()))
 
 
 def test_text_has_a_section_per_table_and_the_patterns_of_all_its_cells():

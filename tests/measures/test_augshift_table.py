@@ -50,6 +50,17 @@ def test_nothing_is_published_of_other_rows(method, dataset):
     assert "paper" not in augshift_markdown(table)
 
 
+def test_published_numbers_are_of_test_images_alone():
+    rows = [score(), score() | {"split": "validation", "cell": "other"}]
+    table = augshift_table(pd.DataFrame(rows), PUBLISHED)
+    beside = table[["published_top1", "published_consistency", "source"]]
+    assert beside[table.split == "test"].notna().all(axis=None)
+    assert beside[table.split == "validation"].isna().all(axis=None)
+    assert (table.split == "validation").sum() == 1
+    text = augshift_markdown(table[table.split == "validation"])
+    assert "n = 100 validation images" in text and "paper" not in text
+
+
 def test_markdown_has_a_table_per_range_and_says_what_was_shifted():
     scores = [score(), score("baseline", exact=0.5), score(padding="reflect", exact=0.9)]
     first, second = augshift_markdown(augshift_table(pd.DataFrame(scores), PUBLISHED)).split(

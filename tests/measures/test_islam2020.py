@@ -20,7 +20,7 @@ def beside(signed=False, **changes):
         "table": "1", "backbone": "vgg16", "weights": "imagenet", "padding": "zero",
         "pattern": "horizontal", "stimulus": "photos", "blocks": "all", "kernel_size": 3,
         "layers": 1, "hidden_width": "", "readout_padding": 0, "head": "code",
-        "normalisation": "imagenet", "spc": 0.6, "mae": 0.15,
+        "normalisation": "imagenet", "split": "test", "spc": 0.6, "mae": 0.15,
     } | changes  # fmt: skip
     table = pd.DataFrame([{name: value for name, value in cell.items() if value is not None}])
     joined = beside_paper(table, PUBLISHED, ARCHITECTURES, signed=signed)
@@ -61,6 +61,7 @@ def test_without_a_table_the_first_that_prints_a_number_stands_beside_it():
         {"backbone": "random", "weights": "untrained"}, {"weights": "as-built"}, {"head": "ridge"},
         {"padding": "circular"}, {"kernel_size": 5}, {"layers": 4}, {"readout_padding": 1},
         {"blocks": "f1+f2"}, {"pattern": "control"},
+        {"split": "validation"},
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("table", ["1", None])

@@ -12,7 +12,7 @@ def score(network, task, accuracy, seed=0, **changes):
         "dataset": "cifar10", "network": network,
         "permutation": "none" if network == "gapnet" else "per_batch", "padding": "zero",
         "canvas": "released", "task": task, "grid": 3, "seed": seed, "accuracy": accuracy,
-        "floor": 1 / 9 if task == "location" else 0.1, "n": 90, "cell": "",
+        "floor": 1 / 9 if task == "location" else 0.1, "split": "test", "n": 90, "cell": "",
         "classes": 10, "arch": "canvas_resnet18", "width": 64, "permuted_before": pd.NA,
         "location_size": 32, "epochs": 20, "batch_size": 48, "optimiser": "adam", "lr": 1e-3,
         "betas": "0.5+0.999", "momentum": None, "weight_decay": 0.0, "schedule": "constant",
@@ -61,7 +61,7 @@ def test_every_published_number_has_its_cell():
 @pytest.mark.parametrize(
     "changes",
     [{"permutation": "fixed"}, {"padding": "circular"}, {"arch": "resnet18", "width": pd.NA},
-     {"permuted_before": 2}, {"grid": 5}],
+     {"permuted_before": 2}, {"grid": 5}, {"split": "validation"}],
 )  # fmt: skip
 def test_nothing_is_published_of_other_settings(changes):
     table = permutenet_table(scores(score("permutenet", "location", 0.5, **changes)), PUBLISHED)
@@ -126,6 +126,16 @@ def test_markdown_has_a_row_per_network_and_a_column_per_task():
     ]  # fmt: skip
     assert lines[3][:3] == ["PermuteNet", "per_batch", "0.400"]
     assert lines[3][6] == "0.821 (slides) or 0.736 (poster)"
+
+
+def test_text_says_that_no_test_images_were_measured():
+    rows = score("gapnet", "location", 1.0), score("gapnet", "image", 0.9)
+    on_test = permutenet_markdown(permutenet_table(scores(*rows), PUBLISHED))
+    rows = [row | {"split": "validation"} for row in rows]
+    text = permutenet_markdown(permutenet_table(scores(*rows), PUBLISHED))
+    assert text.endswith("\n\nMeasured on validation images, which have no published numbers.\n")
+    assert "1.000 (slides and poster)" in on_test and "(slides and poster)" not in text
+    assert "Measured on" not in on_test
 
 
 def test_settings_that_differ_become_columns():

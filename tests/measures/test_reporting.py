@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from posinfo.measures.reporting import number, over_seeds, with_sd
+from posinfo.measures.reporting import number, over_seeds, split_note, with_sd
 
 
 def test_cells_are_means_and_deviations_over_seeds():
@@ -20,6 +20,14 @@ def test_cells_are_means_and_deviations_over_seeds():
     assert a["skill"] == pytest.approx(0.4)
     assert np.isnan(b["mae_sd"])
     assert b["n_stuck"] == 0
+
+
+def test_images_that_are_no_test_images_are_named():
+    notes = [
+        split_note(pd.DataFrame({"split": split})) for split in (["test"] * 2, ["validation"] * 2)
+    ]
+    expected = "\n\nMeasured on validation images, which have no published numbers."
+    assert notes == ["", expected]
 
 
 def test_numbers_have_three_decimals_or_nothing():

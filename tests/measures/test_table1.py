@@ -19,7 +19,7 @@ PUBLISHED = pd.read_csv(
 ARCHITECTURES = {"trained": "vgg16", "random": "vgg16"}
 SETTINGS = {
     "padding": "zero", "blocks": "all", "kernel_size": 3, "layers": 1, "hidden_width": "",
-    "readout_padding": 0, "head": "code", "normalisation": "imagenet",
+    "readout_padding": 0, "head": "code", "normalisation": "imagenet", "split": "test",
 }  # fmt: skip
 
 
@@ -37,13 +37,13 @@ def image_scores(photographs=("a", "a", "b", "c"), seeds=(0, 1)):
     return pd.DataFrame(rows, columns=columns)
 
 
-def make_table(images):
+def make_table(images, **changes):
     masks = {p: make_pattern(p, (24, 24)) for p in images.pattern.unique()}
     named = images.rename(columns={"backbone": "cell"})
     scores = summarise_images(named, masks).rename(columns={"cell": "backbone"})
     weights = scores.backbone.map({"trained": "imagenet", "random": "untrained"})
     stuck = (scores.pattern == "control") & (scores.seed == 0)
-    scores = scores.assign(weights=weights, stuck=stuck, **SETTINGS)
+    scores = scores.assign(weights=weights, stuck=stuck, **{**SETTINGS, **changes})
     return scores, beside_paper(table1(scores, images), PUBLISHED, ARCHITECTURES, signed=False)
 
 
@@ -88,6 +88,16 @@ def test_trained_networks_meet_their_published_row():
     assert cell(table, "horizontal").published_spc == 0.742
     assert np.isnan(cell(table, "horizontal", backbone="random").published_spc)
     assert np.isnan(cell(table, "control").published_spc)
+
+
+def test_published_numbers_are_of_test_images_alone():
+    _, table = make_table(image_scores(), split="validation")
+    assert set(table.split) == {"validation"}
+    assert table.filter(like="published").isna().all(axis=None) and set(table.differs) == {""}
+    text = table1_markdown(table)
+    assert "\n\nMeasured on validation images, which have no published numbers." in text
+    assert "0.742" not in text
+    assert "Measured on" not in table1_markdown(make_table(image_scores())[1])
 
 
 def test_interval_is_over_photographs_and_ignores_copies_of_one():

@@ -3,7 +3,14 @@
 import pandas as pd
 
 from posinfo.measures.islam2020 import SETTINGS, differences_markdown
-from posinfo.measures.reporting import number, over_seeds, stuck_note, with_sd, with_stuck
+from posinfo.measures.reporting import (
+    number,
+    over_seeds,
+    split_note,
+    stuck_note,
+    with_sd,
+    with_stuck,
+)
 
 SPOKEN = {"horizontal": "H", "vertical": "V", "gaussian": "G",
           "horizontal_stripes": "HS", "vertical_stripes": "VS"}  # fmt: skip
@@ -51,4 +58,5 @@ def tables_markdown(table: pd.DataFrame) -> str:
         frame = pd.DataFrame(lines.values()).fillna("")
         frame = frame.drop(columns=[c for c in frame if c.endswith("paper") and not any(frame[c])])
         sections.append(f"Table {name}\n\n{frame.to_markdown(index=False, disable_numparse=True)}")
-    return "\n\n".join(sections) + stuck_note(photos) + differences_markdown(table)
+    notes = stuck_note(photos) + split_note(photos) + differences_markdown(table)
+    return "\n\n".join(sections) + notes

@@ -6,7 +6,7 @@ from posinfo.measures.published import beside_published, published_rows
 
 SETTINGS = [
     "backbone", "weights", "padding", "blocks", "kernel_size", "layers", "hidden_width",
-    "readout_padding", "head", "normalisation",
+    "readout_padding", "head", "normalisation", "split",
 ]  # fmt: skip
 PLACE = [
     "arch", "padding", "blocks", "kernel_size", "layers", "readout_padding", "pattern", "stimulus",
@@ -36,7 +36,7 @@ def beside_paper(
         published_table, published_source, differs``. ``published_mae_rescaled`` is on the scale of
         our masks: half of the published MAE for stripes on [0, 1]. ``differs`` says why ours and
         theirs cannot be compared as they stand. Untrained networks and the ridge readout, which
-        the paper has not, stand beside no number.
+        the paper has not, stand beside no number, and neither do numbers of other than test images.
     """
     keys = [name for name in ("table", *PLACE) if name in table or name == "arch"]
     joined = beside_published(
@@ -48,7 +48,9 @@ def beside_paper(
             "where": "published_table", "source": "published_source", "mae_scale": "mae_scale",
             "note": "note",
         },
-        alone=table.weights.isin(["untrained", "as-built"]) | (table["head"] == "ridge"),
+        alone=table.weights.isin(["untrained", "as-built"])
+        | (table["head"] == "ridge")
+        | table.split.ne("test"),
     )  # fmt: skip
     known = joined.published_spc.notna()
     joined["differs"] = [

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from posinfo.measures.published import beside_published, published_rows
-from posinfo.measures.reporting import number, with_sd
+from posinfo.measures.reporting import number, split_note, with_sd
 
 RESULTS = ["seed", "accuracy", "floor", "n"]  # of scores; all other columns are settings
 JOINED = ["network", "permutation", "padding", "task", "grid"]
@@ -25,14 +25,16 @@ def permutenet_table(scores: pd.DataFrame, published: pd.DataFrame) -> pd.DataFr
 
     Args:
         scores: one row per cell and seed: ``accuracy`` and ``floor`` (the accuracy of chance) in
-            [0, 1], ``n`` canvases, ``seed``; every other column is a setting.
+            [0, 1], ``n`` canvases, ``seed``; every other column is a setting, such as the
+            ``split`` that is measured.
         published: the published numbers; see published.csv.
 
     Returns:
         A row per cell: its settings, ``accuracy, accuracy_sd, floor, survival, n_seeds, n,
         published, differs``. ``survival`` is the share of a GAPNet's accuracy above the floor that
         is left, where the table holds the GAPNet of the same settings. ``published`` is the text
-        of each number that is known of the cell, with its source.
+        of each number that is known of the cell, with its source; theirs are of test images, and
+        stand beside no others.
     """
     # a setting that a cell lacks (the width of a torchvision network) is a key like any other
     settings = _settings(scores)
@@ -45,8 +47,8 @@ def permutenet_table(scores: pd.DataFrame, published: pd.DataFrame) -> pd.DataFr
         n=("n", "sum"),
     ).reset_index()
     table.insert(len(settings) + 3, "survival", _survival(table, settings))
-    ours_alone = table.permuted_before.notna() | table.arch.ne("canvas_resnet18")
-    theirs = _published(published)
+    others = table.permuted_before.notna() | table.arch.ne("canvas_resnet18")
+    ours_alone, theirs = others | table.split.ne("test"), _published(published)
     table = beside_published(table, theirs, JOINED, {"numbers": "published"}, ours_alone)
     table["published"] = table.published.fillna("")
     table["differs"] = [_differences(row) for row in table.to_dict("records")]
@@ -69,7 +71,7 @@ def permutenet_markdown(table: pd.DataFrame) -> str:
     notes = sorted({note for notes in table.differs for note in notes.split("; ") if note})
     listed = "\n".join(f"- {note}" for note in notes)
     ending = f"\n\nWhere the paper's numbers cannot be compared as they stand:\n\n{listed}"
-    text = frame.to_markdown(index=False, disable_numparse=True)
+    text = frame.to_markdown(index=False, disable_numparse=True) + split_note(table)
     return f"{text}{ending if notes else ''}\n"
 
 

@@ -59,6 +59,12 @@ def stuck_note(table: pd.DataFrame) -> str:
     return STUCK_NOTE if table.n_stuck.any() else ""
 
 
+def split_note(table: pd.DataFrame) -> str:
+    """Which images were measured, below a table by whose column ``split`` they are no test ones."""
+    others = " and ".join(sorted(set(table.split) - {"test"}))
+    return f"\n\nMeasured on {others} images, which have no published numbers." if others else ""
+
+
 def number(value: float) -> str:
     """Three decimals; nothing where there is no number."""
     return "" if np.isnan(value) else f"{value:.3f}"

@@ -12,7 +12,14 @@ import pandas as pd
 from posinfo.measures.intervals import mean_interval
 from posinfo.measures.islam2020 import SETTINGS, differences_markdown
 from posinfo.measures.paired_comparisons import paired_comparisons
-from posinfo.measures.reporting import number, over_seeds, stuck_note, with_sd, with_stuck
+from posinfo.measures.reporting import (
+    number,
+    over_seeds,
+    split_note,
+    stuck_note,
+    with_sd,
+    with_stuck,
+)
 from posinfo.stimuli.patterns import CONTROLS
 
 CELL = ["pattern", *SETTINGS, "stimulus"]
@@ -98,7 +105,7 @@ def table1_markdown(table: pd.DataFrame) -> str:
             spc = table[table.stimulus == stimulus].set_index(["pattern", "backbone"]).spc
             shown[stimulus] = spc.map(number)
     text = shown.reset_index().to_markdown(index=False, disable_numparse=True)
-    return text + stuck_note(photos) + differences_markdown(table)
+    return text + stuck_note(photos) + split_note(photos) + differences_markdown(table)
 
 
 def _selectivity(control: str) -> str:

@@ -69,6 +69,16 @@ def test_scores_have_a_row_per_cell_seed_and_range(results):
     assert scores.epochs.tolist() == [epochs] * 8 + [3] * 2 and set(scores.split) == {"test"}
 
 
+def test_what_is_measured_on_validation_images_says_so(results):
+    sections = SETTINGS.model_dump()
+    sections["augshift"]["dataset"] |= {"folder": ".", "download": False, "name": "cifar10"}
+    for split, published in (("test", True), ("validation", False)):
+        settings = AugShiftSettings.model_validate(changed(sections, augshift__split=split))
+        made = report(settings, results, PUBLISHED)
+        assert set(made.tables["scores"].split) == {split}
+        assert made.tables["table"].published_top1.notna().any() == published
+
+
 @pytest.mark.filterwarnings("ignore:Precision loss")
 def test_rows_of_one_data_set_are_compared_seed_by_seed(results):
     table = report(SETTINGS, results, PUBLISHED).tables["comparisons"]

@@ -1,13 +1,19 @@
+import pandas as pd
 import pytest
 import torch
 
+from posinfo.experiment import Result
 from posinfo.experiments.permutenet import train
-from posinfo.experiments.permutenet.evaluate import run
+from posinfo.experiments.permutenet.evaluate import EvaluateCell, run
 from posinfo.experiments.trained_network import load_trained
 from posinfo.networks.models.pooled_classifiers import build_classifier
 from posinfo.stimuli.canvases import CanvasConfig
 from posinfo.work import Work
 from tests.experiments.permutenet.test_train import labelled_images, network_cell
+
+
+def evaluate_cell(split="test", **changes):
+    return EvaluateCell(**dict(network_cell(**changes)), split=split)
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +23,7 @@ def trained():
 
 @pytest.fixture(scope="module")
 def evaluated(trained):
-    return run(network_cell(), {"images": labelled_images(), "network": trained}, Work())
+    return run(evaluate_cell(), {"images": labelled_images(), "network": trained}, Work())
 
 
 def test_answers_are_those_of_every_test_image_at_every_location(trained, evaluated):
@@ -46,13 +52,29 @@ def test_row_counts_right_answers(evaluated):
     assert row.accuracy == pytest.approx(right / 60)
 
 
+def test_validation_images_are_measured_where_they_are_asked_for(trained):
+    images = labelled_images().tensors
+    swapped = dict(images)
+    for part in ("pixels", "labels"):
+        swapped[f"validation.{part}"] = images[f"test.{part}"]
+        swapped[f"test.{part}"] = images[f"validation.{part}"]
+    inputs = {"images": Result(tensors=images), "network": trained}
+    on_validation = run(evaluate_cell("validation"), inputs, Work())
+    on_test = run(evaluate_cell(), {**inputs, "images": Result(tensors=swapped)}, Work())
+    assert on_validation.table.n.item() == 10 * 4
+    pd.testing.assert_frame_equal(on_validation.table, on_test.table)
+    for name, tensor in on_test.tensors.items():
+        assert torch.equal(on_validation.tensors[name], tensor), name
+
+
 def test_floor_of_locations_is_one_of_their_number(trained):
-    cell = network_cell(
-        task="location", canvas=CanvasConfig(grid=3, location_size=16, colour="black")
-    )
+    changes = {
+        "task": "location",
+        "canvas": CanvasConfig(grid=3, location_size=16, colour="black"),
+    }
     images = labelled_images()
-    network = train.run(cell, {"images": images}, Work())
-    result = run(cell, {"images": images, "network": network}, Work())
+    network = train.run(network_cell(**changes), {"images": images}, Work())
+    result = run(evaluate_cell(**changes), {"images": images, "network": network}, Work())
     assert result.table.floor.item() == pytest.approx(1 / 9)
     assert result.tensors["counts"].shape == (9, 9, 9)
 

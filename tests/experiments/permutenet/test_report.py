@@ -54,7 +54,7 @@ def test_scores_have_a_row_per_cell_and_seed(results):
     scores = report(SETTINGS, results, PUBLISHED).tables["scores"]
     assert list(scores.columns) == [
         "dataset", "network", "permutation", "padding", "canvas", "task", "grid", "seed",
-        "accuracy", "floor", "n", "cell", "classes", "location_size", "arch", "width",
+        "accuracy", "floor", "split", "n", "cell", "classes", "location_size", "arch", "width",
         "permuted_before", "epochs", "batch_size", "optimiser", "lr", "betas", "momentum",
         "weight_decay", "schedule", "mirrored", "keep",
     ]  # fmt: skip
@@ -63,7 +63,17 @@ def test_scores_have_a_row_per_cell_and_seed(results):
     ]
     assert scores.canvas.tolist()[:4] == ["black", "black", "255+0+0", "255+0+0"]
     assert scores.n.tolist() == [10, 10, 20, 20, 30, 30]
+    assert set(scores.split) == {"test"}
     assert set(scores.classes) == {5} and set(scores.betas) == {"0.5+0.999"}
+
+
+def test_what_is_measured_on_validation_images_says_so(results):
+    sections = changed(SETTINGS.model_dump(), permutenet__split="validation")
+    sections["permutenet"]["dataset"] |= {"folder": ".", "download": False}
+    made = report(PermutenetSettings.model_validate(sections), results, PUBLISHED)
+    assert set(made.tables["scores"].split) == {"validation"}
+    assert set(made.tables["table"].published) == {""}
+    assert (report(SETTINGS, results, PUBLISHED).tables["table"].published != "").any()
 
 
 def test_whole_numbers_stay_whole_where_one_is_missing(results):

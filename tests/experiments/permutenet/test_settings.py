@@ -102,6 +102,16 @@ def test_answers_know_what_they_depend_on():
         assert keys(PERMUTENET, sections(**change), "evaluate")[label] not in before.values()
 
 
+def test_another_split_trains_nothing_again():
+    validation = sections(split="validation")
+    for step in ("images", "train"):
+        assert keys(PERMUTENET, validation, step) == keys(PERMUTENET, BASE, step)
+    before, after = (keys(PERMUTENET, each, "evaluate") for each in (BASE, validation))
+    assert list(before) == list(after) and not set(before.values()) & set(after.values())
+    for cell in planned(PERMUTENET, validation)["evaluate"].values():
+        assert cell.cell.split == "validation"
+
+
 def test_where_images_lie_and_which_cells_there_are_changes_no_answer():
     before = keys(PERMUTENET, BASE, "evaluate")
     elsewhere = sections(dataset__folder="x", dataset__download=True, seeds=[3, 0])
@@ -145,5 +155,7 @@ def test_cell_that_cannot_be_run_is_refused_before_any_work():
 def test_unknown_keys_and_repeated_seeds():
     with pytest.raises(ValidationError, match="setting must be one of"):
         resolved(grid=3)
+    with pytest.raises(ValidationError, match="Input should be 'test' or 'validation'"):
+        resolved(split="train")
     with pytest.raises(ValidationError, match="repeated: 0"):
         resolved(seeds=[0, 0])

@@ -54,12 +54,14 @@ def small(protocol: ReadoutConfig):
     def make(
         heads=(("horizontal", 4), ("gaussian", 4), ("horizontal", 5), ("gaussian", 5)),
         blocks=(),
+        held_out=None,
         **changes: object,
     ) -> Small:
         readout = protocol.model_copy(update=changes)
         cell = ReadoutsCell(
-            heads=heads, blocks=blocks, stripes="unit", image_size=SIZE, fit=readout.settings,
-            readout=readout, feature_size=SIDE, train_images=IMAGES,
+            heads=heads, blocks=blocks, stripes="unit", image_size=SIZE,
+            held_out=held_out, fit=readout.settings, readout=readout, feature_size=SIDE,
+            train_images=IMAGES,
             backbone=BackboneConfig(arch="vgg16", weights="untrained", padding="zero"),
         )  # fmt: skip
         train = {
@@ -67,11 +69,13 @@ def small(protocol: ReadoutConfig):
             "images": images([str(i % 3) for i in range(IMAGES)]),
         }
         test = {
-            "test": features(3, 2),
+            "photos": features(3, 2),
             "synthetic": features(2, 3),
             "images": images(["a", "b", "c"]),
             "synthetic_images": images(["black", "noise"]),
         }
+        if held_out is not None:
+            test |= {"photos": train["features"], "images": train["images"]}
         return Small(cell, train, test)
 
     return make

@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy.stats import spearmanr
@@ -28,7 +29,7 @@ def drawn_by_hand(experiment, trained, name):
 
 def test_maps_and_errors_are_those_of_the_first_seed_and_of_photographs(small):
     experiment = small()
-    maps = drawn_by_hand(experiment, experiment.fit(), "test")
+    maps = drawn_by_hand(experiment, experiment.fit(), "photos")
     result = experiment.evaluate()
     for pattern in PATTERNS:
         truth = make_pattern(pattern, (SIZE, SIZE))
@@ -45,7 +46,7 @@ def test_scores_of_each_image_are_its_rank_correlation_and_error(small):
     experiment = small()
     trained = experiment.fit()
     maps = {
-        "photos": drawn_by_hand(experiment, trained, "test"),
+        "photos": drawn_by_hand(experiment, trained, "photos"),
         "synthetic": drawn_by_hand(experiment, trained, "synthetic"),
     }
     scores = image_scores(experiment.evaluate())
@@ -62,12 +63,47 @@ def test_scores_of_each_image_are_its_rank_correlation_and_error(small):
         assert row.mae == pytest.approx((predicted - truth).abs().mean().item(), abs=1e-5)
 
 
+def test_held_out_train_photographs_are_measured_as_if_they_were_test_photographs(small):
+    experiment = small(held_out=0.1)
+    trained, measured = experiment.fit(), [2, 5]  # both crops of one of three photographs
+    result = experiment.evaluate(readouts=trained)
+    photos, images = experiment.test["photos"], experiment.test["images"]
+    assert images.table.photograph[measured].tolist() == ["2", "2"]
+    as_test = replace(experiment, cell=experiment.cell.model_copy(update={"held_out": None}))
+    features = photos.arrays["features"][measured]
+    alone = as_test.evaluate(
+        readouts=trained,
+        photos=replace(photos, arrays={"features": features}),
+        images=replace(
+            images,
+            arrays={"pixels": images.arrays["pixels"][measured]},
+            rows=images.table.iloc[measured].reset_index(drop=True),
+        ),
+    )
+    pd.testing.assert_frame_equal(result.table, alone.table)
+    assert set(result.table.query("stimulus == 'photos'").n) == {2}
+    assert result.facts == alone.facts and result.facts["images"][:2] == [("photos", "2")] * 2
+    for name, tensor in alone.tensors.items():
+        assert torch.equal(result.tensors[name], tensor), name
+
+
+def test_photographs_that_were_trained_on_are_not_measured(small):
+    experiment = small(held_out=0.1)
+    trained = experiment.fit()
+    before = experiment.evaluate(readouts=trained).tensors
+    experiment.train["features"].arrays["features"][[0, 1, 3, 4]] = 7
+    after = experiment.evaluate(readouts=trained).tensors
+    assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
+    experiment.train["features"].arrays["features"][5, :4] = 7
+    assert not torch.equal(experiment.evaluate(readouts=trained).tensors["mae"], after["mae"])
+
+
 def test_a_control_is_drawn_for_each_seed(small):
     """Each readout is trained on a draw and meets it again; figures show that of the first seed."""
     experiment = small((("control_3", 4), ("control_3", 5)))
     draws = [make_pattern("control_3", (SIZE, SIZE), draw=seed) for seed in (4, 5)]
     torch.testing.assert_close(targets_of(experiment.cell), torch.stack(draws))
-    maps = drawn_by_hand(experiment, experiment.fit(), "test")
+    maps = drawn_by_hand(experiment, experiment.fit(), "photos")
     result = experiment.evaluate()
     assert torch.equal(result.tensors["truth.control_3"], draws[0])
     for index, seed in enumerate((4, 5)):

@@ -46,6 +46,24 @@ def test_blocks_that_are_not_read_change_nothing(small):
         assert torch.equal(after.tensors[name], tensor), name
 
 
+@pytest.mark.parametrize("changes", [{}, {"head": "ridge", "kernel_size": 1}])
+def test_held_out_photographs_are_not_trained_on(small, changes):
+    """Their features may be anything; every other image counts."""
+    experiment = small(HEADS, held_out=0.1, **changes)
+    assert experiment.train["images"].table.photograph.tolist() == ["0", "1", "2"] * 2
+    features, before = experiment.train["features"].arrays["features"], experiment.fit()
+    features[[2, 5]] = 7
+    after = experiment.fit()
+    assert before.history == after.history
+    for name, tensor in before.tensors.items():
+        assert torch.equal(after.tensors[name], tensor), name
+    for image in (0, 1, 3, 4):
+        features[image, 2:, :5] = 7
+        other = experiment.fit()
+        assert any(not torch.equal(other.tensors[name], t) for name, t in after.tensors.items())
+        after = other
+
+
 def test_a_head_learns_what_it_would_learn_alone(small):
     both, alone = small(HEADS).fit(), small(HEADS[1:]).fit()
     name = "loss_gaussian_seed_4"

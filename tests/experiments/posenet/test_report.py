@@ -47,8 +47,9 @@ def test_scores_are_the_rows_of_all_backbones(results):
     scores = made.tables["scores"]
     assert list(scores.columns) == [
         "backbone", "weights", "padding", "pattern", "stimulus", "seed", "spc", "mae", "floor",
-        "skill", "n", "n_constant", "stuck",
+        "skill", "split", "n", "n_constant", "stuck",
     ]  # fmt: skip
+    assert set(scores.split) == {"test"}
     assert scores.groupby("backbone", sort=False)[["weights", "padding"]].first().to_dict(
         "index"
     ) == {
@@ -136,6 +137,41 @@ def test_contact_sheet_has_the_first_photographs_of_both_sets(monkeypatch, resul
     np.testing.assert_array_equal(sheet["test"], results["images"]["test"].arrays["pixels"][:8])
 
 
+VALIDATION = PosenetSettings.model_validate(
+    changed(SETTINGS.model_dump(), posenet__split="validation")
+)
+
+
+def test_what_is_measured_on_held_out_photographs_says_so(small, results):
+    """Two crops of one photograph: their number, no interval, and nothing of the paper's."""
+    evaluated = small(held_out=0.3).evaluate()
+    images = {**results["images"], "train": small(held_out=0.3).train["images"]}
+    cells = {"posenet": evaluated, "vgg16": evaluated}
+    made = report_table1(VALIDATION, {"images": images, "evaluate": cells}, PUBLISHED)
+    scores, table = made.tables["scores"], made.tables["table1"]
+    assert set(scores.split) == set(table.split) == {"validation"}
+    photos = table[table.stimulus == "photos"]
+    assert set(photos.n) == {2} and set(photos.n_photographs) == {1}
+    assert table.filter(like="published").isna().all(axis=None)
+    assert "Measured on validation images" in made.texts["table1"]
+    on_test = report_table1(SETTINGS, results, PUBLISHED)
+    assert on_test.tables["table1"].published_spc.notna().any()
+    assert "Measured on" not in on_test.texts["table1"]
+
+
+def test_contact_sheet_has_what_is_trained_on_and_what_is_held_out(monkeypatch, small, results):
+    sheets = []
+    monkeypatch.setattr(module, "images_figure", sheets.append)
+    train = small().train["images"]
+    images = {"train": train, "test": results["images"]["test"]}
+    report_table1(VALIDATION, {**results, "images": images}, PUBLISHED)
+    (sheet,) = sheets
+    assert list(sheet) == ["train", "validation"]
+    pixels = train.arrays["pixels"]
+    np.testing.assert_array_equal(sheet["train"], pixels[[0, 1, 3, 4]])
+    np.testing.assert_array_equal(sheet["validation"], pixels[[2, 5]])
+
+
 def test_rows_keep_their_cell_and_maps_their_pattern(results):
     rows = all_rows(results["evaluate"])
     assert rows.columns[0] == "cell" and rows.cell.value_counts().to_dict() == {
@@ -173,7 +209,7 @@ def test_scores_have_a_row_per_table_and_what_each_cell_changes(ablated):
     scores = report_ablations(ABLATIONS, ablated, PUBLISHED).tables["scores"]
     assert list(scores.columns) == [
         "table", "backbone", "weights", "padding", "pattern", "stimulus", "seed", "spc", "mae",
-        "floor", "skill", "n", "n_constant", "stuck", "blocks", "kernel_size", "layers",
+        "floor", "skill", "split", "n", "n_constant", "stuck", "blocks", "kernel_size", "layers",
         "hidden_width", "readout_padding", "head", "normalisation", "backbone_seed", "cell",
     ]  # fmt: skip
     assert len(scores) == 9 * 12
@@ -185,6 +221,17 @@ def test_scores_have_a_row_per_table_and_what_each_cell_changes(ablated):
     }  # fmt: skip
     for (cell, column), value in changes.items():
         assert set(scores[scores.cell == cell][column]) == {value}
+
+
+def test_ablations_on_held_out_photographs_say_so(ablated):
+    sections = changed(ABLATIONS.model_dump(), posenet__split="validation")
+    settings = AblationSettings.model_validate(sections)
+    made = report_ablations(settings, ablated, PUBLISHED)
+    scores, table = made.tables["scores"], made.tables["tables"]
+    assert set(scores.split) == set(table.split) == {"validation"}
+    assert table.filter(like="published").isna().all(axis=None)
+    on_test = report_ablations(ABLATIONS, ablated, PUBLISHED).tables["tables"]
+    assert on_test.published_spc.notna().any()
 
 
 def test_seeds_of_untrained_weights_are_a_column_and_no_cell(ablated):

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 import torch
 from pydantic import ValidationError
@@ -66,6 +68,9 @@ def test_only_selects_cells_and_spares_the_others_their_weights():
             "stimulus must be one of black, white, noise, noise_independent; got 'grey'",
         ),
         ({"stimuli": []}, "at least 1 item"),
+        ({"split": "train"}, "Input should be 'test' or 'validation'"),
+        ({"held_out": 0}, "greater than 0"),
+        ({"held_out": 1}, "less than 1"),
         ({"stripes": "both"}, "stripes must be one of unit, signed; got 'both'"),
         ({"colour": 1}, "setting must be one of"),
         ({"readout__kernel": 3}, "setting must be one of"),
@@ -120,6 +125,8 @@ def test_what_does_not_fit_together_is_refused_before_anything_is_computed(chang
             {"posenet__readout__ridge__held_out": 0.3},
             ("images", "features", "readouts", "evaluate"),
         ),
+        ({"posenet__held_out": 0.5}, ("images", "features", "readouts", "evaluate")),
+        ({"posenet__split": "validation"}, ("images", "features")),
         ({"posenet__normalisation": "none"}, ("images",)),
         ({"posenet__feature_size": 24}, ("images",)),
         ({"posenet__image_size": 240}, ()),
@@ -133,23 +140,88 @@ def test_a_result_is_found_again_by_what_it_depends_on_alone(changes, same):
             assert (after[step][label].key == cell.key) == (step in same), (step, label)
 
 
-def test_readouts_learn_from_train_photographs_and_are_tested_on_the_others():
-    plan = planned(POSENET, changed(BASE, posenet__only=["posenet"]))
+def inputs_of(split):
+    """Of a table of one row: names of the results that readouts and their evaluation are given."""
+    plan = planned(POSENET, changed(BASE, posenet__only=["posenet"], posenet__split=split))
     made = {
         cell.key: f"{step}/{label}" for step, cells in plan.items() for label, cell in cells.items()
     }
+    return [
+        {role: made[key] for role, key in plan[step]["posenet"].inputs.items()}
+        for step in ("readouts", "evaluate")
+    ]
 
-    def inputs(step):
-        (cell,) = plan[step].values()
-        return {role: made[key] for role, key in cell.inputs.items()}
 
-    assert inputs("readouts") == {
-        "features": "features/posenet.train", "images": "images/train",
-    }  # fmt: skip
-    assert inputs("evaluate") == {
-        "readouts": "readouts/posenet", "test": "features/posenet.test", "images": "images/test",
+def test_readouts_learn_from_train_photographs_and_are_tested_on_the_others():
+    readouts, evaluate = inputs_of("test")
+    assert readouts == {"features": "features/posenet.train", "images": "images/train"}
+    assert evaluate == {
+        "readouts": "readouts/posenet", "photos": "features/posenet.test", "images": "images/test",
         "synthetic": "features/posenet.synthetic", "synthetic_images": "images/synthetic",
     }  # fmt: skip
+
+
+def test_validation_opens_no_test_photographs():
+    readouts, evaluate = inputs_of("validation")
+    assert readouts == {"features": "features/posenet.train", "images": "images/train"}
+    assert evaluate == {
+        "readouts": "readouts/posenet", "photos": "features/posenet.train",
+        "images": "images/train",
+        "synthetic": "features/posenet.synthetic", "synthetic_images": "images/synthetic",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("experiment", "sections"), [(POSENET, BASE), (POSENET_ABLATIONS, ABLATIONS)]
+)
+def test_both_steps_hold_out_the_same_share(experiment, sections):
+    section = f"{experiment.name}__only"
+    plans = {
+        (split, share): planned(
+            experiment,
+            changed(
+                sections, posenet__split=split, posenet__held_out=share, **{section: ["posenet"]}
+            ),
+        )
+        for split in ("test", "validation")
+        for share in (0.3, 0.5)
+    }
+    for step in ("readouts", "evaluate"):
+        found = {asked: plan[step]["posenet"] for asked, plan in plans.items()}
+        assert {asked: planned.cell.held_out for asked, planned in found.items()} == {
+            ("test", 0.3): None, ("test", 0.5): None,
+            ("validation", 0.3): 0.3, ("validation", 0.5): 0.5,
+        }  # fmt: skip
+        assert len({planned.key for planned in found.values()}) == 3
+
+
+def test_fewer_images_are_trained_on_where_photographs_are_held_out():
+    """Of seven embedded photographs, three."""
+    resolved = settings(posenet__split="validation")
+    train, _ = resolved.manifests
+    sizes = train.groupby("photograph").size()
+    assert len(sizes) == 7
+    assert 400 - 3 * sizes.max() <= resolved.fitted_images <= 400 - 3 * sizes.min()
+    batch = resolved.fitted_images + 1
+    sections = changed(BASE, posenet__split="validation", posenet__readout__batch_size=batch)
+    message = f"^{resolved.fitted_images} train images are fewer than readout.batch_size {batch}"
+    with pytest.raises(ValueError, match=message):
+        check(POSENET, sections)
+    check(POSENET, changed(sections, posenet__split="test", posenet__only=["posenet"]))
+
+
+@pytest.mark.parametrize(
+    ("experiment", "sections"), [(POSENET, BASE), (POSENET_ABLATIONS, ABLATIONS)]
+)
+def test_a_single_photograph_cannot_be_held_out(experiment, sections):
+    single = changed(sections, posenet__split="validation", photos__train_crops=1)
+    message = (
+        "posenet.split validation: to hold whole photographs out, there must be two or more; got "
+        "1: astronaut; give photos.train_dir more photographs, or photos.train_crops a larger "
+        "number"
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        planned(experiment, single)
 
 
 def test_features_depend_on_the_code_of_ones_own_network():

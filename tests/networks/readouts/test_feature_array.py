@@ -23,9 +23,20 @@ def test_blocks_are_their_channels(features, blocks, columns):
         np.testing.assert_array_equal(array[images], features[images][..., list(columns)])
 
 
+@pytest.mark.parametrize("blocks", [(), ("f1",), ("f3", "f1")])
+def test_images_are_chosen_as_if_there_were_no_others(features, blocks):
+    chosen = np.array([4, 0, 2])
+    array = FeatureArray(features, CHANNELS, blocks, chosen)
+    alone = FeatureArray(features[chosen], CHANNELS, blocks)
+    assert len(array) == 3 and array.shape == alone.shape
+    for images in (np.array([2, 0]), slice(1, 3), slice(0, 9)):
+        np.testing.assert_array_equal(array[images], alone[images])
+
+
 def test_what_is_read_is_a_copy(features):
     before = features.copy()
     FeatureArray(features)[slice(0, 2)][:] = 0
+    FeatureArray(features, images=np.arange(5))[slice(0, 2)][:] = 0
     np.testing.assert_array_equal(features, before)
 
 

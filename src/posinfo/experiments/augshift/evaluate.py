@@ -1,19 +1,16 @@
 """Step 3: one prediction per image and offset, and what they say of consistency."""
 
-from typing import Literal
-
 import pandas as pd
 
 from posinfo.experiment import Inputs, Result
 from posinfo.experiments.augshift.train import NetworkCell
+from posinfo.experiments.measured_split import MeasuredSplit
 from posinfo.experiments.trained_network import load_trained
 from posinfo.measures.consistency import agreement_by_offset, consistency_measures
 from posinfo.networks.models.augshift import build_latent_classifier
 from posinfo.networks.training.augshift import predict_all_offsets
 from posinfo.stimuli.crops import UNSHIFTED, Crops, ShiftConfig
 from posinfo.work import Work
-
-MeasuredSplit = Literal["test", "validation"]
 
 
 class EvaluateCell(NetworkCell):

@@ -6,9 +6,10 @@ from typing import Annotated, Any
 from pydantic import Field, model_validator
 
 from posinfo.choices import Once, Section, one_of
-from posinfo.experiments.augshift.evaluate import EvaluateCell, MeasuredSplit
+from posinfo.experiments.augshift.evaluate import EvaluateCell
 from posinfo.experiments.augshift.train import NetworkCell
 from posinfo.experiments.labelled_images import ImagesCell
+from posinfo.experiments.measured_split import MeasuredSplit
 from posinfo.experiments.trained_network import network_label
 from posinfo.grid import Grid, Seeds
 from posinfo.networks.models.augshift import AugShiftConfig
@@ -121,7 +122,8 @@ def train_cells(settings: AugShiftSettings) -> dict[str, NetworkCell]:
         dataset = settings.dataset_of(cell)
         method = AugShiftConfig(**cell.model_dump(include=set(AugShiftConfig.model_fields)))
         shared = {"augmentation": settings.augshift.augmentation, "training": cell.training}
-        parameters = {**dict(method), "dataset": dataset, **shared}
+        about = {"dataset": dataset, "split": settings.augshift.split}
+        parameters = {**dict(method), **about, **shared}
         for seed in cell.seeds:
             cells[network_label(label, seed)] = NetworkCell(
                 inputs={"images": f"images/{cell.dataset}"},

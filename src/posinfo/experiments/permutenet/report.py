@@ -15,7 +15,7 @@ from posinfo.measures.permutenet_table import permutenet_markdown, permutenet_ta
 
 FIRST = [  # columns of scores.csv, before all other settings
     "dataset", "network", "permutation", "padding", "canvas", "task", "grid", "seed", "accuracy",
-    "floor", "n", "cell",
+    "floor", "split", "n", "cell",
 ]  # fmt: skip
 WHOLE = ("seed", "n", "width", "permuted_before", "classes")  # numbers, some of which may lack
 
@@ -24,9 +24,10 @@ def report(settings: PermutenetSettings, results: Results, published: pd.DataFra
     """Scores, table, canvases, learning curves, accuracy by location, and confusions."""
     section, columns = settings.permutenet, {n: c.columns() for n, c in settings.cells.items()}
     cells = by_seed(results["evaluate"], dict.fromkeys(columns, section.seeds))
-    dataset = {"dataset": section.dataset.name, "classes": section.dataset.class_count}
+    dataset = section.dataset
+    images = {"dataset": dataset.name, "classes": dataset.class_count, "split": section.split}
     rows = [
-        {**dataset, **columns[label], **result.table.iloc[0].to_dict(), "cell": label}
+        {**images, **columns[label], **result.table.iloc[0].to_dict(), "cell": label}
         for label, seeds in cells.items()
         for result in seeds
     ]

@@ -7,6 +7,8 @@ from pydantic import Field, model_validator
 
 from posinfo.choices import Once, Section
 from posinfo.experiments.labelled_images import ImagesCell
+from posinfo.experiments.measured_split import MeasuredSplit
+from posinfo.experiments.permutenet.evaluate import EvaluateCell
 from posinfo.experiments.permutenet.train import NetworkCell
 from posinfo.experiments.trained_network import network_label
 from posinfo.grid import Grid, Seeds, one_value
@@ -68,6 +70,7 @@ class PermutenetParameters(Section):
 
     Attributes:
         dataset: the tiles.
+        split: the images that are measured: ``test``, or ``validation`` to choose settings by.
         shared: settings of every cell that does not say otherwise.
         cells: what differs, one item per cell of the table.
         seeds: of weights, order and locations; each cell is trained once per seed.
@@ -75,6 +78,7 @@ class PermutenetParameters(Section):
     """
 
     dataset: DatasetConfig
+    split: MeasuredSplit
     shared: dict[str, Any]
     cells: tuple[dict[str, Any], ...] = Field(min_length=1)
     seeds: Seeds
@@ -111,11 +115,12 @@ def images_cells(settings: PermutenetSettings) -> dict[str, ImagesCell]:
 def train_cells(settings: PermutenetSettings) -> dict[str, NetworkCell]:
     """A network per cell of the table and seed."""
     dataset = settings.permutenet.dataset
+    about = {"dataset": dataset, "split": settings.permutenet.split}
     return {
         network_label(label, seed): NetworkCell(
             inputs={"images": f"images/{dataset.name}"},
             modules=user_modules(cell.arch),
-            parameters={"cell": label, "seed": seed, "dataset": dataset, **dict(cell)},
+            parameters={"cell": label, "seed": seed, **about, **dict(cell)},
             classifier=cell.classifier,
             canvas=cell.canvas_config,
             task=cell.task,
@@ -127,7 +132,8 @@ def train_cells(settings: PermutenetSettings) -> dict[str, NetworkCell]:
     }
 
 
-def evaluate_cells(settings: PermutenetSettings) -> dict[str, NetworkCell]:
+def evaluate_cells(settings: PermutenetSettings) -> dict[str, EvaluateCell]:
     """The answers of each trained network."""
-    cells = train_cells(settings)
-    return {label: cell.needing(network=f"train/{label}") for label, cell in cells.items()}
+    split, cells = settings.permutenet.split, train_cells(settings).items()
+    needing = {label: cell.needing(network=f"train/{label}") for label, cell in cells}
+    return {label: EvaluateCell(**dict(cell), split=split) for label, cell in needing.items()}

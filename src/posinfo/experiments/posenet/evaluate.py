@@ -1,4 +1,4 @@
-"""Step 4: what the readouts say of test photographs and of images without content."""
+"""Step 4: what the readouts say of other photographs, and of images without content."""
 
 from itertools import chain
 
@@ -7,7 +7,13 @@ import torch
 from torch import Tensor
 
 from posinfo.experiment import Inputs, Result
-from posinfo.experiments.posenet.readouts import ReadoutsCell, open_blocks, targets_of
+from posinfo.experiments.posenet.readouts import (
+    ReadoutsCell,
+    chosen_images,
+    open_blocks,
+    photographs_of,
+    targets_of,
+)
 from posinfo.measures.scores import (
     Head,
     image_rows,
@@ -22,7 +28,9 @@ from posinfo.work import Work
 
 
 def run(cell: ReadoutsCell, inputs: Inputs, work: Work) -> Result:
-    """SPC and MAE of every readout on every image.
+    """SPC and MAE of every readout on every image without content, and on the photographs' images.
+
+    Those are of the test photographs, or of the train photographs that the cell holds out.
 
     Returns:
         Rows of ``summarise_images``, and whether the readout is ``stuck``. ``spc`` and ``mae``
@@ -34,11 +42,12 @@ def run(cell: ReadoutsCell, inputs: Inputs, work: Work) -> Result:
     targets = targets_of(cell)
     first = {name: i for i, (name, seed) in enumerate(cell.heads) if seed == cell.heads[0][1]}
     truth = {name: targets[i] for name, i in first.items()}
-    sets = [open_blocks(inputs[name], cell) for name in ("test", "synthetic")]
+    measured = chosen_images(inputs["images"], cell, held_out=True)
+    sets = [open_blocks(inputs["photos"], cell, measured), open_blocks(inputs["synthetic"], cell)]
     readouts = Readouts(sets[0].shape[3], [0] * len(cell.heads), cell.readout)
     readouts.load_state_dict(dict(inputs["readouts"].tensors))
     readouts.eval().to(work.device)
-    names = [("photos", name) for name in inputs["images"].table.photograph]
+    names = [("photos", name) for name in photographs_of(inputs["images"], measured)]
     photographs = len(names)
     names += [(name, name) for name in inputs["synthetic_images"].table.photograph]
     work.on_total(len(names))
@@ -49,7 +58,7 @@ def run(cell: ReadoutsCell, inputs: Inputs, work: Work) -> Result:
     rows = summarise_images(image_rows(names, cell.heads, spc, mae).assign(cell=""), truth)
     at_constant = _stuck(cell, inputs["readouts"], targets)
     rows["stuck"] = [at_constant[head] for head in zip(rows.pattern, rows.seed, strict=True)]
-    image = torch.from_numpy(inputs["images"].arrays["pixels"][0].copy())
+    image = torch.from_numpy(inputs["images"].arrays["pixels"][measured[0]].copy())
     return Result(
         tensors={
             **{f"truth.{pattern}": mask for pattern, mask in truth.items()},

@@ -2,8 +2,9 @@
 
 from typing import Any
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Tensor
 
@@ -13,6 +14,7 @@ from posinfo.networks.readouts.checks import check_readouts
 from posinfo.networks.readouts.config import ReadoutConfig
 from posinfo.networks.readouts.convolutional import initial_seed, train_readouts
 from posinfo.networks.readouts.feature_array import FeatureArray
+from posinfo.networks.readouts.held_out import hold_out
 from posinfo.networks.readouts.ridge import fit_ridge
 from posinfo.stimuli.patterns import make_pattern
 from posinfo.work import Work
@@ -26,17 +28,20 @@ class ReadoutsCell(Cell):
         blocks: names of the blocks that are read; empty: all.
         stripes: range of the striped patterns, a key of ``STRIPES``.
         image_size: side in pixels of the ground truth.
+        held_out: share of the train photographs that are measured, whole ones, and that nothing is
+            trained on; None: all train images are trained on, and all test images measured.
         fit: the settings that the head and its fit depend on.
         readout: the head and its fit.
         feature_size: side in pixels of the features.
         backbone: whose features are read.
-        train_images: how many there are.
+        train_images: how many of them are trained on.
     """
 
     heads: tuple[tuple[str, int], ...]
     blocks: tuple[str, ...]
     stripes: str
     image_size: int
+    held_out: float | None
     fit: dict[str, Any]
     readout: ReadoutConfig = Field(exclude=True)
     feature_size: int = Field(exclude=True)
@@ -57,10 +62,11 @@ class ReadoutsCell(Cell):
 
 def run(cell: ReadoutsCell, inputs: Inputs, work: Work) -> Result:
     """The weights of all readouts, and each one's loss per epoch or error per penalty."""
-    features, targets = open_blocks(inputs["features"], cell), targets_of(cell)
+    fitted, targets = chosen_images(inputs["images"], cell, held_out=False), targets_of(cell)
+    features = open_blocks(inputs["features"], cell, fitted)
     config, seeds = cell.readout, [initial_seed(*head) for head in cell.heads]
     if config.head == "ridge":
-        of_images, seed = inputs["images"].table.photograph.tolist(), cell.heads[0][1]
+        of_images, seed = photographs_of(inputs["images"], fitted), cell.heads[0][1]
         readouts, history = fit_ridge(features, targets, of_images, config, seed=seed, work=work)
     else:
         readouts, history = train_readouts(features, targets, seeds, config, work)
@@ -76,7 +82,29 @@ def targets_of(cell: ReadoutsCell) -> Float[Tensor, "k h w"]:
     return torch.stack([make_pattern(name, size, cell.stripes, seed) for name, seed in cell.heads])
 
 
-def open_blocks(features: Result, cell: ReadoutsCell) -> FeatureArray:
-    """The blocks that a cell reads, of features on disk."""
+def chosen_images(images: Result, cell: ReadoutsCell, *, held_out: bool) -> Int[np.ndarray, " m"]:
+    """Indices of the photographs' images that are measured, or of those that are trained on.
+
+    Args:
+        images: the train images, or the test images where the cell holds no train ones out.
+        cell: says which are held out.
+        held_out: whether those are asked for that are measured.
+    """
+    photographs = images.table.photograph.tolist()
+    if cell.held_out is None:
+        return np.arange(len(photographs))
+    measured = hold_out(photographs, cell.held_out).numpy()
+    return np.flatnonzero(measured if held_out else ~measured)
+
+
+def photographs_of(images: Result, chosen: Int[np.ndarray, " m"]) -> list[str]:
+    """The photograph that each of the chosen images shows."""
+    return images.table.photograph.iloc[chosen].tolist()
+
+
+def open_blocks(
+    features: Result, cell: ReadoutsCell, images: Int[np.ndarray, " m"] | None = None
+) -> FeatureArray:
+    """The blocks that a cell reads, of features on disk; of the chosen images, or of all."""
     channels = dict(features.facts["channels"])
-    return FeatureArray(features.arrays["features"], channels, cell.blocks)
+    return FeatureArray(features.arrays["features"], channels, cell.blocks, images)

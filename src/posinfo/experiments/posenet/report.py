@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 
+import numpy as np
 import pandas as pd
 import torch
+from jaxtyping import UInt8
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -16,13 +18,14 @@ from posinfo.measures.figures import images_figure, masks_figure, predicted_maps
 from posinfo.measures.islam2020 import beside_paper
 from posinfo.measures.paired_comparisons import comparisons_markdown
 from posinfo.measures.table1 import padding_comparisons, table1, table1_markdown
+from posinfo.networks.readouts.held_out import hold_out
 
 PREVIEWED = 8  # photographs in a line of the contact sheet
 FIGURE_6 = "gaussian"  # the pattern that each shows
 FIGURE_7 = ("horizontal", "vertical", "gaussian")
 COLUMNS = [  # of scores.csv, before all other settings
     "backbone", "weights", "padding", "pattern", "stimulus", "seed", "spc", "mae", "floor",
-    "skill", "n", "n_constant", "stuck",
+    "skill", "split", "n", "n_constant", "stuck",
 ]  # fmt: skip
 
 
@@ -41,7 +44,6 @@ def report_table1(settings: PosenetSettings, results: Results, published: pd.Dat
     first = next(iter(cells.values()))
     image, truth = first.tensors["image"].numpy(), maps_of(first, "truth", patterns)
     maps = {label: maps_of(cell, "map", patterns) for label, cell in cells.items()}
-    pixels = {name: results["images"][name].arrays["pixels"] for name in ("train", "test")}
     return Report(
         tables={
             "scores": scores.reindex(columns=COLUMNS),
@@ -54,10 +56,23 @@ def report_table1(settings: PosenetSettings, results: Results, published: pd.Dat
         },
         figures={
             "masks": masks_figure(truth),
-            "photos": images_figure({name: each[:PREVIEWED] for name, each in pixels.items()}),
+            "photos": images_figure(_contact_sheet(settings, results["images"])),
             "predicted_maps": predicted_maps_figure(image, truth, maps),
         },
     )
+
+
+def _contact_sheet(
+    settings: PosenetSettings, images: Mapping[str, Result]
+) -> dict[str, UInt8[np.ndarray, "n 3 h w"]]:
+    """The first images that readouts are trained on, and the first that they are measured on."""
+    train, test = images["train"], images["test"].arrays["pixels"]
+    pixels, share = train.arrays["pixels"], settings.held_out
+    if share is None:
+        return {"train": pixels[:PREVIEWED], "test": test[:PREVIEWED]}
+    measured = hold_out(train.table.photograph.tolist(), share).numpy()
+    of_sets = {"train": ~measured, "validation": measured}
+    return {name: pixels[np.flatnonzero(each)[:PREVIEWED]] for name, each in of_sets.items()}
 
 
 def map_of(result: Result) -> Figure:
@@ -180,4 +195,5 @@ def _columns(cell: TableCell, settings: PosenetSettings) -> dict[str, object]:
         "hidden_width": readout.hidden_width if readout.layers > 1 else "",
         "readout_padding": readout.padding, "head": readout.head,
         "normalisation": cell.normalisation, "backbone_seed": backbone.seed,
+        "split": settings.posenet.split,
     }  # fmt: skip

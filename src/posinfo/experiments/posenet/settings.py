@@ -9,6 +9,7 @@ from pydantic import Field
 
 from posinfo.choices import Label, Once, Section, Seed, check
 from posinfo.experiments.images import ImagesCell
+from posinfo.experiments.measured_split import MeasuredSplit
 from posinfo.experiments.posenet.features import FeaturesCell
 from posinfo.experiments.posenet.readouts import ReadoutsCell
 from posinfo.grid import Grid, Item, Seeds
@@ -17,6 +18,7 @@ from posinfo.networks.models.backbones import BackboneConfig
 from posinfo.networks.models.normalisation import NormalisationName
 from posinfo.networks.models.weights import weights_key
 from posinfo.networks.readouts.config import ReadoutConfig
+from posinfo.networks.readouts.held_out import hold_out
 from posinfo.networks.surgery.legal_size import LARGEST_IMAGE
 from posinfo.stimuli.patterns import PatternName, StripesName
 from posinfo.stimuli.photos import PhotosConfig, manifest_key, photo_manifests
@@ -74,6 +76,9 @@ class PosenetParameters(TableParameters):
         normalisation: of the images, a key of ``NORMALISATIONS``.
         stimuli: images without content on which readouts are tested, keys of ``SYNTHETIC``.
         stripes: range of the striped patterns, a key of ``STRIPES``.
+        split: the photographs that are measured: ``test``, or ``validation`` to choose settings by:
+            some of the train photographs, which nothing is trained on then.
+        held_out: share of the train photographs that are measured by ``split: validation``.
         readout: the head and its training.
     """
 
@@ -82,6 +87,8 @@ class PosenetParameters(TableParameters):
     normalisation: NormalisationName
     stimuli: Annotated[tuple[StimulusName, ...], Field(min_length=1), Once]
     stripes: StripesName
+    split: MeasuredSplit
+    held_out: float = Field(gt=0, lt=1)
     readout: ReadoutConfig
 
 
@@ -111,6 +118,25 @@ class PosenetSettings(Section):
     def manifests(self) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Of the train and the test photographs, see ``photo_manifests``."""
         return photo_manifests(self.photos)
+
+    @property
+    def held_out(self) -> float | None:
+        """Share of the train photographs that are measured; None: the test photographs are."""
+        return self.posenet.held_out if self.posenet.split == "validation" else None
+
+    @cached_property
+    def fitted_images(self) -> int:
+        """How many train images are trained on; a ``ValueError`` if none can be held out."""
+        photographs = self.manifests[0].photograph.tolist()
+        if self.held_out is None:
+            return len(photographs)
+        try:
+            return int((~hold_out(photographs, self.held_out)).sum())
+        except ValueError as error:
+            raise ValueError(
+                f"posenet.split validation: {error}; give photos.train_dir more photographs, or "
+                "photos.train_crops a larger number"
+            ) from error
 
     @cached_property
     def cells(self) -> dict[str, TableCell]:
@@ -231,23 +257,26 @@ def readouts_cells(settings: PosenetSettings) -> dict[str, ReadoutsCell]:
             parameters=_parameters(cell, settings),
             heads=tuple((pattern, seed) for pattern in cell.patterns for seed in cell.seeds),
             blocks=cell.blocks,
+            held_out=settings.held_out,
             fit=cell.readout.settings,
             readout=cell.readout,
             backbone=settings.backbone_of(cell),
-            train_images=len(settings.manifests[0]),
+            train_images=settings.fitted_images,
             **sizes,
         )
     return cells
 
 
 def evaluate_cells(settings: PosenetSettings) -> dict[str, ReadoutsCell]:
-    """The same on test images."""
-    cells = {}
+    """The same on the photographs that are measured."""
+    cells, photographs = {}, "test" if settings.held_out is None else "train"
     for label, cell in readouts_cells(settings).items():
         features = f"features/{settings.features_of(settings.cells[label])}"
-        features_of = {name: f"{features}.{name}" for name in ("test", "synthetic")}
-        images = {"images": "images/test", "synthetic_images": "images/synthetic"}
-        inputs = {"readouts": f"readouts/{label}", **features_of, **images}
+        inputs = {
+            "readouts": f"readouts/{label}",
+            "photos": f"{features}.{photographs}", "images": f"images/{photographs}",
+            "synthetic": f"{features}.synthetic", "synthetic_images": "images/synthetic",
+        }  # fmt: skip
         cells[label] = cell.model_copy(update={"inputs": inputs})
     return cells
 
@@ -257,5 +286,6 @@ def _parameters(cell: TableCell, settings: PosenetSettings) -> dict[str, Any]:
     backbone = settings.backbone_of(cell).model_dump(mode="json", exclude={"seed", "blocks"})
     table = cell.model_dump(mode="json", exclude={"patterns", "tables"})
     sizes = settings.posenet.model_dump(include={"image_size", "feature_size", "stripes"})
-    more = {"blocks": "+".join(cell.blocks) or "all", "photos": settings.photos}
+    measured = {"split": settings.posenet.split, "held_out": settings.held_out}
+    more = {"blocks": "+".join(cell.blocks) or "all", "photos": settings.photos, **measured}
     return {**backbone, **table, **sizes, **more}

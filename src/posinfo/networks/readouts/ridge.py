@@ -5,7 +5,6 @@ one is the best linear readout there is, up to a penalty that held-out photograp
 target is averaged to the grid of the readout, and its loss is taken there, not at full resolution.
 """
 
-import math
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -16,10 +15,10 @@ from torch.nn.functional import adaptive_avg_pool2d
 from posinfo.networks.readouts.config import ReadoutConfig
 from posinfo.networks.readouts.convolutional import Readouts
 from posinfo.networks.readouts.feature_array import FeatureArray
+from posinfo.networks.readouts.held_out import hold_out
 from posinfo.work import Work
 
 BATCH_SIZE = 32
-HOLD_OUT_SEED = 0
 GIB = 2**30
 HALF_RESOLUTION = 1e-3  # relative, of the float16 in which features are kept
 SMALLEST_SD = 1e-6
@@ -173,14 +172,10 @@ def _samples(
 
 def _held_out(photographs: Sequence[str], share: float) -> Tensor:
     """A mask of the held-out images: those of some photographs, or the last ones of a single."""
-    names = sorted(set(photographs))
-    generator = torch.Generator().manual_seed(HOLD_OUT_SEED)
-    if len(names) == 1:
-        count = len(photographs)
-        return torch.arange(count) >= count - max(1, round(share * count))
-    order = torch.randperm(len(names), generator=generator).tolist()
-    chosen = {names[index] for index in order[: min(len(names) - 1, math.ceil(share * len(names)))]}
-    return torch.tensor([photograph in chosen for photograph in photographs])
+    if len(set(photographs)) > 1:
+        return hold_out(photographs, share)
+    count = len(photographs)
+    return torch.arange(count) >= count - max(1, round(share * count))
 
 
 def require_memory(channels: int, config: ReadoutConfig) -> None:
