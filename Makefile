@@ -4,12 +4,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 EXPERIMENT ?= posenet
+STORAGE ?= sqlite:///optuna.db
 READY := $(VENV)/.ready
 
 export DO_NOT_TRACK := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: run test lint claims setup viz mlflow
+.PHONY: run test lint claims setup viz mlflow dashboard
 
 run: setup  ## the main job: Table 1 on the embedded photographs
 	$(BIN)/kedro run --pipeline=posenet
@@ -32,6 +33,9 @@ viz: setup
 
 mlflow: setup  ## http://127.0.0.1:5000
 	$(BIN)/kedro mlflow ui
+
+dashboard: setup  ## the trials of sweeps: make dashboard STORAGE=sqlite:///optuna.db
+	$(BIN)/optuna-dashboard --host=127.0.0.1 $(STORAGE)
 
 setup: $(READY)
 

@@ -144,32 +144,63 @@ def _summary(
 ) -> str:
     search, names = sweep.settings.search, _names(sweep)
     table = trials_table(study, sweep)
+    title = f"# {study.study_name}\n"
     if table.empty or not best:
-        return f"# {study.study_name}\n\nNo trial is complete.\n"
+        return f"{title}\nNo trial is complete.\n"
     states = ", ".join(f"{count} {state}" for state, count in table.state.value_counts().items())
     rising = search.objectives[0].direction == "minimize"
     complete = table.loc[table.state == "complete"].sort_values(by=names[0], ascending=rising)
-    shown = complete.head(SHOWN)
     columns = ["trial", *(c for name in names for c in (name, f"{name}_sd")), *search.space]
     means = scores.groupby(["cell", "split"], sort=False)[names].agg(["mean", "std"]).reset_index()
     means.columns = [" ".join(filter(None, each)) for each in means.columns]
-    chosen = "best" if len(names) == 1 else "front"
-    return "\n".join(
+    parts = [
+        title,
+        f"{sweep.experiment.name}, {len(table)} trials ({states}). Each is the mean of "
+        f"{search.seeds_per_trial} seeds on validation images; sd: the spread of the seeds.\n",
+        complete.head(SHOWN)[columns].to_markdown(index=False, floatfmt=".4g"),
+        _lead(study, complete, names),
+        f"\n## {'The best' if len(names) == 1 else 'The front'} on test images\n",
+        f"Chosen on validation images, which favours what was lucky there: {_list(best)}. Test "
+        "images were looked at for these and for the settings as they were, once.\n",
+        means.to_markdown(index=False, floatfmt=".4f"),
+    ]
+    if not comparisons.empty:
+        parts += ["", comparisons_markdown(comparisons, ["split"], {name: name for name in names})]
+    runs = (
+        f"`kedro run --config=FOLDER/trial-{number}.yml` runs trial {number}." for number in best
+    )
+    return "\n".join([*parts, "", *runs, ""])
+
+
+def _lead(study: Study, complete: pd.DataFrame, names: Sequence[str]) -> str:
+    """How far the first of the table is ahead of the second, with one objective."""
+    if len(names) > 1 or len(complete) < 2:
+        return ""
+    first, second = complete.trial.iloc[:2].tolist()
+    measured = {
+        number_of(trial): trial.user_attrs[BY_SEED][names[0]]
+        for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    }
+    rows = pd.DataFrame(
         [
-            f"# {study.study_name}\n",
-            f"{sweep.experiment.name}, {len(table)} trials ({states}); each is the mean of "
-            f"{search.seeds_per_trial} seeds on validation images; sd: the spread of the seeds.\n",
-            shown[columns].to_markdown(index=False, floatfmt=".4g"),
-            f"\n## The {chosen} on test images\n",
-            f"Trials {', '.join(map(str, best))}, chosen on validation images, which favours what "
-            "was lucky there; test images were looked at for these alone.\n",
-            means.to_markdown(index=False, floatfmt=".4f"),
-            "",
-            comparisons_markdown(comparisons, ["split"], {name: name for name in names}),
-            *(f"`kedro run --config=…/trial-{number}.yml` runs trial {number}." for number in best),
-            "",
+            {"cell": str(trial), "seed": seed, "value": value}
+            for trial in (first, second)
+            for seed, value in enumerate(measured[trial])
         ]
     )
+    (found,) = paired_comparisons(rows, [], ["value"], pairs=[(str(first), str(second))]).to_dict(
+        "records"
+    ) or [None]
+    if found is None:
+        return f"\nOne seed per trial: nothing says whether trial {first} leads trial {second}."
+    lead = f"{found['difference']:+.4f} ({found['low']:+.4f} to {found['high']:+.4f}, paired seeds)"
+    said = "a lead" if found["separable"] else "no lead: 0 lies inside"
+    return f"\nTrial {first} minus trial {second}: {lead}: {said}."
+
+
+def _list(numbers: Sequence[int]) -> str:
+    word = "trial" if len(numbers) == 1 else "trials"
+    return f"{word} {', '.join(map(str, numbers))}"
 
 
 def _plots(study: Study, sweep: Sweep) -> Iterator[tuple[str, Figure]]:

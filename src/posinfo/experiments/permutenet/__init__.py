@@ -1,6 +1,6 @@
 """GAPNet and PermuteNet (Islam et al., ICCV 2021, experiment 1), with controls."""
 
-from posinfo.experiment import Experiment, Step
+from posinfo.experiment import Experiment, Objectives, Step
 from posinfo.experiments import labelled_images
 from posinfo.experiments.permutenet import evaluate, report, settings, train
 
@@ -14,4 +14,5 @@ PERMUTENET = Experiment(
     ),
     report=report.report,
     figures=("canvases", "learning_curves", "accuracy_maps", "confusions"),
+    objectives=Objectives(("accuracy",), "permutenet.split", "permutenet.seeds"),
 )

@@ -5,9 +5,11 @@ Table 1, and the ablations, which are the same experiment with more cells.
 
 from dataclasses import replace
 
-from posinfo.experiment import Experiment, Step
+from posinfo.experiment import Experiment, Objectives, Step
 from posinfo.experiments import images
 from posinfo.experiments.posenet import evaluate, features, readouts, report, settings
+
+MEASURED = ("spc", "mae", "skill")
 
 POSENET = Experiment(
     name="posenet",
@@ -23,6 +25,7 @@ POSENET = Experiment(
     tables=("scores", "table1", "comparisons"),
     texts=("table1", "comparisons"),
     figures=("masks", "photos", "predicted_maps"),
+    objectives=Objectives(MEASURED, "posenet.split", "posenet.seeds"),
 )
 
 POSENET_ABLATIONS = replace(
@@ -35,4 +38,5 @@ POSENET_ABLATIONS = replace(
     tables=("scores", "tables"),
     texts=("tables",),
     figures=("figure5", "figure6", "figure7"),
+    objectives=Objectives(MEASURED, "posenet.split", "posenet_ablations.seeds"),
 )
