@@ -6,7 +6,7 @@
 Nothing is trained: multiplications and additions of one forward pass of one image are counted, and
 multiplied by images, epochs and 3 for a training step (forward, and twice as
 much backward). Cells are dealt to GPUs longest first; the longest one is the least that any number
-of GPUs can take. Loading, evaluation of trainings, further readouts of the ablations and start-up are left
+of GPUs can take. Loading, evaluation, further readouts of the ablations and start-up are left
 out.
 """
 
