@@ -1,16 +1,14 @@
 """What a GPU's owner runs first, `python -m pytest -m cuda`: every pipeline there and on the CPU.
 
-A step that starts from the same inputs gives the same scores. A training does not: ten steps make
-of the last bits of a sum, which a GPU adds up in another order, the second digit of a loss, so that
-its result is compared by its losses alone, and evaluations read the weights that the CPU has
-trained.
+A step that starts from the same inputs gives the same scores, and a training the same losses, if
+not the same digits of them: evaluations read the weights that the CPU has trained.
 """
 
 import pandas as pd
 import pytest
 import torch
 
-from posinfo.experiment import Experiment, Result, Step
+from posinfo.experiment import Experiment, Step
 from posinfo.experiments import EXPERIMENTS
 from posinfo.work import Work
 from tests.integration.conftest import Copy
@@ -19,9 +17,9 @@ from tests.integration.on_device import NAMES, NUMERIC, disagreements, recompute
 pytestmark = pytest.mark.cuda
 
 SAME = 1e-3
-# noise of 1e-6 behind each convolution moves losses by up to 0.02, and, of channels that are hardly
-# ever active, shares of their mean activation by 0.002
-TOLERANCES = {"train": 0.1, "readouts": 0.1, "rank": 1e-2, "channels": 1e-2}
+# noise of 1e-6 behind each convolution moves shares of the mean activation of channels that are
+# hardly ever active by 2e-3
+TOLERANCES = {"rank": 1e-2, "channels": 1e-2}
 
 
 @pytest.fixture
@@ -38,7 +36,7 @@ def test_a_step_computes_what_it_computes_on_the_cpu(
     work = Work(torch.device("cuda"))
     cells = recomputed(finished(experiment.name), experiment, step, work, tmp_path)
     tolerance = TOLERANCES.get(step.name, SAME)
-    differ = {label: disagreements(*map(_compared, pair), tolerance) for label, *pair in cells}
+    differ = {label: disagreements(*pair, tolerance) for label, *pair in cells}
     assert differ and not any(differ.values()), differ
 
 
@@ -53,12 +51,6 @@ def test_a_pipeline_ends_with_the_rows_of_the_cpu(finished, tmp_path, name, prec
     there, here = (
         pd.read_csv(each.reports(name) / "scores.csv") for each in (project, finished(name))
     )
-    texts = here.select_dtypes(exclude="number").columns
+    texts = here.select_dtypes(exclude=["number", "bool"]).columns
     pd.testing.assert_frame_equal(there[texts], here[texts])
     assert list(there) == list(here)
-
-
-def _compared(result: Result) -> Result:
-    """Of a training its losses and validation scores, of all else everything."""
-    trained = result.history and result.rows is None
-    return Result(history=result.history) if trained else result

@@ -9,19 +9,16 @@ from tests.integration.on_device import NAMES, NUMERIC, disagreements, recompute
 from tests.integration.pretended_cuda import CUDA, PretendedCuda
 
 ROUNDING = 1e-4  # batches are larger on a GPU
-# AdamW's first steps have the size of the learning rate where the gradient is mere rounding, too
-CHAOTIC = {"channel_attack-train": 0.05}
 
 every_step = pytest.mark.parametrize(("experiment", "step"), NUMERIC, ids=NAMES)
 
 
 @every_step
 def test_a_step_leaves_nothing_on_the_cpu(finished, tmp_path, experiment: Experiment, step: Step):
-    tolerance = CHAOTIC.get(f"{experiment.name}-{step.name}", ROUNDING)
     with PretendedCuda() as device:
         work = Work(CUDA)
         cells = recomputed(finished(experiment.name), experiment, step, work, tmp_path)
-        differ = {label: disagreements(*results, tolerance) for label, *results in cells}
+        differ = {label: disagreements(*results, ROUNDING) for label, *results in cells}
     assert differ and not any(differ.values()), differ
     assert "cpu" not in device.costly, device.costly
 

@@ -42,6 +42,15 @@ def test_rounding_is_not(name):
     assert disagreements(found, result(), 1e-3) == {}
 
 
+def test_of_a_training_the_losses_are_compared_and_not_to_the_last_digits():
+    one, other = (Result(tensors=r.tensors, history=r.history) for r in (result(), result()))
+    PLANTED["weight"](one, 1.0)
+    PLANTED["loss"](one, 0.05)
+    assert disagreements(one, other, 1e-3) == {}
+    PLANTED["loss"](one, 0.5)
+    assert disagreements(one, other, 1e-3) == {"loss": pytest.approx(0.55)}
+
+
 def test_a_score_that_is_not_a_number_on_one_device_alone_is_found():
     found = result()
     found.table.loc[1, "spc"] = 0.0
