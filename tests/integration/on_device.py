@@ -1,8 +1,10 @@
 """The cells of a step, computed again on another device from the same inputs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,25 +30,42 @@ NAMES = [f"{experiment.name}-{step.name}" for experiment, step in NUMERIC]
 
 
 def recomputed(
-    project: Copy, experiment: Experiment, step: Step, work: Work, folder: Path
+    project: Copy,
+    experiment: Experiment,
+    step: Step,
+    work: Work,
+    folder: Path,
+    sections: Mapping[str, Any] | None = None,
 ) -> Iterator[tuple[str, Result, Result]]:
     """Label, result and the project's own result of each cell.
 
     Of cells that differ in their seed or their images alone, the last. Inputs are those of the
     project, so that what differs is the step's; results go through a store of their own.
+
+    Args:
+        project: has all results of the experiment.
+        experiment: the step's.
+        step: is run.
+        work: where.
+        folder: of the store.
+        sections: other settings than those of the project, which changes no inputs of the step; a
+            cell that the project has not is computed on the CPU.
     """
     store = project.data / "store"
-    request = Request.of(experiment, {**merged("test"), "store": str(store)})
-    here, there = request.store, Store(folder)
+    request = Request.of(experiment, {**(sections or merged("test")), "store": str(store)})
+    here, there, on_cpu = request.store, Store(folder), Store(folder / "cpu")
     for label, cell in _unlike(request.plan[step.name]).items():
         inputs = {role: here.open(key) for role, key in cell.inputs.items()}
 
-        def compute(arrays: Path, cell=cell, inputs=inputs) -> Result:
-            own = replace(work, folder=arrays, checkpoint=there.checkpoint(cell.key))
-            return cell.step.run(cell.cell, inputs, own)
+        def compute(arrays: Path, where: Work, cell=cell, inputs=inputs) -> Result:
+            return cell.step.run(cell.cell, inputs, replace(where, folder=arrays))
 
-        there.add(cell.key, cell.identity, compute)
-        yield label, there.open(cell.key), here.open(cell.key)
+        own = replace(work, checkpoint=there.checkpoint(cell.key))
+        there.add(cell.key, cell.identity, partial(compute, where=own))
+        if cell.key not in (known := here):
+            known = on_cpu
+            known.add(cell.key, cell.identity, partial(compute, where=Work()))
+        yield label, there.open(cell.key), known.open(cell.key)
 
 
 def disagreements(found: Result, expected: Result, tolerance: float) -> dict[str, float]:
