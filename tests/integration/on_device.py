@@ -23,10 +23,15 @@ NUMERIC = [
     for step in experiment.steps
     if step.numeric
 ]
+NAMES = [f"{experiment.name}-{step.name}" for experiment, step in NUMERIC]
 # Ten steps make of the last bits of a sum, which every device adds up in its own order, the second
 # digit of a loss and the first of a weight: noise of 1e-6 behind each convolution does it.
 TRAINING = 0.1
-NAMES = [f"{experiment.name}-{step.name}" for experiment, step in NUMERIC]
+# settings that no tensor's place depends on
+IRRELEVANT: Any = {
+    **dict.fromkeys(("seed", "heads", "weights", "normalisation"), True),
+    "backbone": {"arch", "weights", "seed", "blocks"},
+}
 
 
 def recomputed(
@@ -39,7 +44,7 @@ def recomputed(
 ) -> Iterator[tuple[str, Result, Result]]:
     """Label, result and the project's own result of each cell.
 
-    Of cells that differ in their seed or their images alone, the last. Inputs are those of the
+    Of cells that differ in ``IRRELEVANT`` settings alone, the last. Inputs are those of the
     project, so that what differs is the step's; results go through a store of their own.
 
     Args:
@@ -96,7 +101,7 @@ def disagreements(found: Result, expected: Result, tolerance: float) -> dict[str
 
 def _unlike(cells: dict[str, Planned]) -> dict[str, Planned]:
     last = {
-        str(cell.cell.model_dump(mode="json", exclude={"seed", "heads"})): label
+        str(cell.cell.model_dump(mode="json", exclude=IRRELEVANT)): label
         for label, cell in cells.items()
     }
     return {label: cells[label] for label in last.values()}

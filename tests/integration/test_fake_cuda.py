@@ -23,9 +23,9 @@ every_step = pytest.mark.parametrize(("experiment", "step"), NUMERIC, ids=NAMES)
 
 @every_step
 def test_a_step_leaves_nothing_on_the_cpu(finished, tmp_path, experiment: Experiment, step: Step):
+    project = finished(experiment.name)
     with PretendedCuda() as device:
-        work = Work(CUDA)
-        cells = recomputed(finished(experiment.name), experiment, step, work, tmp_path)
+        cells = recomputed(project, experiment, step, Work(CUDA), tmp_path)
         differ = {label: disagreements(*results, ROUNDING) for label, *results in cells}
     assert differ and not any(differ.values()), differ
     assert "cpu" not in device.costly, device.costly
@@ -72,7 +72,7 @@ def test_nor_does_a_padding(kind, generator):
 
 @every_step
 def test_nor_does_it_in_bfloat16(finished, tmp_path, experiment: Experiment, step: Step):
+    project, work = finished(experiment.name), Work(CUDA, torch.bfloat16)
     with PretendedCuda() as device:
-        work = Work(CUDA, torch.bfloat16)
-        label, _, _ = next(recomputed(finished(experiment.name), experiment, step, work, tmp_path))
+        label, _, _ = next(recomputed(project, experiment, step, work, tmp_path))
     assert label and "cpu" not in device.costly, device.costly
