@@ -58,7 +58,7 @@ def trials_table(study: Study, sweep: Sweep) -> pd.DataFrame:
             line[f"{name_of(objective)}_sd"] = np.std(values, ddof=1) if values[1:] else np.nan
         line["seeds"] = sweep.settings.search.seeds_per_trial if measured else 0
         line |= {name: trial.params.get(name) for name in space}
-        lines.append({**line, "error": trial.user_attrs.get(ERROR, "")})
+        lines.append({**line, "failure": trial.user_attrs.get(ERROR, "")})
     return pd.DataFrame(lines)
 
 
