@@ -70,9 +70,10 @@ class NumberedSampler(BaseSampler):
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
         """Seed the sampler of this trial."""
-        earlier = [each for each in study.get_trials(deepcopy=False) if each.number < trial.number]
+        first = trial.system_attrs.get("failed_trial", trial.number)  # that a repeat stands for
+        earlier = [each for each in study.get_trials(deepcopy=False) if each.number < first]
         repeats = sum("failed_trial" in each.system_attrs for each in earlier)
-        self._sampler = self._made(trial.number - repeats)
+        self._sampler = self._made(first - repeats)
         self._sampler.before_trial(study, trial)
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, Any]:
