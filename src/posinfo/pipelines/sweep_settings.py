@@ -102,15 +102,15 @@ def require_address(storage: str) -> str:
     """
     try:
         url = make_url(storage)
-    except ArgumentError as error:
-        raise ValueError("sweep.storage is no address: sqlite:///optuna.db is one") from error
+    except (ArgumentError, ValueError):  # whose text may be a part of a password
+        raise ValueError("sweep.storage is no address: sqlite:///optuna.db is one") from None
     check("sweep.storage: scheme", url.drivername, STORAGES)
-    if url.password is not None or "password" in url.query:
+    if url.password is not None or any("password" in name for name in url.query):
         raise ValueError(
             "sweep.storage has a password in it, which logs and lists of processes would show: put "
             "it in PGPASSWORD, ~/.pgpass, or `environment` in conf/local/credentials.yml"
         )
-    if url.drivername == "sqlite" and not url.database:
+    if url.drivername == "sqlite" and url.database in (None, "", ":memory:"):
         raise ValueError("sweep.storage names no file: sqlite:///optuna.db does")
     return storage
 
