@@ -8,7 +8,7 @@ from pydantic import AfterValidator, ConfigDict, Field, ValidationError, model_v
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from posinfo.choices import Label, Section, Seed, check, one_of, pick, problems
+from posinfo.choices import Label, Section, Seed, check, no_repeats, one_of, pick, problems
 from posinfo.experiment import Experiment
 from posinfo.experiments import EXPERIMENTS
 from posinfo.networks.training.devices import Parallel
@@ -48,6 +48,11 @@ class Objective(Section):
     direction: Literal["maximize", "minimize"]
     where: dict[str, str | int | float | bool] = Field(default_factory=dict)
 
+    @property
+    def name(self) -> str:
+        """Its metric, and the rows that count."""
+        return "_".join([self.metric, *map(str, self.where.values())])
+
 
 class Named(Section, extra="allow"):
     """A sampler or pruner of Optuna's: the name of its class, and its arguments."""
@@ -85,6 +90,7 @@ class Search(Section):
     @model_validator(mode="after")
     def _fits_together(self) -> "Search":
         check("sampler.name", self.sampler.name, SAMPLERS)
+        no_repeats(tuple(objective.name for objective in self.objectives))
         if self.pruner is not None:
             check("pruner.name", self.pruner.name, PRUNERS)
             if len(self.objectives) > 1:

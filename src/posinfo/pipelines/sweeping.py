@@ -138,7 +138,7 @@ def _objective(sweep: Sweep, told: list[Done], trial: Trial) -> list[float]:
 
     try:
         results = compute(sweep.request(changes, VALIDATION), partial(_report, trial, sweep))
-        measured = {name_of(each): by_seed(results, each) for each in objectives}
+        measured = {each.name: by_seed(results, each) for each in objectives}
     except Stopped:
         tell("pruned")
         raise optuna.TrialPruned from None
@@ -194,11 +194,6 @@ def by_seed(results: Mapping[str, Result], objective: Objective) -> list[float]:
         what = "is undefined in a row" if means else f"has no rows where {objective.where}"
         raise ValueError(f"{objective.metric} {what}")
     return means
-
-
-def name_of(objective: Objective) -> str:
-    """What an objective is called: its metric, and the rows that count."""
-    return "_".join([objective.metric, *map(str, objective.where.values())])
 
 
 def _report(trial: Trial, sweep: Sweep, epoch: int, score: float) -> None:

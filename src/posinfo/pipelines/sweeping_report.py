@@ -19,7 +19,7 @@ from posinfo.grid import merged
 from posinfo.measures.paired_comparisons import comparisons_markdown, paired_comparisons
 from posinfo.pipelines.search_space import Changes
 from posinfo.pipelines.sweep_settings import TEST, Sweep
-from posinfo.pipelines.sweeping import BY_SEED, by_seed, compute, name_of
+from posinfo.pipelines.sweeping import BY_SEED, by_seed, compute
 from posinfo.pipelines.sweeping_samplers import values_of
 from posinfo.pipelines.sweeping_storage import ERROR, STARTED, ended, number_of
 
@@ -53,9 +53,9 @@ def trials_table(study: Study, sweep: Sweep) -> pd.DataFrame:
         line: dict[str, Any] = {"trial": number_of(trial), "state": trial.state.name.lower()}
         measured = trial.user_attrs.get(BY_SEED, {})
         for objective in objectives:
-            values = measured.get(name_of(objective), [])
-            line[name_of(objective)] = np.mean(values) if values else np.nan
-            line[f"{name_of(objective)}_sd"] = np.std(values, ddof=1) if values[1:] else np.nan
+            values = measured.get(objective.name, [])
+            line[objective.name] = np.mean(values) if values else np.nan
+            line[f"{objective.name}_sd"] = np.std(values, ddof=1) if values[1:] else np.nan
         line["seeds"] = sweep.settings.search.seeds_per_trial if measured else 0
         line |= {name: trial.params.get(name) for name in space}
         lines.append({**line, "failure": trial.user_attrs.get(ERROR, "")})
@@ -114,7 +114,7 @@ def _scores(trials: Mapping[int, FrozenTrial], sweep: Sweep) -> Iterator[dict[st
     objectives = sweep.settings.search.objectives
     for number, trial in trials.items():
         results = compute(sweep.request(values_of(trial, _space(sweep)), TEST))
-        on_test = {name_of(each): by_seed(results, each) for each in objectives}
+        on_test = {each.name: by_seed(results, each) for each in objectives}
         for split, measured in (("validation", trial.user_attrs[BY_SEED]), (TEST, on_test)):
             for seed in range(sweep.settings.search.seeds_per_trial):
                 values = {name: by_name[seed] for name, by_name in measured.items()}
@@ -128,7 +128,7 @@ def _cell(trial: FrozenTrial) -> str:
 
 
 def _names(sweep: Sweep) -> list[str]:
-    return [name_of(objective) for objective in sweep.settings.search.objectives]
+    return [objective.name for objective in sweep.settings.search.objectives]
 
 
 def _space(sweep: Sweep) -> Any:
