@@ -219,8 +219,10 @@ class Sweep:
         Each end of each range and each choice is tried by itself.
 
         Raises:
-            ValueError: an unknown setting, or a value that the experiment refuses.
+            ValueError: an unknown setting, a value that the experiment refuses, or processes that
+                there cannot be.
         """
+        Request.of(self.experiment, self.configured({}, VALIDATION))  # asks for all processes
         space = self.settings.search.space
         require_known(space, self.parameters, tuple(self.experiment.settings.model_fields))
         for changes in ({}, *combinations(space)):
