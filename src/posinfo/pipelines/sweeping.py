@@ -112,8 +112,9 @@ def run_trial(sweep: Sweep, until: float | None = None) -> Done | None:
         until: a time of ``time.monotonic`` after which none is begun.
     """
     study = open_study(sweep)
-    waiting = [t for t in take_up(study, sweep.settings.storage) if t.state == TrialState.WAITING]
-    count = len(ended(study.get_trials(deepcopy=False)))
+    others = take_up(study, sweep.settings.storage)
+    waiting = any(trial.state == TrialState.WAITING for trial in others)
+    count = len(ended(study.get_trials(deepcopy=False))) + len(others)
     late = until is not None and time.monotonic() >= until
     if late or (count >= sweep.settings.trials and not waiting):
         return None
