@@ -222,7 +222,6 @@ class Sweep:
             ValueError: an unknown setting, a value that the experiment refuses, or processes that
                 there cannot be.
         """
-        Request.of(self.experiment, self.configured({}, VALIDATION))  # asks for all processes
         space = self.settings.search.space
         require_known(space, self.parameters, tuple(self.experiment.settings.model_fields))
         for changes in ({}, *combinations(space)):
@@ -235,6 +234,7 @@ class Sweep:
                 said = ", ".join(f"{name} = {value}" for name, value in changes.items())
                 why = problems(error) if isinstance(error, ValidationError) else error
                 raise ValueError(f"sweep: {said or 'the settings of all trials'}: {why}") from error
+        Request.of(self.experiment, self.configured({}, VALIDATION))  # asks for all processes
 
     def start(self) -> dict[str, Any] | None:
         """The settings as they are, by dotted name; None if some lie outside the space."""
