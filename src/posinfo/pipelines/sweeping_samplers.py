@@ -6,7 +6,7 @@ from typing import Any
 import optuna
 from optuna.samplers import BaseSampler
 from optuna.study import Study
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.trial import BaseTrial, FrozenTrial, TrialState
 
 from posinfo.pipelines.search_space import Choice, FloatRange, Space
 from posinfo.pipelines.sweep_settings import Search
@@ -14,7 +14,7 @@ from posinfo.pipelines.sweep_settings import Search
 ONE_SEQUENCE = ("QMCSampler", "GridSampler", "BruteForceSampler")  # of which trials take turns
 
 
-def suggest(trial: Trial, space: Space) -> dict[str, Any]:
+def suggest(trial: BaseTrial, space: Space) -> dict[str, Any]:
     """Values of the settings whose conditions are met, by dotted name."""
     chosen: dict[str, Any] = {}
     values: dict[str, Any] = {}
@@ -44,7 +44,7 @@ def suggest(trial: Trial, space: Space) -> dict[str, Any]:
 
 def values_of(trial: FrozenTrial, space: Space) -> dict[str, Any]:
     """The same of a trial that has ended."""
-    return suggest(optuna.trial.FixedTrial(trial.params), space)  # type: ignore[arg-type]
+    return suggest(optuna.trial.FixedTrial(trial.params), space)
 
 
 class NumberedSampler(BaseSampler):
