@@ -126,7 +126,8 @@ def run_trial(sweep: Sweep, until: float | None = None) -> Done | None:
     )
     forget_plans()
     (done,) = told
-    return replace(done, number=number_of(study.get_trials(deepcopy=False)[done.number]))
+    trials = study.get_trials(deepcopy=False)
+    return replace(done, number=number_of(trials[done.number], trials))
 
 
 def _objective(sweep: Sweep, told: list[Done], trial: Trial) -> list[float]:
