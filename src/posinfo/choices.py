@@ -38,17 +38,21 @@ class Section(BaseModel):
 
 
 def problems(error: ValidationError) -> str:
-    """What is wrong with settings: for each, its name, dotted as in YAML, and why; by ``; ``."""
+    """What is wrong with settings: for each, its name, dotted as in YAML, and why; by ``; ``.
+
+    Values are left out where the model hides them (``hide_input_in_errors``).
+    """
+    shown = "input_value=" in str(error)
     return "; ".join(
-        ": ".join(filter(None, (".".join(map(str, each["loc"])), _reason(each))))
+        ": ".join(filter(None, (".".join(map(str, each["loc"])), _reason(each, shown))))
         for each in error.errors(include_url=False)
     )
 
 
-def _reason(problem: Any) -> str:
+def _reason(problem: Any, shown: bool) -> str:
     if problem["type"] == "value_error":  # of a validator of ours, which says what it got
         return problem["msg"].removeprefix("Value error, ")
-    return f"{problem['msg']}; got {problem['input']!r:.80}"
+    return problem["msg"] + (f"; got {problem['input']!r:.80}" if shown else "")
 
 
 def check(kind: str, name: str, allowed: Iterable[str]) -> str:

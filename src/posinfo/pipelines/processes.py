@@ -21,6 +21,8 @@ def is_dead(process: str) -> bool:
         return False
     pid, _, began = rest.partition(" ")
     try:
-        return abs(psutil.Process(int(pid)).create_time() - float(began)) > CLOCK
+        found = psutil.Process(int(pid))
+        ended = found.status() == psutil.STATUS_ZOMBIE  # that nobody has asked about, as in Docker
+        return ended or abs(found.create_time() - float(began)) > CLOCK
     except psutil.NoSuchProcess:
         return True

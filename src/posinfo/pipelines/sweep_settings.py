@@ -8,7 +8,7 @@ from pydantic import AfterValidator, ConfigDict, Field, ValidationError, model_v
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from posinfo.choices import Label, Section, Seed, check, one_of, pick, problems
+from posinfo.choices import Label, Section, Seed, check, no_repeats, one_of, pick, problems
 from posinfo.experiment import Experiment
 from posinfo.experiments import EXPERIMENTS
 from posinfo.networks.training.devices import Parallel
@@ -48,6 +48,11 @@ class Objective(Section):
     direction: Literal["maximize", "minimize"]
     where: dict[str, str | int | float | bool] = Field(default_factory=dict)
 
+    @property
+    def name(self) -> str:
+        """Its metric, and the rows that count."""
+        return "_".join([self.metric, *map(str, self.where.values())])
+
 
 class Named(Section, extra="allow"):
     """A sampler or pruner of Optuna's: the name of its class, and its arguments."""
@@ -85,6 +90,7 @@ class Search(Section):
     @model_validator(mode="after")
     def _fits_together(self) -> "Search":
         check("sampler.name", self.sampler.name, SAMPLERS)
+        no_repeats(tuple(objective.name for objective in self.objectives))
         if self.pruner is not None:
             check("pruner.name", self.pruner.name, PRUNERS)
             if len(self.objectives) > 1:
@@ -102,15 +108,15 @@ def require_address(storage: str) -> str:
     """
     try:
         url = make_url(storage)
-    except ArgumentError as error:
-        raise ValueError("sweep.storage is no address: sqlite:///optuna.db is one") from error
+    except (ArgumentError, ValueError):  # whose text may be a part of a password
+        raise ValueError("sweep.storage is no address: sqlite:///optuna.db is one") from None
     check("sweep.storage: scheme", url.drivername, STORAGES)
-    if url.password is not None or "password" in url.query:
+    if url.password is not None or any("password" in name for name in url.query):
         raise ValueError(
             "sweep.storage has a password in it, which logs and lists of processes would show: put "
             "it in PGPASSWORD, ~/.pgpass, or `environment` in conf/local/credentials.yml"
         )
-    if url.drivername == "sqlite" and not url.database:
+    if url.drivername == "sqlite" and url.database in (None, "", ":memory:"):
         raise ValueError("sweep.storage names no file: sqlite:///optuna.db does")
     return storage
 
@@ -213,7 +219,8 @@ class Sweep:
         Each end of each range and each choice is tried by itself.
 
         Raises:
-            ValueError: an unknown setting, or a value that the experiment refuses.
+            ValueError: an unknown setting, a value that the experiment refuses, or processes that
+                there cannot be.
         """
         space = self.settings.search.space
         require_known(space, self.parameters, tuple(self.experiment.settings.model_fields))
@@ -227,6 +234,7 @@ class Sweep:
                 said = ", ".join(f"{name} = {value}" for name, value in changes.items())
                 why = problems(error) if isinstance(error, ValidationError) else error
                 raise ValueError(f"sweep: {said or 'the settings of all trials'}: {why}") from error
+        Request.of(self.experiment, self.configured({}, VALIDATION))  # asks for all processes
 
     def start(self) -> dict[str, Any] | None:
         """The settings as they are, by dotted name; None if some lie outside the space."""

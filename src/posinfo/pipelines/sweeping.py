@@ -112,8 +112,9 @@ def run_trial(sweep: Sweep, until: float | None = None) -> Done | None:
         until: a time of ``time.monotonic`` after which none is begun.
     """
     study = open_study(sweep)
-    waiting = [t for t in take_up(study, sweep.settings.storage) if t.state == TrialState.WAITING]
-    count = len(ended(study.get_trials(deepcopy=False)))
+    others = take_up(study, sweep.settings.storage)
+    waiting = any(trial.state == TrialState.WAITING for trial in others)
+    count = len(ended(study.get_trials(deepcopy=False))) + len(others)
     late = until is not None and time.monotonic() >= until
     if late or (count >= sweep.settings.trials and not waiting):
         return None
@@ -125,7 +126,8 @@ def run_trial(sweep: Sweep, until: float | None = None) -> Done | None:
     )
     forget_plans()
     (done,) = told
-    return replace(done, number=number_of(study.get_trials(deepcopy=False)[done.number]))
+    trials = study.get_trials(deepcopy=False)
+    return replace(done, number=number_of(trials[done.number], trials))
 
 
 def _objective(sweep: Sweep, told: list[Done], trial: Trial) -> list[float]:
@@ -138,7 +140,7 @@ def _objective(sweep: Sweep, told: list[Done], trial: Trial) -> list[float]:
 
     try:
         results = compute(sweep.request(changes, VALIDATION), partial(_report, trial, sweep))
-        measured = {name_of(each): by_seed(results, each) for each in objectives}
+        measured = {each.name: by_seed(results, each) for each in objectives}
     except Stopped:
         tell("pruned")
         raise optuna.TrialPruned from None
@@ -194,11 +196,6 @@ def by_seed(results: Mapping[str, Result], objective: Objective) -> list[float]:
         what = "is undefined in a row" if means else f"has no rows where {objective.where}"
         raise ValueError(f"{objective.metric} {what}")
     return means
-
-
-def name_of(objective: Objective) -> str:
-    """What an objective is called: its metric, and the rows that count."""
-    return "_".join([objective.metric, *map(str, objective.where.values())])
 
 
 def _report(trial: Trial, sweep: Sweep, epoch: int, score: float) -> None:

@@ -109,7 +109,7 @@ def pin(gpus: Sequence[str], count: int, run: str) -> None:
     """
     if _PINNED:
         return
-    taken = []
+    taken: dict[str, FileLock] = {}
     for gpu in gpus:
         if len(taken) == count:
             break
@@ -118,10 +118,12 @@ def pin(gpus: Sequence[str], count: int, run: str) -> None:
             lock.acquire(blocking=False)
         except Timeout:
             continue
-        _PINNED.append(lock)
-        taken.append(gpu)
+        taken[gpu] = lock
     if len(taken) < count:
+        for lock in taken.values():
+            lock.release()
         raise RuntimeError(f"{count} of the GPUs {', '.join(gpus)} are wanted; {len(taken)} free")
+    _PINNED.extend(taken.values())
     os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(taken)
 
 
