@@ -2,6 +2,7 @@
 
 import logging
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -203,7 +204,9 @@ def _report(trial: Trial, sweep: Sweep, epoch: int, score: float) -> None:
     if len(sweep.settings.search.objectives) > 1:
         return  # Optuna takes none
     higher = trial.study.direction == optuna.study.StudyDirection.MAXIMIZE
-    trial.report(score if higher else -score, epoch)
+    with warnings.catch_warnings():  # of epochs that a process that was lost has reported, too
+        warnings.simplefilter("ignore", UserWarning)
+        trial.report(score if higher else -score, epoch)
     if trial.should_prune():
         raise Stopped
 

@@ -215,7 +215,7 @@ def _on_ray(
 
 
 def _require_resources(
-    there: Mapping[str, float], parallel: Parallel, wanted: Mapping[str, float]
+    there: Mapping[str, float], parallel: Parallel, wanted: Mapping[str, int | float]
 ) -> None:
     """Ray would wait for ever."""
     for name, amount in wanted.items():
