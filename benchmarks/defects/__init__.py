@@ -1,6 +1,6 @@
 """The defects by subject."""
 
-from defects import attack, data, experiments, measures, networks, training, trust
+from defects import attack, data, experiments, measures, networks, sweeps, training, trust
 from defects.defect import Defect
 
 SUBJECTS: dict[str, list[Defect]] = {
@@ -11,4 +11,5 @@ SUBJECTS: dict[str, list[Defect]] = {
     "experiments": experiments.DEFECTS,
     "trust": trust.DEFECTS,
     "attack": attack.DEFECTS,
+    "sweeps": sweeps.DEFECTS,
 }

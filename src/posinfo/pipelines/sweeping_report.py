@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 import optuna
 import optuna.visualization.matplotlib as optuna_plots
@@ -259,4 +260,5 @@ def _figure(axes: Any) -> Figure:
     figure = np.ravel(axes)[0].get_figure()
     figure.set_size_inches(10, 6)
     figure.set_layout_engine("tight")
+    plt.close(figure)  # pyplot would keep it for ever
     return figure
