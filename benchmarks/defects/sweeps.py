@@ -1,4 +1,4 @@
-"""Defects of searches: what trials are measured on, who computes them, what a study may go on with."""
+"""Defects of searches: what is measured, who computes it, what a study goes on with."""
 
 from defects.defect import Defect, within
 
@@ -115,8 +115,8 @@ DEFECTS = [
         "pipelines/test_sweep_settings.py",
         Defect(
             "the first trial lies outside of the space",
-            "                if not dimension.has(values[name]):\n                    return None\n",
-            "",
+            "                if not dimension.has(values[name]):\n",
+            "                if not space:\n",
             tests=f"{STORAGE} -k lie_in_the_space",
         ),
         Defect(
