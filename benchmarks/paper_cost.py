@@ -6,13 +6,13 @@
 Nothing is trained: multiplications and additions of one forward pass of one image are counted, and
 multiplied by images, epochs and 3 for a training step (forward, and twice as
 much backward). Cells are dealt to GPUs longest first; the longest one is the least that any number
-of GPUs can take. Loading, evaluation, further readouts of the ablations and start-up are left
-out.
+of GPUs can take. Loading, evaluation, start-up and `consistency`, minutes on a CPU, are left out.
 """
 
 import argparse
 import heapq
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,7 +20,6 @@ import torch
 from kedro.config import OmegaConfigLoader
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
-from torchvision.models.segmentation import deeplabv3_resnet50
 
 from posinfo.experiments.augshift.settings import AugShiftSettings
 from posinfo.experiments.augshift.settings import train_cells as augshift_cells
@@ -29,11 +28,13 @@ from posinfo.experiments.permutenet.settings import train_cells as permutenet_ce
 from posinfo.networks.models.augshift import build_latent_classifier
 from posinfo.networks.models.backbones import BackboneConfig, build_backbone
 from posinfo.networks.models.pooled_classifiers import build_classifier
+from posinfo.networks.models.segmenters import SegmenterConfig, build_segmenter
+from posinfo.networks.surgery.resumable import Resumable
 from posinfo.settings import CONFIG_LOADER_ARGS
 
 CONF = Path(__file__).parents[1] / "conf"
 CIFAR, DUTS, PASCAL = 50_000, 10_553, 850  # train images; photographs
-CITYSCAPES_TRAIN, CITYSCAPES_TEST = 2_975, 500
+RANKING, MEASURED = 267, 233  # of Cityscapes' validation photographs: Frankfurt, the other cities
 GPUS = (1, 8, 64)
 
 
@@ -76,40 +77,64 @@ def trainings(parameters: dict) -> Iterator[Work]:
 
 
 def readings(parameters: dict) -> Iterator[Work]:
-    """Every backbone that posenet and its ablations read: all photographs, then its readouts."""
-    section = parameters["posenet"]
-    size, grid, readout = section["image_size"], section["feature_size"], section["readout"]
-    heads = len(section["patterns"]) * len(section["seeds"])
-    backbones = section["backbones"] | parameters["posenet_ablations"]["backbones"]
+    """Every backbone that posenet and its ablations read, and every readout they train."""
+    section, ablations = parameters["posenet"], parameters["posenet_ablations"]
+    size, grid = section["image_size"], section["feature_size"]
+    backbones = section["backbones"] | ablations["backbones"]
+    channels: dict[str, int] = {}
     for label, values in backbones.items():
         if values["arch"] == "image":
+            channels[label] = 3
             continue
         config = BackboneConfig.model_validate({**values, "weights": "untrained"})
         once = forward(build_backbone(config, size, grid, "imagenet"), 3, size, size)
-        channels = sum(config.block_channels(size).values())
-        maps = (grid - readout["kernel_size"] + 1) ** 2
-        head = 2 * channels * readout["kernel_size"] ** 2 * maps * heads / 1e12
-        trained = 3 * head * DUTS * (readout["epochs"] or 1)
-        yield Work("posenet", label, once * (DUTS + PASCAL) + trained)
+        channels[label] = sum(config.block_channels(size).values())
+        yield Work("posenet", f"features {label}", once * (DUTS + PASCAL))
+    tables = [("posenet", {"backbone": label}) for label in section["backbones"]]
+    tables += [("posenet_ablations", cell) for cell in ablations["cells"]]
+    for name, cell in tables:
+        readout = {**section["readout"], **cell.get("readout", {})}
+        patterns = cell.get("patterns", parameters[name]["patterns"])
+        heads = len(patterns) * len(parameters[name]["seeds"])
+        once = _readout(readout, channels[cell["backbone"]], heads, grid)
+        label = f"readouts {cell['backbone']} {cell.get('readout', '')}"
+        yield Work(name, label, 3 * once * DUTS * (readout["epochs"] or 1))
+
+
+def _readout(readout: dict, channels: int, heads: int, grid: int) -> float:
+    """Operations of all heads on one image, of all blocks, in units of 1e12."""
+    width = channels if readout["hidden_width"] == "same" else readout["hidden_width"]
+    widths = [channels, *[width] * (readout["layers"] - 1), 1]
+    kernel = readout["kernel_size"]
+    maps = (grid - readout["layers"] * (kernel - 1)) ** 2
+    return sum(2 * a * b * kernel**2 * maps * heads for a, b in pairwise(widths)) / 1e12
 
 
 def attacks(parameters: dict) -> Iterator[Work]:
-    """Every network that channel_attack silences channels of, on Cityscapes.
+    """Every network that channel_attack silences channels of, on Cityscapes' validation images.
 
     Of each photograph one pass up to the latent, and what follows it once per set of channels;
     operations are counted on a sixteenth of the pixels.
     """
     section = parameters["channel_attack"]
-    attack, network = section["attack"], deeplabv3_resnet50(weights=None, weights_backbone=None)
+    attack, size = section["attack"], (256, 512)
+    config = SegmenterConfig(arch=section["arch"], padding=section["padding"])
+    network = build_segmenter(config, 19, 0).eval()
+    whole = 16 * forward(network, 3, *size)
+    resumed = Resumable(network, config.latent)
+    with torch.no_grad():
+        latent = resumed.start(torch.zeros(1, 3, *size))
+        with FlopCounterMode(display=False) as counter:
+            resumed.finish(latent)
+    head = 16 * counter.get_total_flops() / 1e12
     sets = len(attack["rankings"]) * len(attack["fractions"]) + attack["bands"]
-    whole = 16 * forward(network, 3, 256, 512)
-    head = 16 * forward(network.classifier, 2048, 32, 64) / 4  # at an output stride of 16, not 8
-    protocols = [each for each in attack["protocols"].values() if each]
     for row in section["networks"]:
-        passes = whole * 2 * CITYSCAPES_TRAIN  # the rankings: each photograph and its mirror image
-        for protocol in protocols:
-            drawn = (protocol["draws"] + protocol["matched"]) * len(attack["fractions"])
-            passes += CITYSCAPES_TEST * (whole + head * (sets + drawn))
+        passes = whole * 2 * RANKING  # each photograph and its mirror image
+        for protocol in attack["protocols"].values():
+            if protocol is not None:
+                images = RANKING if protocol["split"] == "ranking" else MEASURED
+                drawn = (protocol["draws"] + protocol["matched"]) * len(attack["fractions"])
+                passes += images * (whole + head * (sets + drawn))
         yield Work("channel_attack", str(row), passes)
 
 
@@ -129,7 +154,7 @@ def main() -> None:
     parameters = OmegaConfigLoader(str(CONF), env="paper", **CONFIG_LOADER_ARGS)["parameters"]
     cells = [*trainings(parameters), *readings(parameters), *attacks(parameters)]
     print(f"An estimate at {rate:g} TFLOP/s per GPU: operations / {rate:g}e12 / 3600 = hours")
-    print("experiment      cells  10^18 operations  longest cell, h" + "".join(
+    print("experiment         cells  10^18 operations  longest cell, h" + "".join(
         f"  {gpus} GPU, h" for gpus in GPUS
     ))  # fmt: skip
     for name in (*dict.fromkeys(cell.experiment for cell in cells), "all"):
@@ -137,7 +162,7 @@ def main() -> None:
         hours = [cell.operations / rate / 3600 for cell in chosen]
         spans = "".join(f"  {makespan(hours, gpus):7.1f}" for gpus in GPUS)
         total = sum(cell.operations for cell in chosen) / 1e6
-        print(f"{name:14}  {len(chosen):5}  {total:16.1f}  {max(hours):15.2f}{spans}")
+        print(f"{name:17}  {len(chosen):5}  {total:16.1f}  {max(hours):15.2f}{spans}")
 
 
 if __name__ == "__main__":

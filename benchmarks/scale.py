@@ -33,7 +33,7 @@ from posinfo.settings import CONFIG_LOADER_ARGS
 CONF = Path(__file__).parents[1] / "conf"
 SIZES = {
     "images": (100, 200, 400),  # train crops of posenet, one VGG-16, default settings
-    "cells": (2, 4, 8),  # trainings of permutenet at a quarter of an epoch's images
+    "cells": (2, 4, 8),  # trainings of permutenet by its default settings, for two epochs
     "trials": (10, 20, 40),  # of a sweep of permutenet at --env=test
     "workers": (1, 2, 3),  # processes for the same six trainings
 }
@@ -111,13 +111,16 @@ def measured(what: str, size: int) -> dict[str, float]:
 
 def _watch(process: psutil.Process, peak: list[int]) -> None:
     """Anonymous memory of a process and of those below it, ten times a second."""
-    while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+    while True:
         try:
+            if process.status() == psutil.STATUS_ZOMBIE:
+                return
             family = [process, *process.children(recursive=True)]
             used = sum(each.memory_info().rss - each.memory_info().shared for each in family)
             peak[0] = max(peak[0], used)
         except psutil.NoSuchProcess:
-            continue
+            if not process.is_running():
+                return
         time.sleep(0.1)
 
 
@@ -138,11 +141,14 @@ def main() -> None:
         found = {size: measured(what, size) for size in SIZES[what]}
         for quantity in next(iter(found.values())):
             values = [each[quantity] for each in found.values()]
-            slope, start = np.polyfit(list(found), values, 1)
+            # the work is divided among workers; memory and disk are not
+            divided = what == "workers" and quantity == "seconds"
+            slope, start = np.polyfit([1 / n if divided else n for n in found], values, 1)
             seen = ", ".join(
                 f"{size}: {value:.2f}" for size, value in zip(found, values, strict=True)
             )
-            print(f"{what:8} {quantity:14} {seen}; {start:.2f} + {slope:.4f} per {what[:-1]}")
+            each = "divided by workers" if divided else f"per {what[:-1]}"
+            print(f"{what:8} {quantity:14} {seen}; {start:.2f} + {slope:.4f} {each}")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,13 @@
 import logging
+import os
 import re
 
 import pandas as pd
 import pytest
+import yaml
+from kedro.config import OmegaConfigLoader
+from kedro.framework.context import KedroContext
+from kedro.framework.hooks.manager import _NullPluginManager
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Node, Pipeline
 from kedro_datasets.pandas import CSVDataset
@@ -11,12 +16,15 @@ from pydantic import BaseModel
 
 from posinfo import hooks
 from posinfo.experiment import Cell, Experiment, Report, Result, Step
+from posinfo.experiments import EXPERIMENTS
 from posinfo.hooks import ReportHooks, RequestHooks, TrackingHooks
 from posinfo.pipelines import tracking
 from posinfo.pipelines.datasets import ResultsDataset, TableFile
 from posinfo.pipelines.factory import create_pipeline
 from posinfo.pipelines.reports import make_report
 from posinfo.pipelines.requests import Request, forget_plans
+from posinfo.pipelines.sweep_pipeline import create_sweep
+from tests.pipelines import searched
 
 
 class Section(BaseModel):
@@ -282,3 +290,70 @@ def test_run_without_reports_ends_silently(capsys):
     pipeline = Pipeline([Node(list, None, "a", name="n")])
     ReportHooks().after_pipeline_run(run_params={}, pipeline=pipeline, catalog=catalog)
     assert capsys.readouterr().out == ""
+
+
+def credentials(folder, monkeypatch, values):
+    (folder / "conf/base").mkdir(parents=True)
+    (folder / "conf/local").mkdir()
+    if values is not None:
+        (folder / "conf/local/credentials.yml").write_text(yaml.safe_dump(values))
+    monkeypatch.setenv("PGUSER", "of the shell")
+    monkeypatch.setenv("PGPASSWORD", "")  # so that it is as before when the test ends
+    monkeypatch.delenv("PGPASSWORD")
+    loader = OmegaConfigLoader(str(folder / "conf"), base_env="base", default_run_env="local")
+    hooks._take_credentials(KedroContext(folder, loader, None, "posinfo", _NullPluginManager()))
+    return os.environ["PGUSER"], os.environ.get("PGPASSWORD")
+
+
+@pytest.mark.parametrize(
+    ("values", "password"),
+    [
+        (None, None),
+        ({}, None),
+        ({"environment": None}, None),
+        ({"other": {"PGPASSWORD": "not this one"}}, None),
+        ({"environment": {"PGUSER": "of the file", "PGPASSWORD": 123}}, "123"),
+    ],
+)
+def test_credentials_are_taken_where_the_environment_has_none(
+    tmp_path, monkeypatch, values, password
+):
+    assert credentials(tmp_path, monkeypatch, values) == ("of the shell", password)
+
+
+def test_credentials_of_the_file_are_hidden_from_addresses(tmp_path, monkeypatch):
+    for name in ("URI", "USERNAME", "PASSWORD"):
+        monkeypatch.setenv(f"MLFLOW_TRACKING_{name}", "")
+        monkeypatch.delenv(f"MLFLOW_TRACKING_{name}")
+    address = {"MLFLOW_TRACKING_URI": "https://me:secret@runs.example.org"}
+    credentials(tmp_path, monkeypatch, {"environment": address})
+    assert os.environ["MLFLOW_TRACKING_URI"] == "https://runs.example.org"
+    assert os.environ["MLFLOW_TRACKING_PASSWORD"] == "secret"
+
+
+@pytest.fixture
+def sweeping_session(tmp_path, monkeypatch):
+    monkeypatch.setitem(EXPERIMENTS, "tiny", searched.TINY)
+    monkeypatch.setattr(hooks, "pipelines", {"sweep": create_sweep()})
+
+    def start(search=None):
+        sweep = searched.sweep_of(tmp_path, search)
+        values = {
+            **searched.parameters(tmp_path), "sweep": sweep.settings.model_dump(mode="json"),
+        }  # fmt: skip
+        catalog = DataCatalog({"parameters": MemoryDataset(values)})
+        RequestHooks().before_pipeline_run(pipeline=create_sweep(), catalog=catalog)
+
+    return start
+
+
+def test_search_is_prepared_before_any_node(sweeping_session, tmp_path):
+    sweeping_session()
+    assert (tmp_path / "optuna.db").exists()
+
+
+def test_search_that_cannot_be_is_refused_before_any_node(sweeping_session, tmp_path):
+    space = {"tiny.x": {"type": "float", "low": 0.0, "high": 5.0}}
+    with pytest.raises(ValueError, match=r"^sweep: tiny.x = 5.0: tiny.x: Input should be less"):
+        sweeping_session({"space": space})
+    assert not (tmp_path / "optuna.db").exists()

@@ -1,5 +1,7 @@
 import multiprocessing
+import socket
 import sys
+from dataclasses import replace
 from importlib.metadata import version
 
 import numpy as np
@@ -9,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from posinfo.experiment import Cell, Experiment, Report, Result, Step
 from posinfo.networks.models import normalisation
-from posinfo.plan import differences, digest, flatten, plan
+from posinfo.plan import differences, digest, flatten, plan, require_same_code
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda:1")
 
@@ -254,3 +256,22 @@ def test_differences_are_named():
     other = {"a": {"b": 2, "c": [1, 3]}, "e": 1, "same": {"x": 1}}
     assert differences(one, other) == ["a.b", "a.c", "d", "e"]
     assert differences(one, one) == []
+
+
+@pytest.mark.parametrize(
+    ("part", "other", "said"),
+    [
+        ("code", "another", "code"),
+        ("packages", {"torch": "0.1"}, "packages.torch"),
+    ],
+)
+def test_other_code_than_that_of_the_plan_is_refused(part, other, said):
+    cell = planned()["train"]["net-a"]
+    require_same_code(cell)
+    known = {**cell.identity["packages"], **other} if part == "packages" else other
+    with pytest.raises(RuntimeError) as raised:
+        require_same_code(replace(cell, identity={**cell.identity, part: known}))
+    assert str(raised.value) == (
+        f"this worker on {socket.gethostname()} has other code than the run that gives it work "
+        f"({said}): update what is installed there, or start the run again"
+    )

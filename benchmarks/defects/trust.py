@@ -336,8 +336,8 @@ DEFECTS = [
         ),
         Defect(
             "always in float32",
-            "work, start = Work(device, dtype), silent",
-            "work, start = Work(device), silent",
+            "    work = Work(device, dtype, on_total",
+            "    work = Work(device, on_total",
             tests="pipelines/test_runner.py -k precision",
         ),
     ),
@@ -444,8 +444,8 @@ DEFECTS = [
         Defect("the bar fills files", "disable=not console.is_terminal", "disable=False"),
         Defect(
             "done cells are not counted",
-            "self._bar.advance(self._cells)",
-            "self._bar.advance(self._cell)",
+            "self._bar.update(self._cells, completed=cells)",
+            "self._bar.update(self._cell, completed=cells)",
         ),
         Defect(
             "the total of a cell is not shown",
@@ -466,7 +466,17 @@ DEFECTS = [
             "    finally:\n        client.set_terminated",
             "    except TypeError:\n        raise\n    else:\n        client.set_terminated",
         ),
-        Defect("failed child runs are finished", 'status = "FAILED"', 'status = "FINISHED"'),
+        Defect(
+            "failed child runs are finished",
+            '    status = "FAILED"\n',
+            '    status = "FINISHED"\n',
+        ),
+        Defect(
+            "runs of failed trials are finished",
+            '"FAILED" if failed else "FINISHED"',
+            '"FINISHED"',
+            tests="pipelines/test_tracking.py -k trial",
+        ),
         Defect("epochs from 0", "enumerate(curve, start=1)", "enumerate(curve)"),
         Defect(
             "undefined metrics are written",

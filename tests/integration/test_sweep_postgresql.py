@@ -172,7 +172,5 @@ def test_database_that_cannot_be_used_is_named_without_a_password(project, serve
     for address, password in cases.items():
         configured(project, address, server.user, password)
         result = project.run(SWEEP, CONFIG)
-        print(result.stdout)
-        said = " ".join(result.stdout.split())
         assert result.returncode == 1 and password not in result.stdout + result.stderr
         assert password not in (project.root / "posinfo.log").read_text()

@@ -7,7 +7,7 @@ import pytest
 from kedro.io import DatasetError
 from kedro.pipeline import Node, Pipeline
 from kedro.validation.parameter_validator import ParameterValidator
-from pydantic import ValidationError
+from pydantic import ConfigDict, ValidationError
 from rich.logging import RichHandler
 
 from posinfo.choices import Section, Seed, check
@@ -166,3 +166,33 @@ def test_programs_of_the_environment_are_found(plain_process):
     set_up()
     found = subprocess.run(["mlflow", "--version"], capture_output=True, text=True, check=True)
     assert "mlflow" in found.stdout
+
+
+class Hidden(Section):
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    seed: Seed
+    address: str
+    readout: Readout
+
+
+@pytest.mark.parametrize("kind", [Settings, Hidden])
+def test_values_that_are_hidden_are_not_shown(kind):
+    values = {"seed": "hunter2", "readout": {"lr": "hunter2", "head": "code"}}
+    if kind is Hidden:
+        values["address"] = 2
+    node = Node(lambda section: None, "params:section", None, name="node")
+    node.func.__annotations__ = {"section": kind}
+    validator = ParameterValidator({"all": Pipeline([node])})
+    by_kedro = message_of(caught(validator.validate_raw_params, {"section": values}))
+    own = message_of(caught(kind.model_validate, values))
+    assert by_kedro == own.replace("seed", "section.seed").replace("; r", "; section.r").replace(
+        "; address", "; section.address"
+    )
+    if kind is Hidden:
+        assert own == (
+            "seed: Input should be a valid integer; address: Input should be a valid string; "
+            "readout.lr: Input should be a valid number, unable to parse string as a number"
+        )
+    else:
+        assert own.count("; got 'hunter2'") == 2

@@ -2,6 +2,7 @@ import logging
 import os
 import re
 import signal
+from dataclasses import replace
 from datetime import datetime
 
 import pandas as pd
@@ -16,6 +17,7 @@ from posinfo.pipelines.progress import StepBar
 from posinfo.pipelines.runner import CellsFailedError, run_step
 from posinfo.plan import plan
 from posinfo.store import Store
+from posinfo.work import Stopped
 
 CPU = torch.device("cpu")
 
@@ -416,3 +418,24 @@ def test_result_that_another_process_has_made_since_is_not_computed(store, monke
     run_step(cells, store, machine(), tell)
     assert store.open(cells[1].key).facts == {"made": "elsewhere"}
     assert told.results == [("a", True), ("b", True)]
+
+
+def test_other_process_with_other_code_computes_nothing(store):
+    cells = squares(a=1, b=2)
+    other = replace(cells[0], identity={**cells[0].identity, "code": "another"})
+    with pytest.raises(CellsFailedError, match=r"1 of 2 .*\n  a: this worker on .* \(code\)"):
+        run_step([other, cells[1]], store, machine(2), Told())
+    assert other.key not in store and cells[1].key in store
+
+
+def test_callback_of_an_epoch_stops_the_step(store):
+    epochs, told = [], Told()
+
+    def stop(*values):
+        epochs.append(values)
+        raise Stopped
+
+    with pytest.raises(Stopped):
+        run_step(squares(a=1, b=2), store, machine(), told, stop)
+    assert epochs == [(1, 0.5, 0.25)] and told.results == [] and list(store) == []
+    assert list(store.folder.rglob("*.partial")) == []

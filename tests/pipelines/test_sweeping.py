@@ -138,6 +138,19 @@ def test_trial_that_is_lost_before_its_first_value_draws_its_own(tmp_path, monke
     pd.testing.assert_frame_equal(trials(one), trials(other), check_exact=True)
 
 
+def test_trial_that_is_lost_between_epochs_is_finished(tmp_path, monkeypatch):
+    sweep = sweep_of(tmp_path, n_trials=1)
+    report = sweeping._report
+    monkeypatch.setattr(sweeping, "_report", Interrupting(report, 3))
+    with pytest.raises(KeyboardInterrupt):
+        list(search(sweep))
+    monkeypatch.setattr(sweeping, "_report", report)
+    (done,) = search(sweep)  # its first epochs are reported again
+    lost, again = open_study(sweep).get_trials()
+    assert (done.number, again.intermediate_values) == (0, dict.fromkeys((1, 2, 3), 4.0))
+    assert lost.intermediate_values == dict.fromkeys((1, 2), 4.0)
+
+
 def test_failed_trials_count_and_do_not_stop_the_others(tmp_path):
     sweep = queued(sweep_of(tmp_path, shaped("failing", **FOUR)), 1.0, 4.0, 2.0)
     done = {each.changes["tiny.x"]: each for each in search(sweep)}

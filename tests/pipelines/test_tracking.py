@@ -236,3 +236,26 @@ def test_run_of_a_cell_that_cannot_be_logged_is_failed(experiment, monkeypatch):
     runs = mlflow.MlflowClient().search_runs([experiment])
     (child,) = [run for run in runs if run.info.run_id != parent.info.run_id]
     assert child.info.status == "FAILED"
+
+
+@pytest.mark.parametrize(("failed", "status"), [(False, "FINISHED"), (True, "FAILED")])
+def test_run_of_a_trial_has_tags_and_ends_as_the_trial_did(experiment, failed, status):
+    with mlflow.start_run() as parent:
+        tracking.log_cell("trial 1", {}, {"a": 1.0}, {}, tags={"study": "mine"}, failed=failed)
+    runs = mlflow.MlflowClient().search_runs([experiment])
+    (child,) = [run for run in runs if run.info.run_id != parent.info.run_id]
+    assert child.info.status == status and child.data.tags["study"] == "mine"
+    assert child.data.tags["mlflow.parentRunId"] == parent.info.run_id
+    assert child.data.metrics == {"a": 1.0}
+
+
+def test_texts_and_pictures_are_artifacts_of_the_current_run(experiment):
+    tracking.log_texts({"a.csv": "a"}, {"front": Figure()})  # no run is open
+    assert mlflow.MlflowClient().search_runs([experiment]) == []
+    with mlflow.start_run() as run:
+        tracking.log_texts({"a.csv": "a\n1\n"}, {"front": Figure()})
+    client = mlflow.MlflowClient()
+    files = [file.path for file in client.list_artifacts(run.info.run_id)]
+    assert files == ["a.csv", "plots"]
+    (plot,) = client.list_artifacts(run.info.run_id, "plots")
+    assert plot.path == "plots/front.png"

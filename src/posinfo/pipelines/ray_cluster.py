@@ -32,7 +32,7 @@ def load_ray() -> Any:
 def resources_of(parallel: Parallel) -> dict[str, float]:
     """What Ray reserves for each process, by its own names."""
     gpus = {} if parallel.gpus_per_job is None else {"GPU": parallel.gpus_per_job}
-    return {"CPU": parallel.threads_per_job or 1, **gpus}
+    return {"CPU": parallel.threads, **gpus}
 
 
 def connect(parallel: Parallel) -> None:
@@ -78,9 +78,16 @@ def processes_that_fit(parallel: Parallel, after_a_loss: bool) -> int:
 def room(nodes: Iterable[Mapping[str, float]], wanted: Mapping[str, float]) -> int:
     """How many processes fit on nodes with these resources; none is spread over two nodes."""
     return sum(
-        min(int(node.get(kind, 0) / amount + 1e-6) for kind, amount in wanted.items())
+        min(_fitting(node.get(kind, 0), amount) for kind, amount in wanted.items())
         for node in nodes
     )
+
+
+def _fitting(there: float, amount: float) -> int:
+    """Parts of one GPU are parts of the same: two of .6 do not fit on two halves."""
+    if amount < 1:
+        return int(there) * int(1 / amount + 1e-6)
+    return int(there / amount + 1e-6)
 
 
 def _answers(node: str) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
+from matplotlib.figure import Figure
 
 from posinfo.code_key import code_key
 from posinfo.experiment import Experiment, Report, Result
@@ -68,7 +69,13 @@ def report_identity(request: Request, published: pd.DataFrame) -> tuple[str, dic
 def _rendered(report: Report) -> Mapping[str, bytes]:
     files = {f"{n}.csv": t.to_csv(index=False).encode() for n, t in report.tables.items()}
     files |= {f"{name}.md": text.encode() for name, text in report.texts.items()}
-    for name, figure in report.figures.items():
+    return files | pictures(report.figures)
+
+
+def pictures(figures: Mapping[str, Figure]) -> dict[str, bytes]:
+    """Figures by name as PNG files by name with suffix."""
+    files = {}
+    for name, figure in figures.items():
         picture = io.BytesIO()
         figure.draw_without_rendering()  # a constrained layout settles when it is drawn again
         figure.savefig(picture, format="png")

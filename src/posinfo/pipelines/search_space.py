@@ -118,6 +118,21 @@ class Choice(Dimension):
 Space = dict[str, Annotated[FloatRange | IntRange | Choice, Field(discriminator="type")]]
 
 
+def in_order(space: Space) -> Space:
+    """The same space, each setting behind those that its conditions name, where these exist."""
+    ordered: Space = {}
+
+    def add(name: str, waiting: tuple[str, ...]) -> None:
+        for condition in space[name].when:
+            if condition in space and condition not in waiting:
+                add(condition, (*waiting, condition))
+        ordered.setdefault(name, space[name])
+
+    for name in space:
+        add(name, (name,))
+    return ordered
+
+
 def require_known(space: Space, parameters: Mapping[str, Any], sections: tuple[str, ...]) -> None:
     """Refuse a space that names what there is not, or conditions that cannot be met.
 

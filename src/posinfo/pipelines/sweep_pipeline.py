@@ -8,6 +8,7 @@ from kedro.pipeline import Node, Pipeline
 
 from posinfo.experiments import EXPERIMENTS
 from posinfo.pipelines import tracking
+from posinfo.pipelines.reports import pictures
 from posinfo.pipelines.requests import SHARED
 from posinfo.pipelines.sweep_settings import Sweep, SweepParameters
 from posinfo.pipelines.sweeping import Done, search
@@ -36,15 +37,15 @@ def create_sweep() -> Pipeline:
         # the last of `values` are the trials, which have to be there
         asked = Sweep.of(sweep, dict(zip(sections, values[:-1], strict=True)))
         study = open_study(asked)
-        with locked(sweep.storage):  # one process measures on test images, the others find it done
+        with locked(sweep.storage, asked.study):  # one measures on test images, others find it done
             made = make_report(study, asked)
         best, comparisons = (each.to_csv(index=False) for each in (made.best, made.comparisons))
         texts = {"best.csv": best, "comparisons.csv": comparisons, "summary.md": made.summary}
         texts |= {f"{name}.yml": text for name, text in made.configurations.items()}
         tracking.log_texts(texts, made.plots)
         tables = best.encode(), comparisons.encode()
-        plots = {f"{name}.png": plot for name, plot in made.plots.items()}
-        return [*tables, made.summary, plots, dict(made.configurations)]
+        configurations = {f"{n}.yml": text.encode() for n, text in made.configurations.items()}
+        return [*tables, made.summary, pictures(made.plots), configurations]
 
     return Pipeline(
         [

@@ -8,7 +8,17 @@ from pydantic import AfterValidator, ConfigDict, Field, ValidationError, model_v
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from posinfo.choices import Label, Section, Seed, check, no_repeats, one_of, pick, problems
+from posinfo.choices import (
+    Label,
+    Section,
+    Seed,
+    WithoutNulls,
+    check,
+    no_repeats,
+    one_of,
+    pick,
+    problems,
+)
 from posinfo.experiment import Experiment
 from posinfo.experiments import EXPERIMENTS
 from posinfo.networks.training.devices import Parallel
@@ -18,6 +28,7 @@ from posinfo.pipelines.search_space import (
     Space,
     changed,
     combinations,
+    in_order,
     require_known,
     value_at,
 )
@@ -25,7 +36,7 @@ from posinfo.plan import digest, numerics
 
 STORAGES = ("sqlite", "postgresql+psycopg")
 SAMPLERS = (
-    "TPESampler", "RandomSampler", "GPSampler", "CmaEsSampler", "NSGAIISampler", "NSGAIIISampler",
+    "TPESampler", "RandomSampler", "GPSampler", "NSGAIISampler", "NSGAIIISampler",
     "QMCSampler", "GridSampler", "BruteForceSampler",
 )  # fmt: skip
 PRUNERS = (
@@ -70,7 +81,7 @@ class Search(Section):
 
     Attributes:
         settings: of every trial, where they are not those of the experiment, by dotted name.
-        space: what trials change, by dotted name.
+        space: what trials change, by dotted name; null: not this one.
         objectives: one, or several, whose best compromises are then looked for.
         n_trials: that are to end, pruned and failed ones included.
         seeds_per_trial: a trial's number is the mean over so many seeds.
@@ -80,7 +91,7 @@ class Search(Section):
     """
 
     settings: dict[str, Any] = Field(default_factory=dict)
-    space: Space = Field(min_length=1)
+    space: Annotated[Space, WithoutNulls] = Field(min_length=1)
     objectives: tuple[Objective, ...] = Field(min_length=1)
     n_trials: int = Field(ge=1)
     seeds_per_trial: int = Field(ge=1)
@@ -90,6 +101,7 @@ class Search(Section):
     @model_validator(mode="after")
     def _fits_together(self) -> "Search":
         check("sampler.name", self.sampler.name, SAMPLERS)
+        object.__setattr__(self, "space", in_order(self.space))
         no_repeats(tuple(objective.name for objective in self.objectives))
         if self.pruner is not None:
             check("pruner.name", self.pruner.name, PRUNERS)
@@ -145,7 +157,7 @@ class SweepParameters(Section):
     timeout: float | None = Field(gt=0)
     seed: Seed
     heartbeat: int = Field(ge=1)
-    searches: dict[str, Search]
+    searches: Annotated[dict[str, Search], WithoutNulls]
 
     @model_validator(mode="after")
     def _fits_together(self) -> "SweepParameters":
@@ -161,6 +173,10 @@ class SweepParameters(Section):
     def trials(self) -> int:
         """How many are to end."""
         return self.n_trials or self.search.n_trials
+
+
+def _plain(section: Any) -> dict[str, Any]:
+    return section.model_dump() if isinstance(section, Parallel) else dict(section)
 
 
 @dataclass(frozen=True)
@@ -195,7 +211,12 @@ class Sweep:
         names = (*experiment.settings.model_fields, *SHARED)
         own = {name: parameters[name] for name in names}
         seeds = list(range(search.seeds_per_trial))
-        return cls(settings, changed(own, {asked.seeds: seeds, **search.settings}))
+        for name in (asked.split, asked.seeds):
+            if name in search.space or name in search.settings:
+                raise ValueError(f"sweep: {name} is set by the sweep itself")
+        threads = Parallel.model_validate(own["parallel"]).threads  # a worker may have fewer
+        resolved = {"parallel": {**_plain(own["parallel"]), "threads_per_job": threads}}
+        return cls(settings, changed(own | resolved, {**search.settings, asked.seeds: seeds}))
 
     @property
     def experiment(self) -> Experiment:
@@ -205,7 +226,7 @@ class Sweep:
     def configured(self, changes: Changes, split: str) -> dict[str, Any]:
         """The configuration of a trial, measured on the images of a split."""
         assert self.experiment.objectives is not None
-        return changed(self.parameters, {self.experiment.objectives.split: split, **changes})
+        return changed(self.parameters, {**changes, self.experiment.objectives.split: split})
 
     def request(self, changes: Changes, split: str) -> Request:
         """A trial's cells, computed one after the other by the process that asks for them."""

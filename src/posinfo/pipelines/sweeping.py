@@ -2,6 +2,7 @@
 
 import logging
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -20,11 +21,20 @@ from posinfo.networks.training.devices import Parallel
 from posinfo.pipelines.console import said_by
 from posinfo.pipelines.processes import this_process
 from posinfo.pipelines.requests import Request, forget_plans
-from posinfo.pipelines.runner import CellsFailedError, run_step
-from posinfo.pipelines.search_space import Changes
+from posinfo.pipelines.runner import run_step
+from posinfo.pipelines.search_space import Changes, combinations
 from posinfo.pipelines.sweep_settings import VALIDATION, Objective, Sweep
-from posinfo.pipelines.sweeping_samplers import NumberedSampler, make_pruner, suggest
-from posinfo.pipelines.sweeping_storage import ERROR, PROCESS, ended, number_of, open_study, take_up
+from posinfo.pipelines.sweeping_samplers import NumberedSampler, make_pruner, suggest, try_sampler
+from posinfo.pipelines.sweeping_storage import (
+    ERROR,
+    PROCESS,
+    ended,
+    give_up,
+    locked,
+    number_of,
+    open_study,
+    take_up,
+)
 from posinfo.pipelines.workers import spread
 from posinfo.work import Stopped, silent
 
@@ -70,6 +80,7 @@ def search(sweep: Sweep) -> Iterator[Done]:
         ValueError: the storage cannot be used, or the study is of another search.
     """
     study, settings = open_study(sweep), sweep.settings
+    compute_shared(sweep)
     parallel = Parallel.model_validate(sweep.parameters["parallel"])
     until = None if settings.timeout is None else time.monotonic() + settings.timeout
     silent_since: dict[int, float] = {}
@@ -82,7 +93,11 @@ def search(sweep: Sweep) -> Iterator[Done]:
         if until is not None and time.monotonic() >= until:
             return
         if count > 0:
-            jobs = {number: partial(run_trial, sweep, until) for number in range(count)}
+            # Ray tells of its jobs when all have ended, and its hosts have clocks of their own
+            on_ray = parallel.backend == "ray"
+            begun = min(count, parallel.n_jobs) if on_ray else count
+            clock = None if on_ray else until
+            jobs = {number: partial(run_trial, sweep, clock) for number in range(begun)}
             yield from (done for _, done in spread(jobs, parallel) if done is not None)
         elif not others:
             return
@@ -99,8 +114,8 @@ def prepare(sweep: Sweep) -> None:
             cannot be used, or a study of another search.
     """
     sweep.check()
-    NumberedSampler(sweep.settings.search, sweep.settings.seed)
     make_pruner(sweep.settings.search)
+    try_sampler(sweep.settings)
     open_study(sweep)
 
 
@@ -121,10 +136,18 @@ def run_trial(sweep: Sweep, until: float | None = None) -> Done | None:
     study.sampler = NumberedSampler(sweep.settings.search, sweep.settings.seed)
     study.pruner = make_pruner(sweep.settings.search)
     told: list[Done] = []
-    study.optimize(
-        partial(_objective, sweep, told), n_trials=1, catch=(CellsFailedError, ValueError)
-    )
+    try:
+        study.optimize(partial(_objective, sweep, told), n_trials=1, catch=Exception)
+    except (optuna.exceptions.UpdateFinishedTrialError, ValueError):
+        if not told:
+            raise
+        log.warning(
+            "trial %d was silent for long, another process has it: %s", told[0].number, error
+        )
+        return None
     forget_plans()
+    if not told:  # another process has the trial, which was silent for long
+        return None
     (done,) = told
     trials = study.get_trials(deepcopy=False)
     return replace(done, number=number_of(trials[done.number], trials))
@@ -133,18 +156,24 @@ def run_trial(sweep: Sweep, until: float | None = None) -> Done | None:
 def _objective(sweep: Sweep, told: list[Done], trial: Trial) -> list[float]:
     trial.set_user_attr(PROCESS, this_process())
     start, objectives = time.perf_counter(), sweep.settings.search.objectives
-    changes = suggest(trial, sweep.settings.search.space)
+    changes: dict[str, Any] = {}
+    scores: list[float] = []
 
     def tell(state: str, **more: Any) -> None:
         told.append(Done(trial.number, state, time.perf_counter() - start, changes, **more))
 
+    def on_score(epoch: int, score: float) -> None:
+        scores.append(score)
+        _report(trial, sweep, epoch, score)
+
     try:
-        results = compute(sweep.request(changes, VALIDATION), partial(_report, trial, sweep))
-        measured = {each.name: by_seed(results, each) for each in objectives}
+        changes |= suggest(trial, sweep.settings.search.space)
+        results = compute(sweep.request(changes, VALIDATION), on_score)
+        measured = {each.name: _of_all_seeds(results, each, sweep) for each in objectives}
     except Stopped:
-        tell("pruned")
+        tell("pruned", history={"first": {"validation_score": scores}})
         raise optuna.TrialPruned from None
-    except (CellsFailedError, ValueError) as error:
+    except Exception as error:  # whatever it is, the other trials go on
         trial.set_user_attr(ERROR, said_by(error))
         tell("failed", error=said_by(error))
         raise
@@ -178,6 +207,32 @@ def compute(
     return {label: request.store.open(cell.key) for label, cell in last.items()}
 
 
+def compute_shared(sweep: Sweep) -> None:
+    """Compute what all trials read, such as the features of one backbone, before they begin."""
+    space = sweep.settings.search.space
+    requests = [sweep.request(c, VALIDATION) for c in ({}, *combinations(space))]
+    first = requests[0]
+    with locked(sweep.settings.storage, "shared"):
+        for step, cells in first.plan.items():
+            keys = [{cell.key for cell in each.plan[step].values()} for each in requests]
+            shared = set.intersection(*keys)
+            run_step(
+                [cell for cell in cells.values() if cell.key in shared], first.store, first.machine
+            )
+    forget_plans()
+
+
+def _of_all_seeds(results: Mapping[str, Result], objective: Objective, sweep: Sweep) -> list[float]:
+    """The mean of a metric for each seed; a ``ValueError`` if some row has seeds of its own."""
+    values = by_seed(results, objective)
+    if len(values) != sweep.settings.search.seeds_per_trial:
+        raise ValueError(
+            f"{objective.name} is of {len(values)} seeds, not of seeds_per_trial "
+            f"{sweep.settings.search.seeds_per_trial}: rows of a sweep have no seeds of their own"
+        )
+    return values
+
+
 def by_seed(results: Mapping[str, Result], objective: Objective) -> list[float]:
     """The mean of a metric over the rows that count, for each seed in order.
 
@@ -203,7 +258,9 @@ def _report(trial: Trial, sweep: Sweep, epoch: int, score: float) -> None:
     if len(sweep.settings.search.objectives) > 1:
         return  # Optuna takes none
     higher = trial.study.direction == optuna.study.StudyDirection.MAXIMIZE
-    trial.report(score if higher else -score, epoch)
+    with warnings.catch_warnings():  # of epochs that a process that was lost has reported, too
+        warnings.simplefilter("ignore", UserWarning)
+        trial.report(score if higher else -score, epoch)
     if trial.should_prune():
         raise Stopped
 
@@ -218,4 +275,4 @@ def _fail_unborn(
     for trial in others:
         begun = since.setdefault(trial.number, time.monotonic())
         if PROCESS not in trial.user_attrs and time.monotonic() - begun > 2 * heartbeat:
-            study.tell(trial.number, state=TrialState.FAIL)
+            give_up(study, trial)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 import optuna
 import optuna.visualization.matplotlib as optuna_plots
@@ -15,7 +16,6 @@ from matplotlib.figure import Figure
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from posinfo.grid import merged
 from posinfo.measures.paired_comparisons import comparisons_markdown, paired_comparisons
 from posinfo.pipelines.search_space import Changes
 from posinfo.pipelines.sweep_settings import TEST, Sweep
@@ -100,17 +100,10 @@ def make_report(study: Study, sweep: Sweep) -> SweepReport:
 
 
 def configuration(sweep: Sweep, changes: Changes) -> str:
-    """A trial's settings as YAML for ``kedro run --config=``."""
-    asked, search = sweep.experiment.objectives, sweep.settings.search
-    assert asked is not None
-    nested: dict[str, Any] = {}
-    seeds = {asked.seeds: list(range(search.seeds_per_trial))}
-    for name, value in {**seeds, **search.settings, **changes}.items():
-        part: Any = value
-        for key in reversed(name.split(".")):
-            part = {key: part}
-        nested = merged(nested, part)
-    return yaml.safe_dump({"run": {"pipeline": sweep.experiment.name, "params": nested}})
+    """A trial's settings, all that its experiment reads, as YAML for ``kedro run --config=``."""
+    whole = sweep.configured(changes, TEST)
+    sections = {name: whole[name] for name in sweep.experiment.settings.model_fields}
+    return yaml.safe_dump({"run": {"pipeline": sweep.experiment.name, "params": sections}})
 
 
 def _scores(trials: Mapping[int, FrozenTrial], sweep: Sweep) -> Iterator[dict[str, Any]]:
@@ -259,4 +252,5 @@ def _figure(axes: Any) -> Figure:
     figure = np.ravel(axes)[0].get_figure()
     figure.set_size_inches(10, 6)
     figure.set_layout_engine("tight")
+    plt.close(figure)  # pyplot would keep it for ever
     return figure

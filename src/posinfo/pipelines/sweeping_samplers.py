@@ -5,11 +5,11 @@ from typing import Any
 
 import optuna
 from optuna.samplers import BaseSampler
-from optuna.study import Study
+from optuna.study import Study, StudyDirection
 from optuna.trial import BaseTrial, FrozenTrial, TrialState
 
 from posinfo.pipelines.search_space import Choice, FloatRange, Space
-from posinfo.pipelines.sweep_settings import Search
+from posinfo.pipelines.sweep_settings import Search, SweepParameters
 from posinfo.pipelines.sweeping_storage import number_of
 
 ONE_SEQUENCE = ("QMCSampler", "GridSampler", "BruteForceSampler")  # of which trials take turns
@@ -96,6 +96,19 @@ class NumberedSampler(BaseSampler):
         """See Optuna, whose grid ends a study, and fails at a trial that is none of its own."""
         if self._search.sampler.name != "GridSampler":
             self._sampler.after_trial(study, trial, state, values)
+
+
+def try_sampler(settings: SweepParameters) -> None:
+    """Draw once, of a study in memory; a ``ValueError`` says what the sampler refuses."""
+    search = settings.search
+    study = optuna.create_study(
+        directions=[StudyDirection[each.direction.upper()] for each in search.objectives],
+        sampler=NumberedSampler(search, settings.seed),
+    )
+    try:
+        suggest(study.ask(), search.space)
+    except (ImportError, TypeError, ValueError) as error:
+        raise ValueError(f"sweep: sampler {search.sampler.name}: {error}") from error
 
 
 def make_pruner(search: Search) -> optuna.pruners.BasePruner:

@@ -4,7 +4,7 @@ import json
 import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from posinfo.plan import differences
 
 DEFINITION, PROCESS, ERROR, STARTED = "definition", "process", "error", "started"
 LOCKED = 60  # seconds to wait for another process that writes into the database
-MOST_LOSSES = 3  # of a trial with the process that computed it
+MOST_LOSSES = 3  # repetitions of a trial whose process was lost
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)  # trials are in the log as lines of ours
 log = logging.getLogger(__name__)
@@ -72,17 +72,23 @@ def open_storage(address: str, heartbeat: int) -> RDBStorage:
 
 
 @contextmanager
-def locked(address: str) -> Iterator[None]:
-    """One process of all that use a storage at a time; a database frees the lock of a dead one."""
+def locked(address: str, what: str = "trials") -> Iterator[None]:
+    """One process of all that use a storage at a time; a database frees the lock of a dead one.
+
+    Args:
+        address: of the storage.
+        what: is done meanwhile; one process may do each of several things.
+    """
     url = make_url(address)
     if url.drivername == "sqlite":
         file = Path(url.database or "")
         file.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{file}.lock", timeout=-1):
+        with FileLock(f"{file}.{what}.lock", timeout=-1):
             yield
         return
-    engine = sqlalchemy.create_engine(url)
-    number = crc32(b"posinfo sweep")
+    # a transaction that is idle for long may be ended by the server, and the lock with it
+    engine = sqlalchemy.create_engine(url, isolation_level="AUTOCOMMIT")
+    number = crc32(f"posinfo sweep {what}".encode())
     try:
         with engine.connect() as connection:
             connection.execute(sqlalchemy.text(f"SELECT pg_advisory_lock({number})"))
@@ -96,13 +102,17 @@ def _study(sweep: Sweep, storage: RDBStorage) -> Study:
     known = {study.study_name for study in optuna.get_all_study_summaries(storage, False)}
     if sweep.study in known:
         study = optuna.load_study(study_name=sweep.study, storage=storage)
-        _require_same(sweep.study, json.loads(study.user_attrs.get(DEFINITION, "{}")), definition)
-        return study
-    directions = [StudyDirection[o.direction.upper()] for o in sweep.settings.search.objectives]
-    study = optuna.create_study(storage=storage, study_name=sweep.study, directions=directions)
-    study.set_user_attr(DEFINITION, json.dumps(definition))
-    if (start := sweep.start()) is not None:
+        begun = DEFINITION in study.user_attrs or ended(study.get_trials(deepcopy=False))
+        if begun:
+            said = json.loads(study.user_attrs.get(DEFINITION, "{}"))
+            _require_same(sweep.study, said, definition)
+            return study
+    else:
+        directions = [StudyDirection[o.direction.upper()] for o in sweep.settings.search.objectives]
+        study = optuna.create_study(storage=storage, study_name=sweep.study, directions=directions)
+    if not study.get_trials(deepcopy=False) and (start := sweep.start()) is not None:
         study.enqueue_trial(start, user_attrs={STARTED: "the settings as they are"})
+    study.set_user_attr(DEFINITION, json.dumps(definition))  # last: from now on it is begun
     return study
 
 
@@ -136,7 +146,7 @@ def take_up(study: Study, address: str) -> list[FrozenTrial]:
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         for trial in study.get_trials(deepcopy=False):
             if trial.state == TrialState.RUNNING and is_dead(trial.user_attrs.get(PROCESS, "")):
-                study.tell(trial.number, state=TrialState.FAIL)
+                give_up(study, trial)
         optuna.storages.fail_stale_trials(study)
         trials = study.get_trials()
         retry = RetryHeartbeatStaleTrialCallback(MOST_LOSSES, inherit_intermediate_values=True)
@@ -146,6 +156,12 @@ def take_up(study: Study, address: str) -> list[FrozenTrial]:
                 trial.user_attrs.pop(PROCESS, None)
                 retry(study, trial)
         return [each for each in study.get_trials(deepcopy=False) if not each.state.is_finished()]
+
+
+def give_up(study: Study, trial: FrozenTrial) -> None:
+    """End a trial whose process is gone, unless another process has just done so."""
+    with suppress(ValueError):  # Optuna's, of a trial that has ended
+        study.tell(trial.number, state=TrialState.FAIL)
 
 
 def number_of(trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> int:

@@ -16,7 +16,7 @@ from posinfo.pipelines.ray_cluster import connect, load_ray, processes_that_fit,
 from posinfo.work import silent
 
 RERUNS = 3  # of what workers that were lost have left undone
-CREDENTIALS = ("PGUSER", "PGPASSWORD", "PGPASSFILE")  # in no file that hosts share
+CREDENTIALS = "PG"  # variables of PostgreSQL's client begin so; they are in no file of all hosts
 R = TypeVar("R")
 
 _PINNED: list[FileLock] = []
@@ -170,9 +170,9 @@ class Place:
         """That of this process."""
         pinned = parallel.backend == "loky" and parallel.gpus_per_job is not None
         gpus = visible_gpus() if pinned else []
-        known = {name: os.environ[name] for name in CREDENTIALS if name in os.environ}
+        known = {n: value for n, value in os.environ.items() if n.startswith(CREDENTIALS)}
         count = int(parallel.gpus_per_job or 0) if pinned else 0
-        return cls(os.getcwd(), gpus, count, f"{os.getuid()}-{os.getpid()}", known)
+        return cls(os.getcwd(), gpus, count, str(os.getuid()), known)
 
     def call(self, number: int, job: Callable[[], R]) -> tuple[int, R]:
         """The number of a job and its result, in a worker.

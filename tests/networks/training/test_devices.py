@@ -2,7 +2,13 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from posinfo.networks.training.devices import Device, Precision, pick_device, pick_precision
+from posinfo.networks.training.devices import (
+    Device,
+    Parallel,
+    Precision,
+    pick_device,
+    pick_precision,
+)
 
 
 def test_cpu_is_always_there():
@@ -81,3 +87,52 @@ def test_unknown_names_are_refused(kind, name, message):
     with pytest.raises(ValidationError) as raised:
         kind.model_validate(name)
     assert message in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (
+            {"n_jobs": 2, "backend": "dask"},
+            "parallel.backend must be one of sequential, loky, ray; got 'dask'",
+        ),
+        (
+            {"n_jobs": 2, "backend": "sequential"},
+            "parallel.backend sequential computes in one process; got n_jobs 2",
+        ),
+        (
+            {"n_jobs": 1, "backend": "ray"},
+            "parallel.backend ray needs n_jobs of 2 or more: this process computes a single job",
+        ),
+        (
+            {"n_jobs": 1, "gpus_per_job": 1},
+            "parallel.gpus_per_job needs n_jobs of 2 or more; `device` names a GPU",
+        ),
+        (
+            {"n_jobs": 2, "gpus_per_job": 0.5},
+            "parallel.backend loky gives each process whole GPUs; got gpus_per_job 0.5. Parts of "
+            "one are for the backend ray",
+        ),
+        ({"n_jobs": 2, "gpus_per_job": 0}, "Input should be greater than 0"),
+        ({"n_jobs": 2, "gpus_per_job": float("inf")}, "Input should be a finite number"),
+    ],
+)
+def test_processes_that_cannot_be_are_refused(values, message):
+    with pytest.raises(ValidationError) as raised:
+        Parallel.model_validate({"threads_per_job": None, **values})
+    (problem,) = raised.value.errors()
+    assert problem["msg"].removeprefix("Value error, ") == message
+
+
+@pytest.mark.parametrize(
+    ("values", "here"),
+    [
+        ({"n_jobs": 1}, True),
+        ({"n_jobs": 1, "backend": "sequential"}, True),
+        ({"n_jobs": 2}, False),
+        ({"n_jobs": 2, "gpus_per_job": 2}, False),
+        ({"n_jobs": 2, "backend": "ray", "gpus_per_job": 0.5}, False),
+    ],
+)
+def test_one_process_is_this_one(values, here):
+    assert Parallel.model_validate({"threads_per_job": 1, **values}).in_this_process is here

@@ -111,6 +111,11 @@ class Parallel(Section):
             raise ValueError(
                 "parallel.gpus_per_job needs n_jobs of 2 or more; `device` names a GPU"
             )
+        if self.gpus_per_job is not None and self.gpus_per_job > 1 and self.gpus_per_job % 1:
+            raise ValueError(
+                "parallel.gpus_per_job is a part of one GPU, or whole ones; got "
+                f"{self.gpus_per_job:g}"
+            )
         if self.backend == "loky" and self.gpus_per_job is not None and self.gpus_per_job % 1:
             raise ValueError(
                 "parallel.backend loky gives each process whole GPUs; got gpus_per_job "
