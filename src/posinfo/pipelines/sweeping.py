@@ -141,9 +141,7 @@ def run_trial(sweep: Sweep, until: float | None = None) -> Done | None:
     except (optuna.exceptions.UpdateFinishedTrialError, ValueError):
         if not told:
             raise
-        log.warning(
-            "trial %d was silent for long, another process has it: %s", told[0].number, error
-        )
+        log.warning("trial %d was silent for long: another process has it now", told[0].number)
         return None
     forget_plans()
     if not told:  # another process has the trial, which was silent for long
