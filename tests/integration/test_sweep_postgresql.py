@@ -165,14 +165,25 @@ def test_two_processes_make_one_study_of_an_empty_database(server, tmp_path):
 
 def test_database_that_cannot_be_used_is_named_without_a_password(project, server):
     there, nowhere = server.database("refused"), free_port()
+    where = f"postgresql+psycopg://127.0.0.1:{nowhere}/refused"
     cases = {
-        f"postgresql+psycopg://127.0.0.1:{nowhere}/refused": server.password,
-        there: "wrong-and-secret",
+        where: (server.password, f'"127.0.0.1", port {nowhere} failed: Connection refused'),
+        there: (
+            "wrong-and-secret",
+            f'"127.0.0.1", port {server.port} failed: FATAL:  password authentication failed for '
+            f'user "{server.user}"',
+        ),
     }
-    for address, password in cases.items():
+    for address, (password, why) in cases.items():
         configured(project, address, server.user, password)
         result = project.run(SWEEP, CONFIG)
-        print(result.stdout)
-        said = " ".join(result.stdout.split())
-        assert result.returncode == 1 and password not in result.stdout + result.stderr
-        assert password not in (project.root / "posinfo.log").read_text()
+        assert result.returncode == 1
+        (line,) = [line for line in result.stdout.splitlines() if " ERROR " in line]
+        assert line.partition(" ERROR   ")[2] == (
+            f"Optuna cannot use sweep.storage {address}: (psycopg.OperationalError) connection "
+            f"failed: connection to server at {why}. Is the database running, and are user and "
+            "password in PGUSER and PGPASSWORD? Trials that have ended are kept"
+        )
+        assert "Traceback" not in result.stdout + result.stderr
+        log = (project.root / "posinfo.log").read_text()
+        assert password not in result.stdout + result.stderr + log
