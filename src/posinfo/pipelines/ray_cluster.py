@@ -32,7 +32,7 @@ def load_ray() -> Any:
 def resources_of(parallel: Parallel) -> dict[str, float]:
     """What Ray reserves for each process, by its own names."""
     gpus = {} if parallel.gpus_per_job is None else {"GPU": parallel.gpus_per_job}
-    return {"CPU": parallel.threads_per_job or 1, **gpus}
+    return {"CPU": float(parallel.threads_per_job or 1), **gpus}
 
 
 def connect(parallel: Parallel) -> None:
