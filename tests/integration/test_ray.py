@@ -26,7 +26,7 @@ CELLS = """permutenet:
         - {{network: gapnet, permutation: none, task: image}}
     parallel: {{n_jobs: {jobs}, threads_per_job: 1, backend: {backend}}}
 """
-EPOCHS = 10
+EPOCHS = 6
 HEAD, NODE = "127.0.0.2", "127.0.0.3"
 
 

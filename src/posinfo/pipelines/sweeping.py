@@ -2,6 +2,7 @@
 
 import logging
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -126,7 +127,8 @@ def run_trial(sweep: Sweep, until: float | None = None) -> Done | None:
     )
     forget_plans()
     (done,) = told
-    return replace(done, number=number_of(study.get_trials(deepcopy=False)[done.number]))
+    trials = study.get_trials(deepcopy=False)
+    return replace(done, number=number_of(trials[done.number], trials))
 
 
 def _objective(sweep: Sweep, told: list[Done], trial: Trial) -> list[float]:
@@ -202,7 +204,9 @@ def _report(trial: Trial, sweep: Sweep, epoch: int, score: float) -> None:
     if len(sweep.settings.search.objectives) > 1:
         return  # Optuna takes none
     higher = trial.study.direction == optuna.study.StudyDirection.MAXIMIZE
-    trial.report(score if higher else -score, epoch)
+    with warnings.catch_warnings():  # of epochs that a process that was lost has reported, too
+        warnings.simplefilter("ignore", UserWarning)
+        trial.report(score if higher else -score, epoch)
     if trial.should_prune():
         raise Stopped
 

@@ -49,8 +49,9 @@ def trials_table(study: Study, sweep: Sweep) -> pd.DataFrame:
     """A row per trial that has ended, in order: state, objectives and their spread, settings."""
     objectives, space = sweep.settings.search.objectives, sweep.settings.search.space
     lines = []
-    for trial in sorted(ended(study.get_trials(deepcopy=False)), key=number_of):
-        line: dict[str, Any] = {"trial": number_of(trial), "state": trial.state.name.lower()}
+    numbers = _numbers(study)
+    for trial in sorted(ended(study.get_trials(deepcopy=False)), key=lambda t: numbers[t.number]):
+        line: dict[str, Any] = {"trial": numbers[trial.number], "state": trial.state.name.lower()}
         measured = trial.user_attrs.get(BY_SEED, {})
         for objective in objectives:
             values = measured.get(objective.name, [])
@@ -75,21 +76,24 @@ def make_report(study: Study, sweep: Sweep) -> SweepReport:
     best = best_trials(study)
     complete = study.get_trials(states=(TrialState.COMPLETE,))
     start = [trial for trial in complete if STARTED in trial.user_attrs]
-    shown = {number_of(trial): trial for trial in [*best, *start]}
+    numbers = _numbers(study)
+    shown = {numbers[trial.number]: trial for trial in [*best, *start]}
     scores = pd.DataFrame(
         _scores(shown, sweep), columns=["trial", "cell", "split", "seed", *_names(sweep)]
     )
-    pairs = (
-        [(_cell(trial), _cell(start[0])) for trial in best if trial not in start] if start else []
-    )
+    cells = {trial.number: _cell(number, trial) for number, trial in shown.items()}
+    first = cells[start[0].number] if start else ""
+    pairs = [(cells[t.number], first) for t in best if first and t not in start]
     comparisons = paired_comparisons(scores, ["split"], _names(sweep), pairs=pairs)
     return SweepReport(
         best=scores.drop(columns="cell"),
         comparisons=comparisons,
-        summary=_summary(study, sweep, scores, comparisons, [number_of(trial) for trial in best]),
+        summary=_summary(
+            study, sweep, scores, comparisons, [numbers[trial.number] for trial in best]
+        ),
         plots=dict(_plots(study, sweep)),
         configurations={
-            f"trial-{number_of(trial)}": configuration(sweep, values_of(trial, _space(sweep)))
+            f"trial-{numbers[trial.number]}": configuration(sweep, values_of(trial, _space(sweep)))
             for trial in best
         },
     )
@@ -118,13 +122,24 @@ def _scores(trials: Mapping[int, FrozenTrial], sweep: Sweep) -> Iterator[dict[st
         for split, measured in (("validation", trial.user_attrs[BY_SEED]), (TEST, on_test)):
             for seed in range(sweep.settings.search.seeds_per_trial):
                 values = {name: by_name[seed] for name, by_name in measured.items()}
-                about = {"trial": number, "cell": _cell(trial), "split": split, "seed": seed}
+                about = {
+                    "trial": number,
+                    "cell": _cell(number, trial),
+                    "split": split,
+                    "seed": seed,
+                }
                 yield {**about, **values}
 
 
-def _cell(trial: FrozenTrial) -> str:
+def _cell(number: int, trial: FrozenTrial) -> str:
     as_they_are = " (as they were)" if STARTED in trial.user_attrs else ""
-    return f"trial {number_of(trial)}{as_they_are}"
+    return f"trial {number}{as_they_are}"
+
+
+def _numbers(study: Study) -> dict[int, int]:
+    """By Optuna's number, which counts repetitions, too."""
+    trials = study.get_trials(deepcopy=False)
+    return {trial.number: number_of(trial, trials) for trial in trials}
 
 
 def _names(sweep: Sweep) -> list[str]:
@@ -177,8 +192,9 @@ def _lead(study: Study, complete: pd.DataFrame, names: Sequence[str]) -> str:
     if len(names) > 1 or len(complete) < 2:
         return ""
     first, second = complete.trial.iloc[:2].tolist()
+    numbers = _numbers(study)
     measured = {
-        number_of(trial): trial.user_attrs[BY_SEED][names[0]]
+        numbers[trial.number]: trial.user_attrs[BY_SEED][names[0]]
         for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     }
     rows = pd.DataFrame(

@@ -6,15 +6,16 @@ from typing import Any
 import optuna
 from optuna.samplers import BaseSampler
 from optuna.study import Study
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.trial import BaseTrial, FrozenTrial, TrialState
 
 from posinfo.pipelines.search_space import Choice, FloatRange, Space
 from posinfo.pipelines.sweep_settings import Search
+from posinfo.pipelines.sweeping_storage import number_of
 
 ONE_SEQUENCE = ("QMCSampler", "GridSampler", "BruteForceSampler")  # of which trials take turns
 
 
-def suggest(trial: Trial, space: Space) -> dict[str, Any]:
+def suggest(trial: BaseTrial, space: Space) -> dict[str, Any]:
     """Values of the settings whose conditions are met, by dotted name."""
     chosen: dict[str, Any] = {}
     values: dict[str, Any] = {}
@@ -44,7 +45,7 @@ def suggest(trial: Trial, space: Space) -> dict[str, Any]:
 
 def values_of(trial: FrozenTrial, space: Space) -> dict[str, Any]:
     """The same of a trial that has ended."""
-    return suggest(optuna.trial.FixedTrial(trial.params), space)  # type: ignore[arg-type]
+    return suggest(optuna.trial.FixedTrial(trial.params), space)
 
 
 class NumberedSampler(BaseSampler):
@@ -70,10 +71,7 @@ class NumberedSampler(BaseSampler):
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
         """Seed the sampler of this trial."""
-        first = trial.system_attrs.get("failed_trial", trial.number)  # that a repeat stands for
-        earlier = [each for each in study.get_trials(deepcopy=False) if each.number < first]
-        repeats = sum("failed_trial" in each.system_attrs for each in earlier)
-        self._sampler = self._made(first - repeats)
+        self._sampler = self._made(number_of(trial, study.get_trials(deepcopy=False)))
         self._sampler.before_trial(study, trial)
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, Any]:
@@ -95,8 +93,9 @@ class NumberedSampler(BaseSampler):
     def after_trial(
         self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
     ) -> None:
-        """See Optuna."""
-        self._sampler.after_trial(study, trial, state, values)
+        """See Optuna, whose grid ends a study, and fails at a trial that is none of its own."""
+        if self._search.sampler.name != "GridSampler":
+            self._sampler.after_trial(study, trial, state, values)
 
 
 def make_pruner(search: Search) -> optuna.pruners.BasePruner:

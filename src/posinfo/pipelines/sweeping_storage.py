@@ -142,15 +142,22 @@ def take_up(study: Study, address: str) -> list[FrozenTrial]:
         retry = RetryHeartbeatStaleTrialCallback(MOST_LOSSES, inherit_intermediate_values=True)
         for trial in trials:
             if _is_lost(trial) and not _is_repeated(trial, trials) and _losses(trial) < MOST_LOSSES:
-                log.info("trial %d was interrupted: it is queued again", number_of(trial))
+                log.info("trial %d was interrupted: it is queued again", number_of(trial, trials))
                 trial.user_attrs.pop(PROCESS, None)
                 retry(study, trial)
         return [each for each in study.get_trials(deepcopy=False) if not each.state.is_finished()]
 
 
-def number_of(trial: FrozenTrial) -> int:
-    """Of a trial, or of the first one that it repeats after processes were lost."""
-    return trial.system_attrs.get("failed_trial", trial.number)
+def number_of(trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> int:
+    """That which a trial would have if no process had been lost.
+
+    Args:
+        trial: one of a study; a repetition has the number of what it repeats.
+        trials: all of the study.
+    """
+    first = trial.system_attrs.get("failed_trial", trial.number)
+    repeats = sum(t.number < first for t in trials if "failed_trial" in t.system_attrs)
+    return first - repeats
 
 
 def _is_lost(trial: FrozenTrial) -> bool:
