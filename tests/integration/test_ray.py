@@ -46,6 +46,7 @@ class Cluster:
             "RAY_AUTH_TOKEN": secrets.token_hex(32),
             "RAY_ADDRESS": f"{HEAD}:{self.port}",
             "RAY_USAGE_STATS_ENABLED": "0",
+            "RAY_worker_niceness": "0",  # or they starve beside other tests
             "PYTHONPATH": str(code),
         }
 
