@@ -21,9 +21,11 @@ def asked(n_jobs, **settings):
 def cluster(monkeypatch):
     """Nodes of a cluster: whether it believes in each, whether that answers, its resources."""
 
+    monkeypatch.setattr(ray_cluster, "_SEEN", {})
+
     def believe(*nodes):
         known = [
-            {"NodeID": str(number), "Alive": alive, "Resources": resources}
+            {"NodeID": str(number), "Alive": alive, "Resources": resources if alive else {}}
             for number, (alive, _, resources) in enumerate(nodes)
         ]
         monkeypatch.setattr(ray_cluster, "load_ray", lambda: SimpleNamespace(nodes=lambda: known))
@@ -88,6 +90,8 @@ def test_more_than_the_cluster_ever_had_is_refused(cluster):
     ],
 )
 def test_what_lost_nodes_have_left_goes_on(cluster, caplog, nodes, after_a_loss, left, said):
+    cluster(*[(True, True, ONE_CPU)] * 3)
+    assert processes_that_fit(asked(3), after_a_loss=False) == 3
     cluster(*((*node, ONE_CPU) for node in nodes))
     with caplog.at_level(logging.WARNING):
         assert processes_that_fit(asked(3), after_a_loss) == left
@@ -95,7 +99,9 @@ def test_what_lost_nodes_have_left_goes_on(cluster, caplog, nodes, after_a_loss,
 
 
 def test_cluster_without_any_room_is_refused(cluster):
-    cluster((True, True, {"memory": 1e9}), (False, False, ONE_CPU), (False, False, ONE_CPU))
+    cluster((True, True, {"memory": 1e9}), (True, True, ONE_CPU), (True, True, ONE_CPU))
+    assert processes_that_fit(asked(2), after_a_loss=False) == 2
+    cluster((True, True, {"memory": 1e9}), (False, False, {}), (True, False, ONE_CPU))
     with pytest.raises(ValueError, match="asks for 2 processes .* has room for 0$"):
         processes_that_fit(asked(2), after_a_loss=True)
 
