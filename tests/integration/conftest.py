@@ -46,6 +46,8 @@ class Copy:
             return
         if data is not None:
             shutil.copytree(data.root / "data", root / "data", symlinks=True)
+            for database in data.root.glob("optuna.db"):
+                shutil.copy(database, root)
         for name in ("conf", "docs", "src"):
             ignored = shutil.ignore_patterns("__pycache__", "local")
             shutil.copytree(PROJECT / name, root / name, ignore=ignored)
@@ -177,8 +179,10 @@ def project(tmp_path: Path) -> Copy:
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Callable[[str], Copy]:
+def finished(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Callable[..., Copy]:
     """A project in which a pipeline alone has been run once, by its name; only read it.
+
+    More arguments are of the command line.
 
     The processes that run the tests share it: the first that needs it makes it.
     """
@@ -187,12 +191,13 @@ def finished(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Callab
     shared.mkdir(exist_ok=True)
 
     @cache
-    def run(experiment: str) -> Copy:
-        root, said = shared / experiment, shared / f"{experiment}.json"
+    def run(pipeline: str, *arguments: str) -> Copy:
+        name = re.sub(r"\W+", "-", " ".join([pipeline, *arguments]))
+        root, said = shared / name, shared / f"{name}.json"
         with FileLock(f"{root}.lock"):
             if not said.exists():
                 shutil.rmtree(root, ignore_errors=True)
-                result = Copy(root).run_afresh(f"--pipeline={experiment}")
+                result = Copy(root).run_afresh(f"--pipeline={pipeline}", *arguments)
                 assert result.returncode == 0, result.stdout + result.stderr
                 said.write_text(json.dumps([result.stdout, result.stderr]))
         copy = Copy(root)

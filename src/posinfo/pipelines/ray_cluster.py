@@ -9,6 +9,8 @@ from posinfo.networks.training.devices import Parallel
 
 ANSWER = 60  # seconds for a node to start a worker, or for Ray to notice that the node is dead
 
+_SEEN: dict[str, dict[str, float]] = {}  # resources by node; Ray forgets those of dead ones
+
 log = logging.getLogger(__name__)
 
 
@@ -32,7 +34,7 @@ def load_ray() -> Any:
 def resources_of(parallel: Parallel) -> dict[str, float]:
     """What Ray reserves for each process, by its own names."""
     gpus = {} if parallel.gpus_per_job is None else {"GPU": parallel.gpus_per_job}
-    return {"CPU": parallel.threads, **gpus}
+    return {"CPU": float(parallel.threads), **gpus}
 
 
 def connect(parallel: Parallel) -> None:
@@ -55,11 +57,12 @@ def processes_that_fit(parallel: Parallel, after_a_loss: bool) -> int:
         after_a_loss: whether a worker has just been lost.
 
     Raises:
-        ValueError: the cluster never had room for ``n_jobs``, or now has for none.
+        ValueError: this process has never seen room for ``n_jobs``, or now there is none.
     """
-    nodes, wanted = load_ray().nodes(), resources_of(parallel)
-    ever = room((node["Resources"] for node in nodes), wanted)
-    alive = [node for node in nodes if node["Alive"]]
+    wanted = resources_of(parallel)
+    alive = [node for node in load_ray().nodes() if node["Alive"]]
+    _SEEN.update({node["NodeID"]: node["Resources"] for node in alive})
+    ever = room(_SEEN.values(), wanted)
     if after_a_loss:
         alive = [node for node in alive if _answers(node["NodeID"])]
     now = min(parallel.n_jobs, room((node["Resources"] for node in alive), wanted))

@@ -1,0 +1,160 @@
+"""`parallel.backend: ray` on a real cluster of two nodes with addresses of loopback."""
+
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.integration.conftest import CONFIG, RUN, Copy, computed
+from tests.integration.postgresql import free_port
+
+PIPELINE = "--pipeline=permutenet"
+SCORES = "08_reporting/permutenet/scores.csv"
+CELLS = """permutenet:
+      seeds: [0]
+      shared: {{training: {{epochs: {epochs}}}}}
+      cells:
+        - {{network: gapnet, permutation: none, task: location}}
+        - {{network: gapnet, permutation: none, task: image}}
+    parallel: {{n_jobs: {jobs}, threads_per_job: 1, backend: {backend}}}
+"""
+EPOCHS = 6
+HEAD, NODE = "127.0.0.2", "127.0.0.3"
+
+
+class Cluster:
+    """Two nodes with one CPU each; what talks to them needs a token.
+
+    Args:
+        folder: of Ray's own files; its path has to be short.
+        code: a folder in which workers find the project.
+    """
+
+    def __init__(self, folder: Path, code: Path) -> None:
+        self.folder, self.port = folder, free_port()
+        # as `ray get-auth-token --generate` makes one; RAY_AUTH_TOKEN_PATH could name a file of it
+        self.environment = {
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN": secrets.token_hex(32),
+            "RAY_ADDRESS": f"{HEAD}:{self.port}",
+            "RAY_USAGE_STATS_ENABLED": "0",
+            "RAY_worker_niceness": "0",  # or they starve beside other tests
+            "PYTHONPATH": str(code),
+        }
+
+    def start(self) -> None:
+        self._ray(
+            "--head", f"--node-ip-address={HEAD}", f"--port={self.port}",
+            f"--temp-dir={self.folder}", "--include-dashboard=false",
+        )  # fmt: skip
+        self._ray(f"--address={HEAD}:{self.port}", f"--node-ip-address={NODE}")
+
+    def _ray(self, *arguments: str) -> None:
+        program = Path(sys.executable).with_name("ray")
+        said = self.folder.with_suffix(".txt")
+        with said.open("w") as file:  # a pipe would stay open as long as the nodes
+            started = subprocess.run(
+                [program, "start", "--num-cpus=1", "--object-store-memory=80000000", *arguments],
+                env={**os.environ, **self.environment}, stdout=file, stderr=file, check=False,
+            )  # fmt: skip
+        assert started.returncode == 0, said.read_text()
+
+    def processes(self) -> list[psutil.Process]:
+        """Those of the nodes, and their workers."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                ours = str(self.folder) in " ".join(process.cmdline())
+                ours |= (
+                    process.environ().get("RAY_AUTH_TOKEN") == self.environment["RAY_AUTH_TOKEN"]
+                )
+            except psutil.Error:
+                continue
+            if ours and process.pid != os.getpid() and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        return found
+
+    def kill_node(self) -> None:
+        (raylet,) = [
+            process for process in self.processes()
+            if process.name() == "raylet" and f"--node_ip_address={NODE}" in process.cmdline()
+        ]  # fmt: skip
+        raylet.send_signal(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """End what this cluster has started, and nothing else: `ray stop` would end all."""
+        for _ in range(50):
+            if not (left := self.processes()):
+                return
+            for process in left:
+                try:
+                    process.kill()
+                except psutil.NoSuchProcess:
+                    continue
+            psutil.wait_procs(left, timeout=0.2)
+        raise AssertionError(f"left behind: {left}")
+
+
+@pytest.fixture
+def cluster(project):
+    """Its workers find the code of the copy, as those of hosts do where it is installed."""
+    folder = Path(tempfile.mkdtemp(prefix="ray-"))
+    running = Cluster(folder, project.root / "src")
+    try:
+        running.start()
+        yield running
+    finally:
+        running.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.with_suffix(".txt").unlink(missing_ok=True)
+
+
+def configure(copy: Copy, jobs: int, backend: str) -> None:
+    copy.configure(CELLS.format(epochs=EPOCHS, jobs=jobs, backend=backend))
+
+
+def test_backends_end_in_one_table_even_if_a_node_is_killed(project, cluster):
+    scores = {}
+    for jobs, backend in ((1, "sequential"), (2, "loky"), (2, "ray")):
+        configure(project, jobs, backend)
+        said = project.done(PIPELINE, CONFIG, **cluster.environment)
+        assert len(computed(said)) == 5
+        scores[backend] = project.read(SCORES)
+        shutil.rmtree(project.data)
+    assert scores["loky"] == scores["sequential"] and scores["ray"] == scores["sequential"]
+
+    configure(project, 3, "ray")
+    refused = project.run(PIPELINE, CONFIG, **cluster.environment)
+    assert refused.returncode == 1 and "Traceback" not in refused.stdout
+    assert (
+        "parallel.n_jobs asks for 3 processes of 1 CPU each; the Ray cluster has room for 2"
+        in refused.stdout
+    )
+
+    configure(project, 2, "ray")
+    said = project.root / "said.txt"
+    with said.open("wb") as file:
+        process = subprocess.Popen(
+            [*RUN, PIPELINE, CONFIG], cwd=project.root, stdout=file, stderr=file,
+            env={**os.environ, "COLUMNS": "400", **cluster.environment},
+        )  # fmt: skip
+    while len(list(project.data.glob("store/checkpoints/*.pt"))) < 2:  # both are in training
+        assert process.poll() is None, said.read_text()
+        time.sleep(0.05)
+    cluster.kill_node()
+    assert not list(project.data.glob("store/permutenet/train/*/result.json"))
+    assert process.wait(timeout=240) == 0, said.read_text()
+    assert project.read(SCORES) == scores["sequential"]
+    assert "the Ray cluster has lost nodes: this process goes on alone" in said.read_text()
+    assert len(project.stored("permutenet/train/*/result.json")) == 2
+    assert {run.info.status for run in project.mlflow_runs()} == {"FINISHED", "FAILED"}
+    cluster.stop()
+    assert cluster.processes() == []
