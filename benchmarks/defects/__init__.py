@@ -1,6 +1,16 @@
 """The defects by subject."""
 
-from defects import attack, data, experiments, measures, networks, sweeps, training, trust
+from defects import (
+    attack,
+    data,
+    devices,
+    experiments,
+    measures,
+    networks,
+    sweeps,
+    training,
+    trust,
+)  # fmt: skip
 from defects.defect import Defect
 
 SUBJECTS: dict[str, list[Defect]] = {
@@ -12,4 +22,5 @@ SUBJECTS: dict[str, list[Defect]] = {
     "trust": trust.DEFECTS,
     "attack": attack.DEFECTS,
     "sweeps": sweeps.DEFECTS,
+    "devices": devices.DEFECTS,
 }

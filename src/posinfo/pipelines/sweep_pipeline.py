@@ -29,7 +29,7 @@ def create_sweep() -> Pipeline:
     def search_settings(sweep: SweepParameters, *values: Any) -> bytes:
         asked = Sweep.of(sweep, dict(zip(sections, values, strict=True)))
         for done in search(asked):
-            _track(asked, done)
+            track(asked, done)
         return trials_table(open_study(asked), asked).to_csv(index=False).encode()
 
     def report(sweep: SweepParameters, *values: Any) -> list[Any]:
@@ -60,7 +60,7 @@ def create_sweep() -> Pipeline:
     )  # fmt: skip
 
 
-def _track(sweep: Sweep, done: Done) -> None:
+def track(sweep: Sweep, done: Done) -> None:
     """A line of the log and a child run for a trial."""
     means = {name: fmean(values) for name, values in done.measured.items()}
     spread = {f"{name}_sd": stdev(v) for name, v in done.measured.items() if len(v) > 1}

@@ -12,6 +12,7 @@ import torch
 from filelock import FileLock, Timeout
 
 from posinfo.networks.training.devices import Machine, Parallel
+from posinfo.pipelines.ray_cluster import connect, load_ray, processes_that_fit, resources_of
 from posinfo.work import silent
 
 RERUNS = 3  # of what workers that were lost have left undone
@@ -32,7 +33,9 @@ def spread(
 ) -> Iterator[tuple[int, R]]:
     """The results of jobs by number, as they end; with ``ray``, when all have ended.
 
-    Jobs that a lost worker leaves undone are given to others, up to ``RERUNS`` times.
+    Jobs that a lost worker leaves undone are given to others, up to ``RERUNS`` times. A Ray cluster
+    that has lost nodes computes with what is left of it; where that is room for one process, it is
+    this one, which joblib then gives all jobs to.
 
     Args:
         jobs: functions that can be pickled if ``parallel`` has several processes, in order.
@@ -46,7 +49,7 @@ def spread(
     waiting, lost = dict(jobs), 0
     while waiting:
         try:
-            for number, result in _once(dict(waiting), parallel, on_done):
+            for number, result in _once(dict(waiting), parallel, on_done, lost > 0):
                 del waiting[number]
                 yield number, result
         except Exception as error:
@@ -68,7 +71,7 @@ def require_processes(machine: Machine) -> None:
     """Refuse processes that there cannot be; a ``ValueError`` says what there is."""
     parallel = machine.parallel
     if parallel.backend == "ray":
-        _ray()
+        load_ray()
     if parallel.gpus_per_job is None:
         if parallel.backend == "ray" and machine.device.type == "cuda":
             raise ValueError("Ray hides all GPUs from a process without parallel.gpus_per_job")
@@ -128,7 +131,10 @@ def pin(gpus: Sequence[str], count: int, run: str) -> None:
 
 
 def _once(
-    jobs: Mapping[int, Callable[[], R]], parallel: Parallel, on_done: Callable[[int], object]
+    jobs: Mapping[int, Callable[[], R]],
+    parallel: Parallel,
+    on_done: Callable[[int], object],
+    lost: bool,
 ) -> Iterator[tuple[int, R]]:
     if parallel.in_this_process:
         yield from ((number, job()) for number, job in jobs.items())
@@ -136,7 +142,7 @@ def _once(
     place = Place.here(parallel)
     calls = (joblib.delayed(place.call)(number, job) for number, job in jobs.items())
     if parallel.backend == "ray":
-        yield from _on_ray(calls, parallel, on_done)
+        yield from _on_ray(calls, parallel, on_done, lost)
         return
     pool = joblib.Parallel(parallel.n_jobs, backend="loky", return_as="generator_unordered")
     yield from pool(calls)  # type: ignore[misc]
@@ -188,52 +194,22 @@ class Place:
 
 
 def _on_ray(
-    calls: Iterator[Any], parallel: Parallel, on_done: Callable[[int], object]
+    calls: Iterator[Any], parallel: Parallel, on_done: Callable[[int], object], lost: bool
 ) -> list[tuple[int, Any]]:
-    ray = _ray()
-    cpus = parallel.threads_per_job or 1
-    wanted = {"num_cpus": cpus} | (
-        {} if parallel.gpus_per_job is None else {"num_gpus": parallel.gpus_per_job}
-    )
-    if not ray.is_initialized():
-        local = {} if "RAY_ADDRESS" in os.environ else {"num_cpus": parallel.n_jobs * cpus}
-        ray.init(log_to_driver=False, logging_level="ERROR", **local)
-    _require_resources(ray.cluster_resources(), parallel, wanted)
+    """What is left of a cluster goes on; joblib calls jobs here if it has room for one process."""
+    connect(parallel)
+    count = processes_that_fit(parallel, lost)
+    wanted = {f"num_{kind.lower()}s": amount for kind, amount in resources_of(parallel).items()}
 
     class Telling(joblib.Parallel):
         def print_progress(self) -> None:  # joblib calls it whenever jobs have ended
             on_done(self.n_completed_tasks)
 
     try:
-        pool = Telling(parallel.n_jobs, backend="ray", ray_remote_args=wanted)
+        pool = Telling(count, backend="ray", ray_remote_args=wanted)
         return list(pool(calls))  # type: ignore[arg-type]
     except ModuleNotFoundError as error:
         raise ValueError(
             f"a Ray worker has no package {error.name!r}: install the same version of this project "
             "in the Python of every node"
         ) from error
-
-
-def _require_resources(
-    there: Mapping[str, float], parallel: Parallel, wanted: Mapping[str, int | float]
-) -> None:
-    """Ray would wait for ever."""
-    for name, amount in wanted.items():
-        kind = name.removeprefix("num_").upper().rstrip("S")
-        if parallel.n_jobs * amount > there.get(kind, 0):
-            raise ValueError(
-                f"{parallel.n_jobs} processes of {amount:g} {kind} each need "
-                f"{parallel.n_jobs * amount:g}; the Ray cluster has {there.get(kind, 0):g}"
-            )
-
-
-def _ray() -> Any:
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    try:
-        import ray  # noqa: PLC0415 - an extra
-        from ray.util.joblib import register_ray  # noqa: PLC0415
-    except ImportError as error:
-        said = "parallel.backend ray needs the package ray: pip install 'posinfo[ray]'"
-        raise ValueError(said) from error
-    register_ray()
-    return ray

@@ -293,7 +293,6 @@ def test_steps_and_canvases_are_counted_but_not_those_of_the_validation():
 
 
 @pytest.mark.cuda
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_training_and_test_on_a_gpu(tmp_path):
     device = torch.device("cuda")
     work = Work(device=device, dtype=torch.bfloat16)
