@@ -42,7 +42,7 @@ def cluster(monkeypatch):
         ([{"CPU": 1.0}] * 4, {"CPU": 2.0}, 0),
         ([{"CPU": 8.0, "GPU": 1.0}, {"CPU": 8.0}], {"CPU": 1.0, "GPU": 0.5}, 2),
         ([{"CPU": 8.0, "GPU": 1.0}], {"CPU": 1.0, "GPU": 0.1}, 8),
-        ([{"CPU": 16.0, "GPU": 3.0}], {"CPU": 1.0, "GPU": 0.3}, 10),
+        ([{"CPU": 16.0, "GPU": 3.0}], {"CPU": 1.0, "GPU": 0.3}, 9),  # no part is of two GPUs
         ([{"CPU": 16.0, "GPU": 1.0}], {"CPU": 1.0, "GPU": 0.1}, 10),  # 1 / 0.1 in floating point
         ([{"memory": 1e9}], {"CPU": 1.0}, 0),
         ([], {"CPU": 1.0}, 0),
@@ -55,7 +55,8 @@ def test_room_counts_whole_processes_per_node(nodes, wanted, expected):
 def test_resources_are_threads_and_gpus():
     assert resources_of(asked(2)) == {"CPU": 1}
     assert resources_of(asked(2, threads_per_job=3, gpus_per_job=0.5)) == {"CPU": 3, "GPU": 0.5}
-    assert resources_of(asked(2, threads_per_job=None)) == {"CPU": 1}
+    alone = asked(2, threads_per_job=None)
+    assert resources_of(alone) == {"CPU": alone.threads}
 
 
 def test_whole_cluster_gives_what_is_asked_for(cluster, caplog):

@@ -146,8 +146,9 @@ def shown(folder):
 def test_each_process_has_gpus_of_its_own(tmp_path, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5, GPU-a,7,MIG-b")
     asked = parallel(gpus_per_job=2)
-    for _ in range(2):  # the same processes keep theirs
-        jobs = {number: partial(shown, tmp_path) for number in range(6)}
+    for time_asked in ("once", "again"):  # the same processes keep theirs
+        (tmp_path / time_asked).mkdir()
+        jobs = {number: partial(shown, tmp_path / time_asked) for number in range(6)}
         found = set(dict(spread(jobs, asked)).values())
         assert len(found) == 2 and {gpus for _, gpus in found} == {"5,GPU-a", "7,MIG-b"}
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "5, GPU-a,7,MIG-b"

@@ -220,6 +220,7 @@ def _plots(study: Study, sweep: Sweep) -> Iterator[tuple[str, Figure]]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         warnings.filterwarnings("ignore", "PedAnova")  # of a target of ours: see _importances
+        warnings.filterwarnings("ignore", "Attempting to set identical")  # where all are alike
         for index, name in enumerate(_names(sweep)):
             told = {"target": partial(_value, index), "target_name": name}
             yield f"history_{name}", _figure(optuna_plots.plot_optimization_history(study, **told))
