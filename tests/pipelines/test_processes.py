@@ -7,17 +7,19 @@ import time
 import psutil
 import pytest
 
-from posinfo.pipelines.processes import CLOCK, is_dead, this_process
+from posinfo.pipelines.processes import CLOCK, is_dead, this_host, this_process
 
 
 def test_this_process_lives():
     host, pid, began = this_process().split()
-    assert (host, int(pid)) == (socket.gethostname(), os.getpid())
+    assert (host, int(pid)) == (this_host(), os.getpid())
+    assert host.split("/")[0] == socket.gethostname()
     assert float(began) == pytest.approx(psutil.Process().create_time(), abs=1)
     assert not is_dead(this_process())
 
 
-@pytest.mark.parametrize("name", ["", "elsewhere 1 0", "elsewhere"])
+# the last: a container or a copy of this machine, which has the same name
+@pytest.mark.parametrize("name", ["", "elsewhere 1 0", "elsewhere", f"{socket.gethostname()} 1 0"])
 def test_of_other_hosts_nothing_is_believed(name):
     assert not is_dead(name)
 
@@ -33,7 +35,7 @@ def test_killed_process_is_dead(asked_about):
     """Also one that its parent does not ask about, a zombie."""
     process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     found = psutil.Process(process.pid)
-    name = f"{socket.gethostname()} {process.pid} {found.create_time():.0f}"
+    name = f"{this_host()} {process.pid} {found.create_time():.0f}"
     assert not is_dead(name)
     process.kill()
     if asked_about:

@@ -54,7 +54,7 @@ def test_nodes_give_the_catalog_its_entries(tmp_path, told):
     assert made["sweep.summary_text"].startswith(f"# {sweep.study}")
     assert {name.removesuffix(".png") for name in made["sweep.plots"]} == set(texts[0][1])
     number = open_study(sweep).best_trial.number
-    assert list(made["sweep.configurations"]) == [f"trial-{number}"]
+    assert list(made["sweep.configurations"]) == [f"trial-{number}.yml"]
     assert set(texts[0][0]) == {"best.csv", "comparisons.csv", "summary.md", f"trial-{number}.yml"}
 
 
@@ -65,7 +65,7 @@ def test_trial_is_a_line_and_a_run(tmp_path, told, caplog):
     )  # fmt: skip
     sweep = sweep_of(tmp_path)
     with caplog.at_level(logging.INFO, sweep_pipeline.__name__):
-        sweep_pipeline._track(sweep, done)
+        sweep_pipeline.track(sweep, done)
     assert caplog.messages == ["trial 3 complete in 1.2 s: error 1.5, size 0.5"]
     (((*arguments,), keywords),) = told[0]
     assert arguments == [
@@ -81,7 +81,7 @@ def test_trial_is_a_line_and_a_run(tmp_path, told, caplog):
 def test_failed_trial_is_a_failed_run(tmp_path, told, caplog):
     done = Done(4, "failed", 0.5, {"tiny.x": 3.0}, error="lower x" * 1000)
     with caplog.at_level(logging.INFO, sweep_pipeline.__name__):
-        sweep_pipeline._track(sweep_of(tmp_path), done)
+        sweep_pipeline.track(sweep_of(tmp_path), done)
     assert caplog.messages[0].startswith("trial 4 failed in 0.5 s: lower xlower x")
     ((_, keywords),) = told[0]
     assert keywords["failed"] and keywords["tags"]["state"] == "failed"

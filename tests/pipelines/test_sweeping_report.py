@@ -3,14 +3,13 @@ import pandas as pd
 import pytest
 import yaml
 
-from posinfo.grid import merged
 from posinfo.pipelines import sweeping
-from posinfo.pipelines.sweep_settings import VALIDATION
+from posinfo.pipelines.sweep_settings import TEST
 from posinfo.pipelines.sweeping import search
 from posinfo.pipelines.sweeping_report import best_trials, configuration, make_report, trials_table
 from posinfo.pipelines.sweeping_samplers import values_of
 from posinfo.pipelines.sweeping_storage import open_study
-from tests.pipelines.searched import sweep_of
+from tests.pipelines.searched import parameters, sweep_of
 
 pytestmark = pytest.mark.usefixtures("tiny")
 
@@ -149,16 +148,10 @@ def test_configuration_is_that_of_the_trial(tmp_path):
     changes = values_of(best, sweep.settings.search.space)
     told = yaml.safe_load(make_report(study, sweep).configurations[f"trial-{best.number}"])
     assert told["run"]["pipeline"] == "tiny"
-    expected = sweep.configured(changes, VALIDATION)
-    original = sweep_of(tmp_path).parameters  # with the seeds of the search, and its split
-    assert merged({**original, "tiny": {**original["tiny"], "split": VALIDATION}},
-                  told["run"]["params"]) == expected  # fmt: skip
-    assert told["run"]["params"]["tiny"] == {
-        "seeds": [0, 1], "epochs": 2, "x": changes["tiny.x"], "training": changes["tiny.training"],
-    }  # fmt: skip
-    assert yaml.safe_load(configuration(sweep, {}))["run"]["params"]["tiny"] == {
-        "seeds": [0, 1], "epochs": 2,
-    }  # fmt: skip
+    assert told["run"]["params"] == {"tiny": sweep.configured(changes, TEST)["tiny"]}
+    assert told["run"]["params"]["tiny"]["training"] == changes["tiny.training"]
+    as_it_is = yaml.safe_load(configuration(sweep, {}))["run"]["params"]["tiny"]
+    assert as_it_is == {**parameters(tmp_path)["tiny"], "epochs": 2, "seeds": [0, 1]}
 
 
 def test_table_has_all_that_ended(tmp_path):

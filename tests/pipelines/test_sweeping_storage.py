@@ -73,10 +73,19 @@ def test_study_of_other_code_or_packages_is_refused(tmp_path, part):
 
 def test_study_that_is_not_of_this_project_is_refused(tmp_path):
     sweep = sweep_of(tmp_path, study="mine")
-    optuna.create_study(storage=open_storage(sweep.settings.storage, 60), study_name="mine")
+    study = optuna.create_study(storage=open_storage(sweep.settings.storage, 60), study_name="mine")
+    study.add_trial(optuna.create_trial(value=1.0))
     message = refused(sweep)
     assert message.startswith("the study 'mine' was not made by a sweep of this project (code.")
     assert message.endswith(AGAIN)
+
+
+def test_study_that_a_killed_process_has_half_made_is_finished(tmp_path):
+    sweep = sweep_of(tmp_path, study="mine")
+    optuna.create_study(storage=open_storage(sweep.settings.storage, 60), study_name="mine")
+    (start,) = open_study(sweep).get_trials()
+    assert start.system_attrs["fixed_params"] == {"tiny.x": 3.0}
+    assert open_study(sweep).get_trials() == [start]
 
 
 def test_file_that_is_no_database_is_refused(tmp_path):

@@ -9,6 +9,7 @@ import mlflow
 import psutil
 import pytest
 
+from posinfo.pipelines.processes import this_host
 from posinfo.pipelines.tracking_store import (
     end_dead_runs,
     hide_credentials,
@@ -128,7 +129,7 @@ def test_runs_of_dead_processes_are_ended_and_no_others(client, monkeypatch):
     mlflow.set_tracking_uri(client.tracking_uri)
     experiment = client.get_experiment_by_name("posinfo").experiment_id
     dead = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    host = os.uname().nodename
+    host = this_host()
     began = f"{psutil.Process(dead.pid).create_time():.0f}"
     dead.communicate(b"\n")
     me = psutil.Process()
@@ -166,7 +167,7 @@ def test_every_run_knows_its_process_from_its_first_moment(client, monkeypatch):
     finally:
         mlflow.set_tracking_uri(before)
     assert run.data.tags["team"] == "vision"
-    assert run.data.tags["posinfo.process"].split()[:2] == [os.uname().nodename, str(os.getpid())]
+    assert run.data.tags["posinfo.process"].split()[:2] == [this_host(), str(os.getpid())]
 
 
 def test_user_and_password_go_where_mlflow_looks_for_them(monkeypatch):

@@ -86,7 +86,7 @@ def room(nodes: Iterable[Mapping[str, float]], wanted: Mapping[str, float]) -> i
     )
 
 
-def _fitting(there: float, amount: float) -> int:
+def _fitting(there: int | float, amount: int | float) -> int:
     """Parts of one GPU are parts of the same: two of .6 do not fit on two halves."""
     if amount < 1:
         return int(there) * int(1 / amount + 1e-6)

@@ -102,7 +102,9 @@ def _study(sweep: Sweep, storage: RDBStorage) -> Study:
     known = {study.study_name for study in optuna.get_all_study_summaries(storage, False)}
     if sweep.study in known:
         study = optuna.load_study(study_name=sweep.study, storage=storage)
-        begun = DEFINITION in study.user_attrs or ended(study.get_trials(deepcopy=False))
+        trials = study.get_trials(deepcopy=False)
+        other = len(study.directions) != len(sweep.settings.search.objectives)
+        begun = DEFINITION in study.user_attrs or ended(trials) or other
         if begun:
             said = json.loads(study.user_attrs.get(DEFINITION, "{}"))
             _require_same(sweep.study, said, definition)
