@@ -40,6 +40,7 @@ class Cluster:
 
     def __init__(self, folder: Path, code: Path) -> None:
         self.folder, self.port = folder, free_port()
+        self._seen: set[psutil.Process] = set()
         # as `ray get-auth-token --generate` makes one; RAY_AUTH_TOKEN_PATH could name a file of it
         self.environment = {
             "RAY_AUTH_MODE": "token",
@@ -68,19 +69,14 @@ class Cluster:
         assert started.returncode == 0, said.read_text()
 
     def processes(self) -> list[psutil.Process]:
-        """Those of the nodes, and their workers."""
-        found = []
+        """Those of the nodes, and what they have started, which gives itself other names."""
         for process in psutil.process_iter():
             try:
-                ours = str(self.folder) in " ".join(process.cmdline())
-                ours |= (
-                    process.environ().get("RAY_AUTH_TOKEN") == self.environment["RAY_AUTH_TOKEN"]
-                )
+                if str(self.folder) in " ".join(process.cmdline()):
+                    self._seen |= {process, *process.children(recursive=True)}
             except psutil.Error:
                 continue
-            if ours and process.pid != os.getpid() and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
-        return found
+        return [process for process in self._seen if _runs(process)]
 
     def kill_node(self) -> None:
         (raylet,) = [
@@ -101,6 +97,13 @@ class Cluster:
                     continue
             psutil.wait_procs(left, timeout=0.2)
         raise AssertionError(f"left behind: {left}")
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 @pytest.fixture
