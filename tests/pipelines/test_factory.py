@@ -72,7 +72,7 @@ def test_stages_are_pipelines_across_experiments():
     assert {"augshift.train", "posenet.readouts"} <= names["modeling"]
     assert {"permutenet.evaluate", "permutenet.report"} <= names["evaluation"]
     assert pipelines["__default__"].describe() == pipelines["posenet"].describe()
-    assert set(pipelines) == {*EXPERIMENTS, *STAGES, "__default__"}
+    assert set(pipelines) == {*EXPERIMENTS, "sweep", *STAGES, "__default__"}
 
 
 class Section(BaseModel):
