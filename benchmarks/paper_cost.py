@@ -118,7 +118,8 @@ def attacks(parameters: dict) -> Iterator[Work]:
     """
     section = parameters["channel_attack"]
     attack, size = section["attack"], (256, 512)
-    config = SegmenterConfig(arch=section["arch"], padding=section["padding"])
+    asked = {name: section[name] for name in ("arch", "padding", "planted")}
+    config = SegmenterConfig.model_validate(asked | {"width": None})
     network = build_segmenter(config, 19, 0).eval()
     whole = 16 * forward(network, 3, *size)
     resumed = Resumable(network, config.latent)
