@@ -19,17 +19,16 @@ def asked(n_jobs, **settings):
 
 @pytest.fixture
 def cluster(monkeypatch):
-    """Nodes of a cluster: whether it believes in each, whether that answers, its resources."""
+    """Nodes of a cluster: whether each is alive, and its resources."""
 
     monkeypatch.setattr(ray_cluster, "_SEEN", {})
 
     def believe(*nodes):
         known = [
             {"NodeID": str(number), "Alive": alive, "Resources": resources if alive else {}}
-            for number, (alive, _, resources) in enumerate(nodes)
+            for number, (alive, resources) in enumerate(nodes)
         ]
         monkeypatch.setattr(ray_cluster, "load_ray", lambda: SimpleNamespace(nodes=lambda: known))
-        monkeypatch.setattr(ray_cluster, "_answers", lambda node: nodes[int(node)][1])
 
     return believe
 
@@ -60,21 +59,21 @@ def test_resources_are_threads_and_gpus():
 
 
 def test_whole_cluster_gives_what_is_asked_for(cluster, caplog):
-    cluster((True, True, ONE_CPU), (True, True, ONE_CPU), (True, True, ONE_CPU))
-    assert processes_that_fit(asked(2), after_a_loss=False) == 2
-    assert processes_that_fit(asked(3), after_a_loss=True) == 3
+    cluster((True, ONE_CPU), (True, ONE_CPU), (True, ONE_CPU))
+    assert processes_that_fit(asked(2)) == 2
+    assert processes_that_fit(asked(3)) == 3
     assert caplog.records == []
 
 
 def test_more_than_the_cluster_ever_had_is_refused(cluster):
-    cluster((True, True, ONE_CPU), (True, True, ONE_CPU))
+    cluster((True, ONE_CPU), (True, ONE_CPU))
     with pytest.raises(ValueError) as raised:
-        processes_that_fit(asked(3), after_a_loss=False)
+        processes_that_fit(asked(3))
     assert str(raised.value) == (
         "parallel.n_jobs asks for 3 processes of 1 CPU each; the Ray cluster has room for 2"
     )
     with pytest.raises(ValueError) as raised:
-        processes_that_fit(asked(2, gpus_per_job=0.5), after_a_loss=False)
+        processes_that_fit(asked(2, gpus_per_job=0.5))
     assert str(raised.value) == (
         "parallel.n_jobs asks for 2 processes of 1 CPU and 0.5 GPU each; the Ray cluster has room "
         "for 0"
@@ -82,29 +81,23 @@ def test_more_than_the_cluster_ever_had_is_refused(cluster):
 
 
 @pytest.mark.parametrize(
-    ("nodes", "after_a_loss", "left", "said"),
-    [
-        ([(True, True), (True, True), (False, False)], False, 2, "2 processes go on"),
-        ([(True, True), (False, False), (False, False)], False, 1, "this process goes on alone"),
-        # Ray does not know yet
-        ([(True, True), (True, True), (True, False)], True, 2, "2 processes go on"),
-    ],
+    ("alive", "said"), [(2, "2 processes go on"), (1, "this process goes on alone")]
 )
-def test_what_lost_nodes_have_left_goes_on(cluster, caplog, nodes, after_a_loss, left, said):
-    cluster(*[(True, True, ONE_CPU)] * 3)
-    assert processes_that_fit(asked(3), after_a_loss=False) == 3
-    cluster(*((*node, ONE_CPU) for node in nodes))
+def test_what_lost_nodes_have_left_goes_on(cluster, caplog, alive, said):
+    cluster(*[(True, ONE_CPU)] * 3)
+    assert processes_that_fit(asked(3)) == 3
+    cluster(*((number < alive, ONE_CPU) for number in range(3)))
     with caplog.at_level(logging.WARNING):
-        assert processes_that_fit(asked(3), after_a_loss) == left
+        assert processes_that_fit(asked(3)) == alive
     assert caplog.messages == [f"the Ray cluster has lost nodes: {said}"]
 
 
 def test_cluster_without_any_room_is_refused(cluster):
-    cluster((True, True, {"memory": 1e9}), (True, True, ONE_CPU), (True, True, ONE_CPU))
-    assert processes_that_fit(asked(2), after_a_loss=False) == 2
-    cluster((True, True, {"memory": 1e9}), (False, False, {}), (True, False, ONE_CPU))
+    cluster((True, {"memory": 1e9}), (True, ONE_CPU), (True, ONE_CPU))
+    assert processes_that_fit(asked(2)) == 2
+    cluster((True, {"memory": 1e9}), (False, {}), (False, ONE_CPU))
     with pytest.raises(ValueError, match="asks for 2 processes .* has room for 0$"):
-        processes_that_fit(asked(2), after_a_loss=True)
+        processes_that_fit(asked(2))
 
 
 @pytest.fixture
@@ -112,7 +105,7 @@ def single(monkeypatch):
     """A cluster that is left with room for one process."""
     pytest.importorskip("ray")
     monkeypatch.setattr(workers, "connect", lambda parallel: load_ray())
-    monkeypatch.setattr(workers, "processes_that_fit", lambda parallel, lost: 1)
+    monkeypatch.setattr(workers, "processes_that_fit", lambda parallel: 1)
 
 
 def test_package_that_a_node_lacks_is_named(single):

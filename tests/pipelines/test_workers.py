@@ -136,7 +136,7 @@ def fresh_processes():
 def shown(folder):
     """What a process sees, when the other is at work, too."""
     (folder / str(os.getpid())).touch()
-    until = time.monotonic() + 60
+    until = time.monotonic() + 150
     while len(list(folder.iterdir())) < 2 and time.monotonic() < until:
         time.sleep(0.01)
     return os.getpid(), os.environ["CUDA_VISIBLE_DEVICES"]

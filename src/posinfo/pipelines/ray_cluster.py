@@ -1,17 +1,22 @@
-"""A Ray cluster: what it has room for, and which of its nodes are still there."""
+"""A Ray cluster: what it has room for, and pools of it that do not wait for dead nodes."""
 
 import logging
 import os
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any
 
 from posinfo.networks.training.devices import Parallel
 
-ANSWER = 60  # seconds for a node to start a worker, or for Ray to notice that the node is dead
+LOOK = 1.0  # seconds between looks at the nodes while processes start
 
 _SEEN: dict[str, dict[str, float]] = {}  # resources by node; Ray forgets those of dead ones
 
 log = logging.getLogger(__name__)
+
+
+class NodesLostError(RuntimeError):
+    """The cluster no longer has room for processes that were to start."""
 
 
 def load_ray() -> Any:
@@ -23,11 +28,12 @@ def load_ray() -> Any:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         import ray  # noqa: PLC0415 - an extra
-        from ray.util.joblib import register_ray  # noqa: PLC0415
+        from ray.util.joblib import ray_backend, register_ray  # noqa: PLC0415
     except ImportError as error:
         said = "parallel.backend ray needs the package ray: pip install 'posinfo[ray]'"
         raise ValueError(said) from error
     register_ray()
+    ray_backend.Pool = _pool()
     return ray
 
 
@@ -35,6 +41,11 @@ def resources_of(parallel: Parallel) -> dict[str, float]:
     """What Ray reserves for each process, by its own names."""
     gpus = {} if parallel.gpus_per_job is None else {"GPU": parallel.gpus_per_job}
     return {"CPU": float(parallel.threads), **gpus}
+
+
+def arguments_of(wanted: Mapping[str, float]) -> dict[str, float]:
+    """The same as arguments of ``ray.remote``."""
+    return {f"num_{kind.lower()}s": amount for kind, amount in wanted.items()}
 
 
 def connect(parallel: Parallel) -> None:
@@ -46,26 +57,15 @@ def connect(parallel: Parallel) -> None:
         ray.init(log_to_driver=False, logging_level="ERROR", **local)
 
 
-def processes_that_fit(parallel: Parallel, after_a_loss: bool) -> int:
+def processes_that_fit(parallel: Parallel) -> int:
     """How many processes the cluster can run at once, ``n_jobs`` or what lost nodes have left.
-
-    Ray would wait for ever for room that there is not, and it believes in a dead node for some ten
-    seconds. So after a loss each node is asked for an answer.
-
-    Args:
-        parallel: what is asked for.
-        after_a_loss: whether a worker has just been lost.
 
     Raises:
         ValueError: this process has never seen room for ``n_jobs``, or now there is none.
     """
     wanted = resources_of(parallel)
-    alive = [node for node in load_ray().nodes() if node["Alive"]]
-    _SEEN.update({node["NodeID"]: node["Resources"] for node in alive})
-    ever = room(_SEEN.values(), wanted)
-    if after_a_loss:
-        alive = [node for node in alive if _answers(node["NodeID"])]
-    now = min(parallel.n_jobs, room((node["Resources"] for node in alive), wanted))
+    _SEEN.update(_alive())
+    ever, now = room(_SEEN.values(), wanted), room(_alive().values(), wanted)
     if now == 0 or ever < parallel.n_jobs:
         each = " and ".join(f"{amount:g} {kind}" for kind, amount in wanted.items())
         raise ValueError(
@@ -75,7 +75,7 @@ def processes_that_fit(parallel: Parallel, after_a_loss: bool) -> int:
     if now < parallel.n_jobs:
         left = f"{now} processes go on" if now > 1 else "this process goes on alone"
         log.warning("the Ray cluster has lost nodes: %s", left)
-    return now
+    return min(parallel.n_jobs, now)
 
 
 def room(nodes: Iterable[Mapping[str, float]], wanted: Mapping[str, float]) -> int:
@@ -93,18 +93,30 @@ def _fitting(there: int | float, amount: int | float) -> int:
     return int(there / amount + 1e-6)
 
 
-def _answers(node: str) -> bool:
-    ray = load_ray()
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy  # noqa: PLC0415
-
-    there = NodeAffinitySchedulingStrategy(node_id=node, soft=False)
-    asked = ray.remote(num_cpus=0, max_retries=0, scheduling_strategy=there)(_host).remote()
-    try:
-        ray.get(asked, timeout=ANSWER)
-    except ray.exceptions.RayError:
-        return False
-    return True
+def _alive() -> dict[str, dict[str, float]]:
+    """Resources of the nodes that Ray believes in; it takes ten seconds to notice a dead one."""
+    nodes = load_ray().nodes()
+    return {node["NodeID"]: node["Resources"] for node in nodes if node["Alive"]}
 
 
-def _host() -> str:
-    return os.uname().nodename
+@cache
+def _pool() -> type:
+    """Ray's pool, whose start would wait for ever for room that a node had that has died."""
+    import ray  # noqa: PLC0415 - an extra
+    from ray.util.multiprocessing import Pool  # noqa: PLC0415
+
+    class WatchfulPool(Pool):
+        def _start_actor_pool(self, processes: int) -> None:
+            self._pool_actor = None
+            self._actor_pool = [self._new_actor_entry() for _ in range(processes)]
+            starting = [actor.ping.remote() for actor, _ in self._actor_pool]
+            while starting:
+                started, starting = ray.wait(starting, num_returns=len(starting), timeout=LOOK)
+                ray.get(started)
+                there = (arguments_of(node) for node in _alive().values())
+                if starting and room(there, self._ray_remote_args) < processes:
+                    for actor, _ in self._actor_pool:
+                        ray.kill(actor)
+                    raise NodesLostError
+
+    return WatchfulPool

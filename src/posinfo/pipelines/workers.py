@@ -12,7 +12,14 @@ import torch
 from filelock import FileLock, Timeout
 
 from posinfo.networks.training.devices import Machine, Parallel
-from posinfo.pipelines.ray_cluster import connect, load_ray, processes_that_fit, resources_of
+from posinfo.pipelines.ray_cluster import (
+    NodesLostError,
+    arguments_of,
+    connect,
+    load_ray,
+    processes_that_fit,
+    resources_of,
+)
 from posinfo.work import silent
 
 RERUNS = 3  # of what workers that were lost have left undone
@@ -49,7 +56,7 @@ def spread(
     waiting, lost = dict(jobs), 0
     while waiting:
         try:
-            for number, result in _once(dict(waiting), parallel, on_done, lost > 0):
+            for number, result in _once(dict(waiting), parallel, on_done):
                 del waiting[number]
                 yield number, result
         except Exception as error:
@@ -131,10 +138,7 @@ def pin(gpus: Sequence[str], count: int, run: str) -> None:
 
 
 def _once(
-    jobs: Mapping[int, Callable[[], R]],
-    parallel: Parallel,
-    on_done: Callable[[int], object],
-    lost: bool,
+    jobs: Mapping[int, Callable[[], R]], parallel: Parallel, on_done: Callable[[int], object]
 ) -> Iterator[tuple[int, R]]:
     if parallel.in_this_process:
         yield from ((number, job()) for number, job in jobs.items())
@@ -142,9 +146,11 @@ def _once(
     place = Place.here(parallel)
     calls = (joblib.delayed(place.call)(number, job) for number, job in jobs.items())
     if parallel.backend == "ray":
-        yield from _on_ray(calls, parallel, on_done, lost)
+        yield from _on_ray(list(calls), parallel, on_done)
         return
-    pool = joblib.Parallel(parallel.n_jobs, backend="loky", return_as="generator_unordered")
+    pool = joblib.Parallel(
+        parallel.n_jobs, backend="loky", return_as="generator_unordered", batch_size=1
+    )
     yield from pool(calls)  # type: ignore[misc]
 
 
@@ -194,22 +200,26 @@ class Place:
 
 
 def _on_ray(
-    calls: Iterator[Any], parallel: Parallel, on_done: Callable[[int], object], lost: bool
+    calls: list[Any], parallel: Parallel, on_done: Callable[[int], object]
 ) -> list[tuple[int, Any]]:
     """What is left of a cluster goes on; joblib calls jobs here if it has room for one process."""
     connect(parallel)
-    count = processes_that_fit(parallel, lost)
-    wanted = {f"num_{kind.lower()}s": amount for kind, amount in resources_of(parallel).items()}
+    wanted = arguments_of(resources_of(parallel))
 
     class Telling(joblib.Parallel):
         def print_progress(self) -> None:  # joblib calls it whenever jobs have ended
             on_done(self.n_completed_tasks)
 
-    try:
-        pool = Telling(count, backend="ray", ray_remote_args=wanted)
-        return list(pool(calls))  # type: ignore[arg-type]
-    except ModuleNotFoundError as error:
-        raise ValueError(
-            f"a Ray worker has no package {error.name!r}: install the same version of this project "
-            "in the Python of every node"
-        ) from error
+    while True:
+        try:
+            pool = Telling(
+                processes_that_fit(parallel), backend="ray", batch_size=1, ray_remote_args=wanted
+            )
+            return list(pool(calls))  # type: ignore[arg-type]
+        except NodesLostError:
+            continue  # with fewer
+        except ModuleNotFoundError as error:
+            raise ValueError(
+                f"a Ray worker has no package {error.name!r}: install the same version of this "
+                "project in the Python of every node"
+            ) from error
