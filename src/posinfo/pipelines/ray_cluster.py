@@ -33,7 +33,7 @@ def load_ray() -> Any:
         said = "parallel.backend ray needs the package ray: pip install 'posinfo[ray]'"
         raise ValueError(said) from error
     register_ray()
-    ray_backend.Pool = _pool()
+    ray_backend.Pool = _pool()  # type: ignore[reportPrivateImportUsage]
     return ray
 
 
@@ -116,7 +116,7 @@ def _pool() -> type:
                 there = (arguments_of(node) for node in _alive().values())
                 if starting and room(there, self._ray_remote_args) < processes:
                     for actor, _ in self._actor_pool:
-                        ray.kill(actor)
+                        ray.kill(actor)  # type: ignore[arg-type]
                     raise NodesLostError
 
     return WatchfulPool

@@ -149,7 +149,10 @@ def _once(
         yield from _on_ray(list(calls), parallel, on_done)
         return
     pool = joblib.Parallel(
-        parallel.n_jobs, backend="loky", return_as="generator_unordered", batch_size=1
+        parallel.n_jobs,
+        backend="loky",
+        return_as="generator_unordered",
+        batch_size=1,  # type: ignore[arg-type]
     )
     yield from pool(calls)  # type: ignore[misc]
 
@@ -213,7 +216,10 @@ def _on_ray(
     while True:
         try:
             pool = Telling(
-                processes_that_fit(parallel), backend="ray", batch_size=1, ray_remote_args=wanted
+                processes_that_fit(parallel),
+                backend="ray",
+                batch_size=1,  # type: ignore[arg-type]
+                ray_remote_args=wanted,
             )
             return list(pool(calls))  # type: ignore[arg-type]
         except NodesLostError:
