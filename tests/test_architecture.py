@@ -76,7 +76,7 @@ def test_every_dataset_has_a_file_of_its_own():
     declared, _ = catalog()
     names = {n for p in registered.values() for n in p.datasets() if not n.startswith("params:")}
     places = [vars(declared.get(name)) for name in sorted(names)]  # of files, of folders
-    files = [str(place.get("_filepath") or place["_path"]) for place in places]
+    files = [str(place["_filepath"]) for place in places]
     assert len(set(files)) == len(files)
 
 

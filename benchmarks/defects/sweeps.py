@@ -11,8 +11,8 @@ DEFECTS = [
         SWEEPING,
         Defect(
             "trials are measured on test images",
-            "sweep.request(changes, VALIDATION), partial(",
-            "sweep.request(changes, 'test'), partial(",
+            "sweep.request(changes, VALIDATION), on_score",
+            "sweep.request(changes, 'test'), on_score",
             tests=f"{SWEEPING} -k 'looked_at or means_over'",
         ),
         Defect(
@@ -149,9 +149,9 @@ DEFECTS = [
         ),
         Defect("the worst first", '.direction == "minimize"', '.direction == "maximize"'),
         Defect(
-            "a configuration without the settings of all trials",
-            "{**seeds, **search.settings, **changes}",
-            "{**seeds, **changes}",
+            "a configuration without the trial's own settings",
+            "sweep.configured(changes, TEST)",
+            "sweep.configured({}, TEST)",
         ),
     ),
     *within(

@@ -52,7 +52,7 @@ class FilesFolder(AbstractDataset[dict[str, bytes], dict[str, bytes]]):
     """A folder of files by name; another run may write the same ones at the same time."""
 
     def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
-        self._folder = Path(filepath)
+        self._filepath = Path(filepath)
         self.metadata = metadata
 
     def load(self) -> dict[str, bytes]:
@@ -61,23 +61,23 @@ class FilesFolder(AbstractDataset[dict[str, bytes], dict[str, bytes]]):
 
     def save(self, data: dict[str, bytes]) -> None:
         """Write the files, and remove what else lies there."""
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self._filepath.mkdir(parents=True, exist_ok=True)
         for path in self._files():
             if path.name not in data:
                 path.unlink(missing_ok=True)
         for name, content in data.items():
-            new = self._folder / f".{name}.{os.getpid()}"
+            new = self._filepath / f".{name}.{os.getpid()}"
             new.write_bytes(content)
-            new.replace(self._folder / name)
+            new.replace(self._filepath / name)
 
     def _files(self) -> list[Path]:
-        return [path for path in sorted(self._folder.glob("*")) if path.is_file()]
+        return [path for path in sorted(self._filepath.glob("*")) if path.is_file()]
 
     def _exists(self) -> bool:
         return bool(self._files())
 
     def _describe(self) -> dict[str, Any]:
-        return {"filepath": str(self._folder)}
+        return {"filepath": str(self._filepath)}
 
 
 class TableFile(CSVDataset):
