@@ -13,7 +13,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 .PHONY: run test lint claims setup viz mlflow dashboard
 
 run: setup  ## the main job: Table 1 on the embedded photographs
-	$(BIN)/kedro run --pipeline=posenet
+	$(BIN)/kedro run --pipeline=posenet $(ARGUMENTS)
 
 test: export OMP_NUM_THREADS := 1
 test: lint  ## every check, in two processes of one thread each

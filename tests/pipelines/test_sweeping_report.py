@@ -1,3 +1,4 @@
+import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
@@ -170,3 +171,11 @@ def test_table_has_all_that_ended(tmp_path):
     assert table["tiny.x"].tolist() == pytest.approx([3.0, np.nan], nan_ok=True)
     assert table.failure.tolist()[0] == "" and "lower x" in table.failure.tolist()[1]
     pd.testing.assert_frame_equal(table, trials_table(open_study(sweep), sweep))
+
+
+def test_plots_leave_the_style_of_other_figures_alone(tmp_path):
+    sweep = sweep_of(tmp_path, {"n_trials": 3})
+    study = ended(sweep)
+    before = dict(matplotlib.rcParams)
+    make_report(study, sweep)
+    assert dict(matplotlib.rcParams) == before

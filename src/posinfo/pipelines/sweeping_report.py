@@ -217,7 +217,8 @@ def _plots(study: Study, sweep: Sweep) -> Iterator[tuple[str, Figure]]:
     complete = study.get_trials(states=(TrialState.COMPLETE,))
     if not complete:
         return
-    with warnings.catch_warnings():
+    # Optuna sets a style, which later figures of this process would have, too
+    with plt.rc_context(), warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         warnings.filterwarnings("ignore", "PedAnova")  # of a target of ours: see _importances
         warnings.filterwarnings("ignore", "Attempting to set identical")  # where all are alike
