@@ -32,43 +32,16 @@ class Dimension(Section):
         )
 
 
-class FloatRange(Dimension):
-    """Floats from ``low`` to ``high``, both included; in steps, or evenly by their logarithm."""
+class Range(Dimension):
+    """Numbers from ``low`` to ``high``, both included; in steps, or evenly by their logarithm."""
 
-    type: Literal["float"]
-    low: float
-    high: float
+    low: int | float
+    high: int | float
     log: bool = False
-    step: float | None = Field(default=None, gt=0)
+    step: int | float | None = None
 
     @model_validator(mode="after")
-    def _is_a_range(self) -> "FloatRange":
-        _require_range(self.low, self.high, self.log, self.step)
-        return self
-
-    @property
-    def examples(self) -> tuple[Any, ...]:
-        """Values at the ends, by name."""
-        return self.low, self.high
-
-    def has(self, value: object) -> bool:
-        """Whether a value lies in the range."""
-        if not isinstance(value, int | float) or isinstance(value, bool):
-            return False
-        return self.low <= value <= self.high and _on_grid(self, value)
-
-
-class IntRange(Dimension):
-    """Whole numbers from ``low`` to ``high``, both included; in steps, or by their logarithm."""
-
-    type: Literal["int"]
-    low: int
-    high: int
-    log: bool = False
-    step: int | None = Field(default=None, ge=1)
-
-    @model_validator(mode="after")
-    def _is_a_range(self) -> "IntRange":
+    def _is_a_range(self) -> "Range":
         _require_range(self.low, self.high, self.log, self.step)
         return self
 
@@ -79,9 +52,28 @@ class IntRange(Dimension):
 
     def has(self, value: object) -> bool:
         """Whether a value lies in the range."""
-        if not isinstance(value, int) or isinstance(value, bool):
+        kind = int if isinstance(self, IntRange) else (int, float)
+        if not isinstance(value, kind) or isinstance(value, bool):
             return False
         return self.low <= value <= self.high and _on_grid(self, value)
+
+
+class FloatRange(Range):
+    """A range of floats."""
+
+    type: Literal["float"]
+    low: float
+    high: float
+    step: float | None = Field(default=None, gt=0)
+
+
+class IntRange(Range):
+    """A range of whole numbers."""
+
+    type: Literal["int"]
+    low: int
+    high: int
+    step: int | None = Field(default=None, ge=1)
 
 
 class Choice(Dimension):
@@ -226,7 +218,7 @@ def _require_range(
         raise ValueError("log has no step")
 
 
-def _on_grid(dimension: "FloatRange | IntRange", value: int | float) -> bool:
+def _on_grid(dimension: Range, value: int | float) -> bool:
     if dimension.step is None:
         return True
     steps = (value - dimension.low) / dimension.step
