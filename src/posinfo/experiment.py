@@ -62,7 +62,7 @@ class Result:
         rows: lines of a result table; float columns become metrics of the MLflow run.
         history: name of a quantity to its value in each epoch, the first epoch first.
         facts: name to a small value that JSON can write.
-        files: file name with suffix to the file's content.
+        files: file name with suffix, or path inside of the result, to the file's content.
     """
 
     tensors: Mapping[str, Tensor] = field(default_factory=dict)
@@ -112,11 +112,13 @@ class Report:
         tables: file name without suffix to a table, which is written as CSV.
         texts: the same for Markdown, which is also printed at the end of a run.
         figures: the same for pictures, which are written as PNG.
+        folders: name of a folder to the content of its files, by path inside of it.
     """
 
     tables: Mapping[str, pd.DataFrame]
     texts: Mapping[str, str]
     figures: Mapping[str, Figure]
+    folders: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -152,6 +154,7 @@ class Experiment:
         tables: names of all tables of the report.
         texts: names of all its texts.
         figures: names of all its figures.
+        folders: names of all its folders.
         reported: names of the steps whose results the report gets; empty: the last step alone.
         family: the first part of the keys of its results, which experiments that share steps have
             in common; empty: the experiment's name.
@@ -165,6 +168,7 @@ class Experiment:
     tables: tuple[str, ...] = ("scores", "table")
     texts: tuple[str, ...] = ("table",)
     figures: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()
     reported: tuple[str, ...] = ()
     family: str = ""
     objectives: Objectives | None = None

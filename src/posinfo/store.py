@@ -106,7 +106,11 @@ class Store:
                 rows=_read_rows(folder / ROWS, record["columns"]),
                 history=record["history"],
                 facts=record["facts"],
-                files={path.name: path.read_bytes() for path in sorted((folder / FILES).glob("*"))},
+                files={
+                    name.removeprefix(f"{FILES}/"): (folder / name).read_bytes()
+                    for name in record["files"]
+                    if name.startswith(f"{FILES}/")
+                },
             )
         except Exception as error:  # NumPy, pandas and safetensors each have errors of their own
             raise ValueError(f"a file in {folder} is damaged; remove that folder") from error
@@ -252,7 +256,7 @@ def _write(folder: Path, result: Result) -> None:
     if result.rows is not None:
         result.rows.to_csv(folder / ROWS, index=False)
     for name, content in result.files.items():
-        (folder / FILES).mkdir(exist_ok=True)
+        (folder / FILES / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / FILES / name).write_bytes(content)
 
 

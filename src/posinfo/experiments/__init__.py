@@ -1,5 +1,6 @@
 """The experiments, a folder each: settings, steps and report. Plain PyTorch, no Kedro."""
 
+from posinfo.experiments.audit import AUDIT
 from posinfo.experiments.augshift import AUGSHIFT
 from posinfo.experiments.channel_attack import CHANNEL_ATTACK
 from posinfo.experiments.consistency import CONSISTENCY
@@ -15,5 +16,6 @@ EXPERIMENTS = {
         AUGSHIFT,
         CONSISTENCY,
         CHANNEL_ATTACK,
+        AUDIT,
     )
 }

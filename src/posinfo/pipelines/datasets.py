@@ -49,29 +49,45 @@ class ResultsDataset(AbstractDataset[dict[str, str], dict[str, str]]):
 
 
 class FilesFolder(AbstractDataset[dict[str, bytes], dict[str, bytes]]):
-    """A folder of files by name; another run may write the same ones at the same time."""
+    """A folder of files by path inside of it; another run may write the same ones at the same time.
 
-    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
-        self._filepath = Path(filepath)
+    Files in a folder inside of it are left alone as long as nothing is saved into that folder.
+
+    Args:
+        filepath: of the folder.
+        pattern: of the paths that belong to it, as ``Path.glob`` takes it.
+        metadata: Kedro-Viz's.
+    """
+
+    def __init__(
+        self, *, filepath: str, pattern: str = "*", metadata: dict[str, Any] | None = None
+    ) -> None:
+        self._filepath, self._pattern = Path(filepath), pattern
         self.metadata = metadata
 
     def load(self) -> dict[str, bytes]:
-        """Content by name."""
-        return {path.name: path.read_bytes() for path in self._files()}
+        """Content by path, with slashes."""
+        return {self._name(path): path.read_bytes() for path in self._files()}
 
     def save(self, data: dict[str, bytes]) -> None:
         """Write the files, and remove what else lies there."""
         self._filepath.mkdir(parents=True, exist_ok=True)
+        folders = {Path(name).parent for name in data} or {Path()}
         for path in self._files():
-            if path.name not in data:
+            if path.relative_to(self._filepath).parent in folders and self._name(path) not in data:
                 path.unlink(missing_ok=True)
         for name, content in data.items():
-            new = self._filepath / f".{name}.{os.getpid()}"
+            file = self._filepath / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            new = file.with_name(f".{file.name}.{os.getpid()}")
             new.write_bytes(content)
-            new.replace(self._filepath / name)
+            new.replace(file)
 
     def _files(self) -> list[Path]:
-        return [path for path in sorted(self._filepath.glob("*")) if path.is_file()]
+        return [path for path in sorted(self._filepath.glob(self._pattern)) if path.is_file()]
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self._filepath).as_posix()
 
     def _exists(self) -> bool:
         return bool(self._files())

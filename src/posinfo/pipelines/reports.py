@@ -17,15 +17,16 @@ from posinfo.store import FILES
 
 
 def report_files(experiment: Experiment) -> dict[str, str]:
-    """File by the catalog's name of each part of the report, in order."""
+    """File by the catalog's name of each part of the report, in order; a folder ends in a slash."""
     parts = {"table csv": experiment.tables, "text md": experiment.texts}
     parts["figure png"] = experiment.figures
     files = [(*part.split(), name) for part, names in parts.items() for name in names]
-    return {f"{experiment.name}.{name}_{kind}": f"{name}.{suffix}" for kind, suffix, name in files}
+    named = {f"{experiment.name}.{name}_{kind}": f"{name}.{end}" for kind, end, name in files}
+    return named | {f"{experiment.name}.{name}_folder": f"{name}/" for name in experiment.folders}
 
 
-def make_report(request: Request, inputs: Sequence[Any]) -> list[bytes | str]:
-    """The files of ``report_files``, made of results in the store and kept there.
+def make_report(request: Request, inputs: Sequence[Any]) -> list[Any]:
+    """The files and folders of ``report_files``, made of results in the store and kept there.
 
     The first input is the published numbers. A ``ValueError`` names results that are missing.
     """
@@ -48,8 +49,7 @@ def make_report(request: Request, inputs: Sequence[Any]) -> list[bytes | str]:
         store.add(key, identity, lambda folder: Result(files=_rendered(report)))
     files = store.open(key).files
     tracking.log_files(store.path(key) / FILES)
-    named = [(name, files[name]) for name in report_files(request.experiment).values()]
-    return [content.decode() if name.endswith(".md") else content for name, content in named]
+    return [_saved(name, files) for name in report_files(request.experiment).values()]
 
 
 def report_identity(request: Request, published: pd.DataFrame) -> tuple[str, dict[str, Any]]:
@@ -69,7 +69,17 @@ def report_identity(request: Request, published: pd.DataFrame) -> tuple[str, dic
 def _rendered(report: Report) -> Mapping[str, bytes]:
     files = {f"{n}.csv": t.to_csv(index=False).encode() for n, t in report.tables.items()}
     files |= {f"{name}.md": text.encode() for name, text in report.texts.items()}
+    for folder, inside in report.folders.items():
+        files |= {f"{folder}/{name}": content for name, content in inside.items()}
     return files | pictures(report.figures)
+
+
+def _saved(name: str, files: Mapping[str, bytes]) -> Any:
+    """What the catalog saves under a name of ``report_files``."""
+    if name.endswith("/"):
+        inside = {n: content for n, content in files.items() if n.startswith(name)}
+        return {n.removeprefix(name): content for n, content in inside.items()}
+    return files[name].decode() if name.endswith(".md") else files[name]
 
 
 def pictures(figures: Mapping[str, Figure]) -> dict[str, bytes]:

@@ -3,13 +3,11 @@
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from math import inf, prod
-from threading import get_ident
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
@@ -30,6 +28,7 @@ from posinfo.networks.surgery.padding_edges import (
     pool_edges,
 )
 from posinfo.networks.surgery.padding_guard import PaddingGuard
+from posinfo.networks.surgery.running_layer import RunningLayer
 
 MODES = ("reflect", "replicate", "circular")  # of torch.nn.functional.pad
 
@@ -61,12 +60,10 @@ class PaddingMode(TorchFunctionMode):
         super().__init__()
         self.kind, self.layers = kind, tuple(layers)
         self.calls: list[PaddedCall] = []
-        self._names = {module: name for name, module in network.named_modules()}
-        self._running = [""]
+        self._layer = RunningLayer(network)
         self._called = ""  # the function that is running
         self._handled = False  # whether what it pads is changed here
         self._refused: ValueError | None = None
-        self._thread = get_ident()
         self._used_up = False  # none: a map has shrunk to a pixel, which is no mean to be spread
         self._left = WeakTensorKeyDictionary()  # none: of whose middle alone the values changed
         self._masks = WeakTensorKeyDictionary()  # partial: of maps that were padded beforehand
@@ -74,10 +71,7 @@ class PaddingMode(TorchFunctionMode):
 
     def __enter__(self) -> "PaddingMode":
         """Follow which layer is running, and change its calls."""
-        before = register_module_forward_pre_hook(self._enter_layer)
-        after = register_module_forward_hook(self._leave_layer, always_call=True)
-        self._hooks.callback(before.remove)
-        self._hooks.callback(after.remove)
+        self._hooks.enter_context(self._layer)
         if self.kind != "zero":
             self._hooks.enter_context(PaddingGuard(self._refuse_unseen))
         return super().__enter__()
@@ -247,7 +241,7 @@ class PaddingMode(TorchFunctionMode):
 
     def _note(self, func: Callable, edges: Edges) -> Edges:
         if any(edges):
-            self.calls.append(PaddedCall(self._running[-1], name_of(func), edges))
+            self.calls.append(PaddedCall(self._layer.name, name_of(func), edges))
         return edges
 
     def _refuse_unseen(self, operator: str) -> None:
@@ -259,20 +253,12 @@ class PaddingMode(TorchFunctionMode):
         raise self._refused
 
     def _refusal(self, reason: str, function: str = "") -> str:
-        layer = self._running[-1]
+        layer = self._layer.name
         where = f"layer {layer!r}" if layer else "the network's own forward"
         return f"padding {self.kind!r}: {reason} {self._called or function} in {where}"
 
     def _covers_running(self) -> bool:
-        return not self.layers or is_within(self._running[-1], self.layers)
-
-    def _enter_layer(self, module: nn.Module, inputs: Any) -> None:
-        if module in self._names and get_ident() == self._thread:
-            self._running.append(self._names[module])
-
-    def _leave_layer(self, module: nn.Module, inputs: Any, output: Any) -> None:
-        if module in self._names and get_ident() == self._thread:
-            self._running.pop()
+        return not self.layers or is_within(self._layer.name, self.layers)
 
 
 def _share(whole: Tensor | float, inside: Tensor) -> Tensor:

@@ -1,0 +1,147 @@
+"""How the answer of a network changes with the frame around the image, and with nothing else."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from posinfo.experiment import Inputs, Result
+from posinfo.experiments.audit.cells import (
+    NetworkCell,
+    load,
+    picture_batches,
+    rows_of,
+    strides_of,
+)
+from posinfo.measures.answers import (
+    Answers,
+    answers_by_offset,
+    changes,
+    padded_batch,
+    shifted_errors,
+)
+from posinfo.measures.consistency import agreement_by_offset, exact_consistency
+from posinfo.networks.models.audited import require_finite
+from posinfo.networks.surgery.observed import OUTPUT, Observed
+from posinfo.networks.surgery.padding import repad
+from posinfo.work import Work
+
+CROPS = ("crops", "circular")  # real ones, and for reference turned ones
+
+
+class AnswersCell(NetworkCell):
+    """A network and the frames around its images.
+
+    Attributes:
+        offsets: rows, and columns, at which windows start, in pixels.
+        batch_padding: rows and columns of zeros that a batch appends, in pixels.
+        paddings: that the network is given without fine-tuning, of ``PADDINGS``.
+    """
+
+    offsets: tuple[int, ...]
+    batch_padding: int
+    paddings: tuple[str, ...]
+
+
+def run(cell: AnswersCell, inputs: Inputs, work: Work) -> Result:
+    """What changes with the place of the window, zeros in a batch, and another padding.
+
+    Returns:
+        Rows ``measure, where, photograph, value``. Of a classifier, with ``crops`` or ``circular``
+        as ``where``: ``consistency`` (see ``exact_consistency``), ``unanimous``, ``wobble``; of
+        maps ``shift_error``. ``batch_padding``, and ``repadding`` with the padding as ``where``,
+        see ``changes``. Tensors ``agreement.crops`` and ``agreement.circular`` (k, k), and
+        ``wobble_map`` (k, k), the mean confidence by offset. In ``facts``, ``refused``, why
+        something is not measured, by its name.
+    """
+    pictures, strides = inputs["pictures"], strides_of(inputs["structure"])
+    observed, stride = load(cell, work), strides.get(OUTPUT)
+    side = cell.image_size + cell.offsets[-1]
+    refused: dict[str, str] = {}
+    others = _repadded(cell, observed, refused)
+    rows: list[pd.DataFrame] = []
+    seen: dict[str, list[Answers]] = {where: [] for where in CROPS}
+    for names, images in picture_batches(cell, pictures, side, work):
+        middle = cell.offsets[-1] // 2
+        window = images[:, :, middle : middle + cell.image_size, middle : middle + cell.image_size]
+        with torch.inference_mode():
+            answer = observed(window.contiguous())
+        require_finite(answer, names)
+        if answer[OUTPUT].ndim == 2:
+            for where in CROPS:
+                found = answers_by_offset(
+                    observed, images, cell.offsets, cell.image_size, circular=where == "circular"
+                )
+                seen[where].append(found)
+                rows += _of_answers(names, where, found)
+        elif stride is not None:
+            aligned = [o for o in cell.offsets if (o - cell.offsets[0]) % stride == 0]
+            if len(aligned) > 1:
+                errors = shifted_errors(observed, images, aligned, cell.image_size, stride)
+                rows.append(rows_of(names, "shift_error", "crops", errors))
+            else:
+                refused["shift_error"] = f"no two of the offsets are {stride} px apart"
+        rows += _changed(cell, window.contiguous(), answer, observed, others, stride, names, refused)
+    tensors = {}
+    for where, found in seen.items():
+        if found:
+            classes, confidence = (torch.cat(each) for each in zip(*found, strict=True))
+            tensors[f"agreement.{where}"] = agreement_by_offset(classes)
+            tensors[f"confidence.{where}"] = confidence.mean(0)
+    table = pd.concat(rows, ignore_index=True)
+    return Result(tensors=tensors, rows=table, facts={"refused": refused})
+
+
+def _repadded(
+    cell: AnswersCell, observed: Observed, refused: dict[str, str]
+) -> dict[str, Observed]:
+    others = {}
+    for padding in cell.paddings:
+        if padding == cell.network.padding:
+            continue
+        network = cell.network.model_copy(update={"padding": padding})
+        try:
+            network.check(cell.image_size)
+        except ValueError as error:
+            refused[f"repadding.{padding}"] = str(error)
+            continue
+        others[padding] = network.load(cell.image_size).to(next(observed.parameters()).device)
+    return others
+
+
+def _of_answers(names: list[str], where: str, found: Answers) -> list[pd.DataFrame]:
+    exact = torch.tensor([exact_consistency(each[None]) for each in found.classes])
+    unanimous = (found.classes == found.classes[:, :1, :1]).flatten(1).all(1).float()
+    values = {"consistency": exact, "unanimous": unanimous, "wobble": found.wobble}
+    return [rows_of(names, measure, where, each) for measure, each in values.items()]
+
+
+def _changed(
+    cell: AnswersCell,
+    window: Tensor,
+    answer: Mapping[str, Tensor],
+    observed: Observed,
+    others: Mapping[str, Observed],
+    stride: int | None,
+    names: list[str],
+    refused: dict[str, str],
+) -> list[pd.DataFrame]:
+    rows: list[pd.DataFrame] = []
+
+    def attempt(measure: str, where: str, values: Any) -> None:
+        try:
+            rows.append(rows_of(names, measure, where, values()))
+        except (RuntimeError, AssertionError, ValueError) as error:  # as networks refuse sizes
+            refused[f"{measure}.{where}".strip(".")] = str(error)
+
+    attempt(
+        "batch_padding", "", lambda: padded_batch(observed, window, cell.batch_padding, stride)
+    )
+    for padding, other in others.items():
+        with torch.inference_mode():
+            attempt(
+                "repadding", padding, lambda other=other: changes(answer[OUTPUT], other(window)[OUTPUT])
+            )
+    return rows

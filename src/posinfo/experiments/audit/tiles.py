@@ -1,0 +1,66 @@
+"""How far tiles differ from the whole picture, by the pixels that they share."""
+
+import pandas as pd
+import torch
+
+from posinfo.experiment import Inputs, Result
+from posinfo.experiments.audit.cells import (
+    NO_ROWS,
+    NetworkCell,
+    deepest_map,
+    load,
+    picture_batches,
+    rows_of,
+    strides_of,
+    why_not,
+)
+from posinfo.measures.tiles import SeamError, seam_errors
+from posinfo.work import Work
+
+
+class TilesCell(NetworkCell):
+    """A network and its tiles.
+
+    Attributes:
+        picture_size: side in pixels of the pictures that are cut in the middle.
+        margins: pixels beyond the cut that each tile gets.
+    """
+
+    picture_size: int
+    margins: tuple[int, ...]
+
+
+def run(cell: TilesCell, inputs: Inputs, work: Work) -> Result:
+    """The error of two tiles put together, for each margin.
+
+    Returns:
+        Rows ``measure, where, photograph, value``, with the margin as ``where``: each field of
+        ``SeamError``. In ``facts``: the ``map`` that is compared, the ``margins`` that are whole
+        multiples of its stride and fit, and why nothing is measured, ``refused``; empty: it is.
+    """
+    structure, pictures = inputs["structure"], inputs["pictures"]
+    observed, name = load(cell, work), deepest_map(structure)
+    stride = strides_of(structure)[name] if name else 1
+    side = cell.picture_size // (2 * stride) * 2 * stride
+    margins = [m for m in cell.margins if m % stride == 0 and m < side // 2]
+    names = pictures.table.photograph.tolist()
+    refused = why_not(observed, side, work, names) if name else "the network has no maps"
+    if len(margins) < 2:
+        refused = f"fewer than two of audit.margins are multiples of {stride} below {side // 2} px"
+    if refused or name is None:
+        return Result(rows=NO_ROWS, facts={"refused": refused, "map": name, "margins": margins})
+    found = []
+    for _, images in picture_batches(cell, pictures, side, work):
+        try:
+            found.append(seam_errors(observed, images, name, stride, margins))
+        except ValueError as error:  # tiles of an unpadded network cannot be put together
+            facts = {"refused": str(error), "map": name, "margins": margins}
+            return Result(rows=NO_ROWS, facts=facts)
+    joined = SeamError(*(torch.cat(each) for each in zip(*found, strict=True)))
+    rows = [
+        rows_of(names, measure, str(margin), values[:, index])
+        for measure, values in joined._asdict().items()
+        for index, margin in enumerate(margins)
+    ]
+    facts = {"refused": "", "map": name, "margins": margins, "stride": stride}
+    return Result(rows=pd.concat(rows, ignore_index=True), facts=facts)

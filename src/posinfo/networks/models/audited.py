@@ -1,0 +1,156 @@
+"""Any network of images, as an audit sees it: a part of it, its layers and its output."""
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from posinfo.choices import Section, Seed
+from posinfo.networks.models.architectures import NetworkName, sketch_network
+from posinfo.networks.models.normalisation import Colours
+from posinfo.networks.models.weights import check_source, load_network, own_colours
+from posinfo.networks.surgery.blocks import Blocks, block_layers, is_channels_last
+from posinfo.networks.surgery.dry_run import dry_run
+from posinfo.networks.surgery.layer_names import require_layer
+from posinfo.networks.surgery.legal_size import require_legal
+from posinfo.networks.surgery.observed import OUTPUT, Observed
+from posinfo.networks.surgery.padding import AS_BUILT, PaddingName, repad
+
+T = TypeVar("T")
+
+UNNAMED = ":"  # in place of an arch: of a part nothing is known by the name of the whole
+
+
+class AuditedConfig(Section):
+    """A network and what of it is audited.
+
+    Attributes:
+        arch: see ``posinfo.networks.models.architectures``.
+        weights: see ``check_source``.
+        padding: one of ``PADDINGS``.
+        part: name of a layer that is audited in place of the whole network, such as the
+            ``backbone`` of a detector; empty: the whole.
+        output: see ``Observed``.
+        layers: whose maps are measured, see ``block_layers``.
+        seed: of untrained weights.
+    """
+
+    arch: NetworkName
+    weights: str
+    padding: PaddingName = AS_BUILT
+    part: str = ""
+    output: str = ""
+    layers: Blocks = "default"
+    seed: Seed = 0
+
+    @property
+    def colours(self) -> Colours | None:
+        """See ``own_colours``."""
+        return own_colours(self.arch, self.weights)
+
+    def check(self, image_size: int) -> None:
+        """Whether the network takes such images and returns what can be audited; on shapes alone.
+
+        Args:
+            image_size: side of the images in pixels.
+
+        Raises:
+            FileNotFoundError, ValueError: weights that are missing or do not fit, images that are
+                too small, an unknown part or layer, no such output, or one that is neither logits
+                (n, k) nor maps (n, c, h, w).
+        """
+        state = sketch_network(self.arch).state_dict()
+        inside = f"{self.part}." if self.part else ""
+        needed = frozenset(name for name in state if name.startswith(inside))
+        check_source(self.arch, self.weights, needed)
+
+        def observe(network: nn.Module, images: Tensor) -> None:
+            require_answer(self.observed(network, image_size)(images)[OUTPUT])
+
+        name = f"arch {self.arch!r} with padding {self.padding!r}"
+        require_legal(lambda size: dry_run(self.arch, size, observe), image_size, name, "image_size")
+
+    def observed(self, network: nn.Module, image_size: int) -> Observed:
+        """What is audited of a network of this architecture.
+
+        Args:
+            network: the whole.
+            image_size: side of the images in pixels; default layers may depend on it.
+        """
+        part, layers = self.part_of(network), find_audited_layers(self, image_size)
+        last = is_channels_last(network, self.arch)
+        return Observed(repad(part, self.padding), layers, self.output, last)
+
+    def part_of(self, network: nn.Module) -> nn.Module:
+        """The part of the whole network; a ``ValueError`` if it has no such layer."""
+        if not self.part:
+            return network
+        require_layer(network, self.part, f"part: arch {self.arch!r}")
+        return network.get_submodule(self.part)
+
+    def load(self, image_size: int) -> Observed:
+        """The network with its weights, in evaluation mode.
+
+        Args:
+            image_size: see ``observed``.
+
+        Raises:
+            FileNotFoundError: there are no such weights.
+            ValueError: they do not fit, or the part has layers for which there are none.
+        """
+        observed = self.observed(load_network(self.arch, self.weights, self.seed), image_size)
+        empty = [name for name, tensor in observed.network.named_parameters() if tensor.is_meta]
+        if empty:
+            raise ValueError(
+                f"weights {self.weights!r} come without those of {empty[0]!r}: "
+                "name a `part` of the network that has none of it"
+            )
+        return observed
+
+
+@lru_cache(maxsize=256)
+def find_audited_layers(config: AuditedConfig, image_size: int) -> tuple[str, ...]:
+    """The layers whose maps are measured; see ``block_layers`` for errors."""
+    arch = UNNAMED if config.part else config.arch
+
+    def found(network: nn.Module, images: Tensor) -> tuple[str, ...]:
+        return tuple(block_layers(config.part_of(network), images, arch, config.layers))
+
+    return dry_run(config.arch, image_size, found)
+
+
+def on_shapes(config: AuditedConfig, run: Callable[[nn.Module, Callable[[int], Tensor]], T]) -> T:
+    """The result of a function of the untrained part, and of a maker of images by their side.
+
+    Both are on the meta device, where it will do, see ``dry_run``.
+    """
+
+    def of(network: nn.Module, images: Tensor) -> T:
+        part = config.part_of(network)
+        return run(part, lambda side: images.new_zeros(1, 3, side, side))
+
+    return dry_run(config.arch, 1, of)
+
+
+def require_answer(output: Tensor) -> None:
+    """Refuse an output that is neither logits (n, k) nor maps (n, c, h, w)."""
+    if output.ndim not in (2, 4) or not output.is_floating_point():
+        raise ValueError(
+            "the output must be logits (n, k) or maps (n, c, h, w) of floats; got "
+            f"{str(output.dtype).removeprefix('torch.')} of shape {tuple(output.shape)}: name "
+            "another in `output`, or a `part` of the network"
+        )
+
+
+def require_finite(maps: dict[str, Tensor], photographs: list[str]) -> None:
+    """Refuse a network that gives a photograph no number.
+
+    Raises:
+        ValueError: names the layer and the photograph.
+    """
+    for name, each in maps.items():
+        for photograph, of_image in zip(photographs, each, strict=True):
+            if not torch.isfinite(of_image).all():
+                raise ValueError(f"{name} is not finite for {photograph}: check weights and input")

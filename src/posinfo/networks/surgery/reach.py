@@ -1,0 +1,210 @@
+"""How far a pixel of the image reaches in the maps of a network, exactly and without weights.
+
+Columns of a strip are filled with NaN. What a map computes from any of them is NaN, too, whatever
+the weights are, so that the first and the last column of the map that is not shows how far a cut
+through the image is felt. No layer needs to be known: what carries NaN all over the map (global
+pooling, attention, group and instance norm) is found by the first layer behind which all is NaN.
+"""
+
+from bisect import bisect_left
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from functools import partial
+from math import gcd
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from posinfo.networks.surgery.observed import Observed
+
+HEIGHTS = (64, 128, 256)  # px of the strip; the least that a network takes
+NARROWEST, WIDEST = 512, 4096  # px; a map that is NaN all over at the latter has no reach
+STEP = 64  # px by which the strip is widened to see the stride of a map
+
+
+class Reach(NamedTuple):
+    """How far the map of a layer depends on the image.
+
+    Attributes:
+        stride: pixels of the image per pixel of the map; None: the output is no map, or one of a
+            fixed size.
+        before: pixels of the image in front of a cut at a multiple of the stride whose map depends
+            on what lies behind the cut; None: all of them.
+        after: the same behind the cut.
+        field: the receptive field in pixels: from the first to the last column that a pixel of the
+            map depends on; None: it has no end.
+    """
+
+    stride: int | None
+    before: int | None
+    after: int | None
+    field: int | None
+
+    @property
+    def margin(self) -> int | None:
+        """Pixels that a tile needs beyond each of its sides for the map inside to be right."""
+        if self.before is None or self.after is None:
+            return None
+        return max(self.before, self.after)
+
+
+class Spread(NamedTuple):
+    """What a probe has found.
+
+    Attributes:
+        reaches: by name of the layer, and of ``output``.
+        width: of the widest strip that was needed, in pixels.
+        layer: name of the first layer behind which all is NaN; None: there is none.
+        kind: name of its class.
+    """
+
+    reaches: Mapping[str, Reach]
+    width: int
+    layer: str | None = None
+    kind: str = ""
+
+
+def probe_reach(observed: Observed, channels: int = 3) -> Spread:
+    """The reach of every map that is observed, along the columns of the image.
+
+    Args:
+        observed: a network in evaluation mode; its weights do not matter, but must be finite.
+        channels: of the images.
+
+    Raises:
+        ValueError: the network takes no strips, but images of a fixed size alone, or changes its
+            stride with the size of the image.
+    """
+    device = next((tensor.device for tensor in observed.parameters()), torch.device("cpu"))
+    strip = _Strip(observed, channels, device)
+    strides = strip.strides()
+    width = NARROWEST
+    while True:
+        ends = strip.ends(width, width // 2)
+        covered = [name for name in strides if strides[name] and ends[name] is None]
+        if not covered or width >= WIDEST:
+            break
+        width *= 2
+    reaches = {
+        name: Reach(stride, None, None, None)
+        if stride is None or ends[name] is None
+        else strip.reach(name, stride, width)
+        for name, stride in strides.items()
+    }
+    culprit = strip.first_covered(width) if any(end is None for end in ends.values()) else None
+    return Spread(reaches, width, *(culprit or (None, "")))
+
+
+class _Strip:
+    """Runs a network on strips with NaN in them."""
+
+    def __init__(self, observed: Observed, channels: int, device: torch.device) -> None:
+        self.observed, self.channels, self.device = observed, channels, device
+        self._touched: dict[tuple[int, int, int], dict[str, Tensor]] = {}
+        self.height = self._least_height()
+
+    def _least_height(self) -> int:
+        errors: list[Exception] = []
+        for height in HEIGHTS:
+            try:
+                self.run(torch.zeros(1, self.channels, height, NARROWEST))
+            except (RuntimeError, AssertionError, ValueError) as error:
+                errors.append(error)
+            else:
+                return height
+        raise ValueError(f"the network takes no strips of {NARROWEST} px: {errors[-1]}")
+
+    def run(self, images: Tensor) -> dict[str, Tensor]:
+        with torch.inference_mode():
+            return self.observed(images.to(self.device))
+
+    def strides(self) -> dict[str, int | None]:
+        """Pixels of the image per pixel of each map."""
+        first, second = (
+            self.run(torch.zeros(1, self.channels, self.height, width))
+            for width in (NARROWEST, NARROWEST + STEP)
+        )
+        strides: dict[str, int | None] = {}
+        for name, maps in first.items():
+            more = second[name].shape[-1] - maps.shape[-1] if maps.ndim == 4 else 0
+            strides[name] = STEP // more if more > 0 and STEP % more == 0 else None
+            if maps.ndim == 4 and more > 0 and strides[name] is None:
+                raise ValueError(f"the map of {name!r} has no whole number of pixels as its stride")
+        return strides
+
+    def touched(self, width: int, start: int, stop: int) -> dict[str, Tensor]:
+        """For each map, whether each column depends on columns of the image."""
+        asked = width, start, stop
+        if asked not in self._touched:  # layers with other strides ask for the same cuts
+            self._touched[asked] = self._touch(*asked)
+        return self._touched[asked]
+
+    def _touch(self, width: int, start: int, stop: int) -> dict[str, Tensor]:
+        images = torch.zeros(1, self.channels, self.height, width)
+        images[..., start:stop] = torch.nan
+        maps = self.run(images)
+        return {
+            name: each.isnan().any(2).any(1)[0] if each.ndim == 4 else each.isnan().flatten()
+            for name, each in maps.items()
+        }
+
+    def ends(self, width: int, cut: int) -> dict[str, tuple[int, int] | None]:
+        """Of each map, the last column that depends on columns before a cut, and the first on those
+        behind it; None: all columns do.
+        """
+        before, behind = self.touched(width, 0, cut), self.touched(width, cut, width)
+        ends = {}
+        for name, column in before.items():
+            open_ends = bool(column.all()) or bool(behind[name].all())
+            ends[name] = None if open_ends else (_last(column), _first(behind[name]))
+        return ends
+
+    def reach(self, name: str, stride: int, width: int) -> Reach:
+        cut = width // 2 // stride * stride
+        ends = self.ends(width, cut)[name]
+        assert ends is not None
+        last, first = ends
+
+        # the cut moves until one more column depends on what is before it, one less on the rest
+        def later(move: int) -> bool:
+            return _last(self.touched(width, 0, cut + move)[name]) > last
+
+        def earlier(move: int) -> bool:
+            return _first(self.touched(width, cut + move, width)[name]) > first
+
+        left = cut + 1 + bisect_left(range(1, stride), True, key=later) - 1 - stride * (last + 1)
+        right = cut + 1 + bisect_left(range(1, stride), True, key=earlier) - 1 - stride * first
+        return Reach(
+            stride,
+            before=max(0, cut - stride * first),
+            after=max(0, stride * (last + 1) - cut),
+            field=right - left + 1,
+        )
+
+    def first_covered(self, width: int) -> tuple[str, str] | None:
+        """Name and class of the first layer behind which all is NaN."""
+        found: list[tuple[str, str]] = []
+
+        def look(name: str, module: nn.Module, inputs: tuple, output: object) -> None:
+            tensors = [each for each in inputs if isinstance(each, Tensor)]
+            if found or not isinstance(output, Tensor) or not output.isnan().all():
+                return
+            if not any(each.isnan().all() for each in tensors):
+                found.append((name, type(module).__name__))
+
+        with ExitStack() as hooks:
+            for name, module in self.observed.network.named_modules():
+                hooks.callback(module.register_forward_hook(partial(look, name)).remove)
+            self._touch(width, 0, width // 2)
+        return found[0] if found else None
+
+
+def _last(touched: Tensor) -> int:
+    columns = touched.nonzero()
+    return int(columns[-1]) if len(columns) else -1
+
+
+def _first(touched: Tensor) -> int:
+    columns = touched.nonzero()
+    return int(columns[0]) if len(columns) else len(touched)
