@@ -153,8 +153,6 @@ def padded_batch(
     return changes(alone, among)
 
 
-def in_batches(
-    images: Tensor, size: int, measure: Callable[[Tensor], Tensor]
-) -> Tensor:
+def in_batches(images: Tensor, size: int, measure: Callable[[Tensor], Tensor]) -> Tensor:
     """A measure of images, a batch at a time, joined along its first axis."""
     return torch.cat([measure(batch) for batch in images.split(size)])

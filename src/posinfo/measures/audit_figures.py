@@ -77,9 +77,7 @@ def tiles_figure(
     return figure
 
 
-def shifts_figure(
-    maps: Mapping[str, Float[np.ndarray, "k k"]], offsets: Sequence[int]
-) -> Figure:
+def shifts_figure(maps: Mapping[str, Float[np.ndarray, "k k"]], offsets: Sequence[int]) -> Figure:
     """A quantity for each offset of the window, a panel each."""
     figure, axes = grid_of_axes(1, len(maps))
     image, low = None, min(float(values.min()) for values in maps.values())

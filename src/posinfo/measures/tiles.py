@@ -65,9 +65,7 @@ def seam_errors(
                 columns = cut // stride
                 errors.append(
                     _differences(
-                        torch.cat(
-                            [left[..., :columns], right[..., margin // stride :]], dim=3
-                        ),
+                        torch.cat([left[..., :columns], right[..., margin // stride :]], dim=3),
                         whole,
                         columns,
                     )

@@ -107,7 +107,7 @@ def border_channels(differences: Float[np.ndarray, "p c"]) -> Float[np.ndarray, 
         return np.zeros(differences.shape[1])
     chances = np.ones(differences.shape[1])
     varied = differences.std(0) > 0
-    chances[varied] = ttest_1samp(differences[:, varied], 0).pvalue
+    chances[varied] = np.asarray(ttest_1samp(differences[:, varied], 0))[1]
     chances[~varied & large] = 0.0
     return ((false_discovery_control(chances) < FALSE_DISCOVERIES) & large).astype(float)
 

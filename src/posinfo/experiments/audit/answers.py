@@ -25,7 +25,6 @@ from posinfo.measures.answers import (
 from posinfo.measures.consistency import agreement_by_offset, exact_consistency
 from posinfo.networks.models.audited import require_finite
 from posinfo.networks.surgery.observed import OUTPUT, Observed
-from posinfo.networks.surgery.padding import repad
 from posinfo.work import Work
 
 CROPS = ("crops", "circular")  # real ones, and for reference turned ones
@@ -83,7 +82,9 @@ def run(cell: AnswersCell, inputs: Inputs, work: Work) -> Result:
                 rows.append(rows_of(names, "shift_error", "crops", errors))
             else:
                 refused["shift_error"] = f"no two of the offsets are {stride} px apart"
-        rows += _changed(cell, window.contiguous(), answer, observed, others, stride, names, refused)
+        rows += _changed(
+            cell, window.contiguous(), answer, observed, others, stride, names, refused
+        )
     tensors = {}
     for where, found in seen.items():
         if found:
@@ -136,12 +137,12 @@ def _changed(
         except (RuntimeError, AssertionError, ValueError) as error:  # as networks refuse sizes
             refused[f"{measure}.{where}".strip(".")] = str(error)
 
-    attempt(
-        "batch_padding", "", lambda: padded_batch(observed, window, cell.batch_padding, stride)
-    )
+    attempt("batch_padding", "", lambda: padded_batch(observed, window, cell.batch_padding, stride))
     for padding, other in others.items():
         with torch.inference_mode():
             attempt(
-                "repadding", padding, lambda other=other: changes(answer[OUTPUT], other(window)[OUTPUT])
+                "repadding",
+                padding,
+                lambda other=other: changes(answer[OUTPUT], other(window)[OUTPUT]),
             )
     return rows

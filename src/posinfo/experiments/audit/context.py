@@ -1,5 +1,11 @@
 """What the frame of a crop changes in each map, against the same pixels of the whole picture."""
 
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
 from posinfo.experiment import Inputs, Result
 from posinfo.experiments.audit.cells import (
     NO_ROWS,
@@ -13,9 +19,6 @@ from posinfo.experiments.audit.cells import (
 from posinfo.measures.true_context import ContextError, border_channels, context_errors
 from posinfo.networks.models.audited import require_finite
 from posinfo.work import Work
-
-import pandas as pd
-import torch
 
 
 class ContextCell(NetworkCell):
@@ -59,12 +62,17 @@ def run(cell: ContextCell, inputs: Inputs, work: Work) -> Result:
     for name, errors in found.items():
         rings, border, maps = (torch.cat(each) for each in zip(*errors, strict=True))
         rows.append(rows_of(names, "context_error", name, rings[:, 0]))
-        by_photograph = pd.DataFrame(border.numpy()).groupby(names, sort=False).mean()
-        telling = border_channels(by_photograph.to_numpy()).mean()
+        telling = border_channels(_by_photograph(border, names)).mean()
         rows.append(rows_of([""], "border_channels", name, torch.tensor([telling])))
-        means = pd.DataFrame(rings.numpy()).groupby(names, sort=False).mean()
-        tensors[f"rings.{name}"] = torch.from_numpy(means.to_numpy(copy=True))
+        tensors[f"rings.{name}"] = torch.from_numpy(_by_photograph(rings, names))
         tensors[f"mean_map.{name}"] = maps.mean(0)
     photographs = list(dict.fromkeys(names))
     facts = {"context": context, "photographs": photographs, "strides": strides, "refused": ""}
     return Result(tensors=tensors, rows=pd.concat(rows, ignore_index=True), facts=facts)
+
+
+def _by_photograph(values: Float[Tensor, "n k"], names: list[str]) -> Float[np.ndarray, "p k"]:
+    """The mean over the images of each photograph."""
+    shown = np.array(names)
+    means = [values.numpy()[shown == name].mean(0) for name in dict.fromkeys(names)]
+    return np.stack(means)

@@ -135,7 +135,8 @@ def summarise(rows: pd.DataFrame) -> dict[tuple[str, str], Number]:
         rows: ``measure, where, photograph, value``; the crops of one photograph are one value.
     """
     found = {}
-    for (measure, where), of_place in rows.groupby(["measure", "where"], sort=False):
+    for place, of_place in rows.groupby(["measure", "where"], sort=False):
+        measure, where = place  # type: ignore[misc]
         values = of_place.groupby("photograph", sort=False).value.mean().to_numpy()
         alone = list(of_place.photograph) == [""]  # a number of all photographs together
         low, high = (nan, nan) if alone else mean_interval(values)

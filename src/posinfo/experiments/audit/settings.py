@@ -14,10 +14,9 @@ from posinfo.experiments.audit.context import ContextCell
 from posinfo.experiments.audit.gates import Gates
 from posinfo.experiments.audit.position import FeaturesCell, PositionCell
 from posinfo.experiments.audit.tiles import TilesCell
+from posinfo.experiments.audit.verdict import read_baseline
 from posinfo.experiments.images import ImagesCell
-from posinfo.networks.models.architectures import user_modules
 from posinfo.networks.models.audited import AuditedConfig
-from posinfo.networks.models.weights import weights_key
 from posinfo.networks.readouts.config import RidgeConfig
 from posinfo.networks.surgery.legal_size import LARGEST_IMAGE
 from posinfo.networks.surgery.padding import PaddingName
@@ -123,16 +122,33 @@ class AuditSettings(Section):
         crops = self.audit.position.model_dump(include={"train_crops", "test_crops"})
         return photo_manifests(self.photos.model_copy(update=crops))
 
+    def baseline_of_all(self) -> dict[str, Any]:
+        """The earlier audit that numbers are compared with; empty: there is none.
+
+        Raises:
+            FileNotFoundError, ValueError: see ``read_baseline``; it is of another network, or there
+                are several networks.
+        """
+        path = self.audit.baseline
+        if path is None:
+            return {}
+        found = read_baseline(path, "audit.baseline")
+        if len(self.networks) > 1:
+            raise ValueError("audit.baseline is of one network: name it in audit.only")
+        (network,) = self.networks.values()
+        if found["network"] != network.model_dump(mode="json"):
+            raise ValueError(f"audit.baseline: {path} is of another network: {found['network']}")
+        return found
+
     def network_fields(self, label: str) -> dict[str, Any]:
         """What every cell of a network has."""
         network = self.networks[label]
-        setting = f"audit.networks.{label}.weights"
         shown = network.model_dump(mode="json", exclude={"layers"})
         return {
-            "modules": user_modules(network.arch),
+            "modules": network.modules,
             "parameters": {**shown, **self._shared, "photos": self.photos},
             "network": network,
-            "weights": weights_key(network.arch, network.weights, setting),
+            "weights": network.key(f"audit.networks.{label}.weights"),
             "image_size": self.audit.image_size,
         }
 
@@ -158,7 +174,8 @@ def images_cells(settings: AuditSettings) -> dict[str, ImagesCell]:
 
 
 def structure_cells(settings: AuditSettings) -> dict[str, NetworkCell]:
-    """A cell per network."""
+    """A cell per network; a baseline that cannot be compared with is refused here, at once."""
+    settings.baseline_of_all()
     return {label: NetworkCell(**settings.network_fields(label)) for label in settings.networks}
 
 

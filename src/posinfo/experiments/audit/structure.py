@@ -7,7 +7,6 @@ from torch import Tensor, nn
 
 from posinfo.experiment import Inputs, Result
 from posinfo.experiments.audit.cells import NetworkCell, load
-from posinfo.networks.models.audited import on_shapes
 from posinfo.networks.surgery.padded_layers import even_sizes, padded_layers
 from posinfo.networks.surgery.reach import probe_reach
 from posinfo.work import Work
@@ -33,7 +32,7 @@ def run(cell: NetworkCell, inputs: Inputs, work: Work) -> Result:
             "even_sizes": even_sizes(network, images, size, FARTHEST),
         }
 
-    facts = on_shapes(cell.network, look)
+    facts = cell.network.on_shapes(look)
     observed = load(cell, work)
     facts |= {"parameters": sum(each.numel() for each in observed.parameters()), "refused": ""}
     try:
@@ -42,6 +41,4 @@ def run(cell: NetworkCell, inputs: Inputs, work: Work) -> Result:
         return Result(facts={**facts, "refused": str(error), "reaches": {}, "covered_by": []})
     reaches = {name: list(reach) for name, reach in spread.reaches.items()}
     covered = [spread.layer, spread.kind] if spread.layer is not None else []
-    return Result(
-        facts={**facts, "reaches": reaches, "covered_by": covered, "strip": spread.width}
-    )
+    return Result(facts={**facts, "reaches": reaches, "covered_by": covered, "strip": spread.width})

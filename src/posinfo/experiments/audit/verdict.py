@@ -139,7 +139,7 @@ def _on_padding(structure: Result, image_size: int) -> list[Sentence]:
     left, right = first.used[:2]
     advice = f" Use {sizes[0]} px." if sizes else " No size within 40 px is better."
     text = (
-        f"At {image_size} px {len(uneven)} of {len(calls)} padded calls use their padding unevenly: "
+        f"At {image_size} px {len(uneven)} of {len(calls)} padded calls use it unevenly: "
         f"{first.layer or 'the network itself'} reads {left} px at the left and {right} px at the "
         f"right.{advice}"
     )
@@ -177,8 +177,8 @@ def _on_tiles(tiles: Result, numbers: Mapping[str, Number], tolerance: float) ->
         f"Tiles need an overlap of at least {overlap.value:.0f} px for an error of "
         f"{tiles.facts['map']} below {tolerance:g}; without overlap it is {first.value:.2g}."
         if found
-        else f"No overlap up to {2 * margins[-1]} px brings the error of {tiles.facts['map']} below "
-        f"{tolerance:g}: it falls from {first.value:.2g} to {last.value:.2g}."
+        else f"No overlap up to {2 * margins[-1]} px brings the error of {tiles.facts['map']} "
+        f"below {tolerance:g}: it falls from {first.value:.2g} to {last.value:.2g}."
     ]
     same = numbers[f"tile_error_same_statistics.{margins[-1]}"].value
     if not found and same < REMAINS * last.value:

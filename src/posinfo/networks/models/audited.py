@@ -5,12 +5,18 @@ from functools import lru_cache
 from typing import TypeVar
 
 import torch
+from pydantic import ConfigDict, Field
 from torch import Tensor, nn
 
 from posinfo.choices import Section, Seed
-from posinfo.networks.models.architectures import NetworkName, sketch_network
+from posinfo.networks.models.architectures import NetworkName, sketch_network, user_modules
 from posinfo.networks.models.normalisation import Colours
-from posinfo.networks.models.weights import check_source, load_network, own_colours
+from posinfo.networks.models.weights import (
+    check_source,
+    load_network,
+    own_colours,
+    weights_key,
+)
 from posinfo.networks.surgery.blocks import Blocks, block_layers, is_channels_last
 from posinfo.networks.surgery.dry_run import dry_run
 from posinfo.networks.surgery.layer_names import require_layer
@@ -46,6 +52,15 @@ class AuditedConfig(Section):
     seed: Seed = 0
 
     @property
+    def modules(self) -> tuple[str, ...]:
+        """See ``user_modules``."""
+        return user_modules(self.arch)
+
+    def key(self, setting: str) -> str:
+        """See ``weights_key``."""
+        return weights_key(self.arch, self.weights, setting)
+
+    @property
     def colours(self) -> Colours | None:
         """See ``own_colours``."""
         return own_colours(self.arch, self.weights)
@@ -70,7 +85,9 @@ class AuditedConfig(Section):
             require_answer(self.observed(network, image_size)(images)[OUTPUT])
 
         name = f"arch {self.arch!r} with padding {self.padding!r}"
-        require_legal(lambda size: dry_run(self.arch, size, observe), image_size, name, "image_size")
+        require_legal(
+            lambda size: dry_run(self.arch, size, observe), image_size, name, "image_size"
+        )
 
     def observed(self, network: nn.Module, image_size: int) -> Observed:
         """What is audited of a network of this architecture.
@@ -79,7 +96,7 @@ class AuditedConfig(Section):
             network: the whole.
             image_size: side of the images in pixels; default layers may depend on it.
         """
-        part, layers = self.part_of(network), find_audited_layers(self, image_size)
+        part, layers = self.part_of(network), find_audited_layers(self, image_size)  # type: ignore[arg-type]
         last = is_channels_last(network, self.arch)
         return Observed(repad(part, self.padding), layers, self.output, last)
 
@@ -109,6 +126,88 @@ class AuditedConfig(Section):
             )
         return observed
 
+    def on_shapes(self, run: Callable[[nn.Module, Callable[[int], Tensor]], T]) -> T:
+        """The result of a function of the untrained part, and of a maker of images by their side.
+
+        Both are on the meta device, where it will do, see ``dry_run``.
+        """
+
+        def of(network: nn.Module, images: Tensor) -> T:
+            part = self.part_of(network)
+            return run(part, lambda side: images.new_zeros(1, 3, side, side))
+
+        return dry_run(self.arch, 1, of)
+
+
+class GivenNetwork(AuditedConfig):
+    """A network that is there already; see ``given``.
+
+    Attributes:
+        module: the network, in evaluation mode on one device; it is not changed.
+        given_colours: see ``own_colours``.
+    """
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    module: nn.Module = Field(exclude=True)
+    given_colours: Colours | None = Field(exclude=True)
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """None: nothing of it is kept in a store."""
+        return ()
+
+    def key(self, setting: str) -> str:
+        """Empty, for the same reason."""
+        return ""
+
+    @property
+    def colours(self) -> Colours | None:
+        """Mean and standard deviation of the images that it expects; None: ImageNet's."""
+        return self.given_colours
+
+    def check(self, image_size: int) -> None:
+        """See ``AuditedConfig.check``; on an image of zeros."""
+        training = [name for name, module in self.module.named_modules() if module.training]
+        if training:
+            raise ValueError("the network is in training mode: call its eval()")
+        places = {str(tensor.device) for tensor in self.module.state_dict().values()}
+        if len(places) > 1:
+            raise ValueError(f"the network lies on several devices: {', '.join(sorted(places))}")
+        with torch.inference_mode():
+            require_answer(self.load(image_size)(self._image(image_size))[OUTPUT])
+
+    def load(self, image_size: int) -> Observed:
+        """A copy."""
+        layers = tuple(block_layers(self.module, self._image(image_size), UNNAMED, self.layers))
+        return Observed(repad(self.module, self.padding), layers, self.output)
+
+    def on_shapes(self, run: Callable[[nn.Module, Callable[[int], Tensor]], T]) -> T:
+        """See ``AuditedConfig.on_shapes``; on the network's own device."""
+        return run(self.module, self._image)
+
+    def _image(self, side: int) -> Tensor:
+        device = next((each.device for each in self.module.state_dict().values()), None)
+        return torch.zeros(1, 3, side, side, device=device)
+
+
+def given(
+    network: nn.Module, output: str = "", layers: Blocks = "default", colours: Colours | None = None
+) -> GivenNetwork:
+    """A network that is there already, as an audit takes it.
+
+    Args:
+        network: in evaluation mode.
+        output: see ``Observed``.
+        layers: see ``block_layers``.
+        colours: mean and standard deviation of the images that it expects, in [0, 1]; None:
+            ImageNet's.
+    """
+    return GivenNetwork.model_construct(
+        arch=type(network).__qualname__, weights="its own", padding=AS_BUILT, part="",
+        output=output, layers=layers, seed=0, module=network, given_colours=colours,
+    )  # fmt: skip
+
 
 @lru_cache(maxsize=256)
 def find_audited_layers(config: AuditedConfig, image_size: int) -> tuple[str, ...]:
@@ -119,19 +218,6 @@ def find_audited_layers(config: AuditedConfig, image_size: int) -> tuple[str, ..
         return tuple(block_layers(config.part_of(network), images, arch, config.layers))
 
     return dry_run(config.arch, image_size, found)
-
-
-def on_shapes(config: AuditedConfig, run: Callable[[nn.Module, Callable[[int], Tensor]], T]) -> T:
-    """The result of a function of the untrained part, and of a maker of images by their side.
-
-    Both are on the meta device, where it will do, see ``dry_run``.
-    """
-
-    def of(network: nn.Module, images: Tensor) -> T:
-        part = config.part_of(network)
-        return run(part, lambda side: images.new_zeros(1, 3, side, side))
-
-    return dry_run(config.arch, 1, of)
 
 
 def require_answer(output: Tensor) -> None:

@@ -84,7 +84,9 @@ class ImageStatistics(TorchFunctionMode):
         return self.kept[self._next - 1]
 
 
-def _is_global(func: Callable, input: Any = None, size: Any = None, *more: Any, **rest: Any) -> bool:
+def _is_global(
+    func: Callable, input: Any = None, size: Any = None, *more: Any, **rest: Any
+) -> bool:
     if not isinstance(input, Tensor) or input.ndim != 4:
         return False
     asked = rest.get("output_size", rest.get("dim", size))

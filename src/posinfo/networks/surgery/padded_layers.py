@@ -136,7 +136,7 @@ class PaddedLayers(TorchFunctionMode):
         self, function: str, input: Tensor, kernel: Size, dilation: Size, stride: Size,
         edges: Edges,
     ) -> None:  # fmt: skip
-        before, mode = self._beforehand.get(input, (NOWHERE, "zero"))
+        before, mode = self._beforehand.get(input) or (NOWHERE, "zero")
         left, right, top, bottom = (one + other for one, other in zip(before, edges, strict=True))
         if not any((left, right, top, bottom)):
             return

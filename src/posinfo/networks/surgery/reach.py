@@ -7,10 +7,9 @@ pooling, attention, group and instance norm) is found by the first layer behind 
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import partial
-from math import gcd
 from typing import NamedTuple
 
 import torch
@@ -150,8 +149,9 @@ class _Strip:
         }
 
     def ends(self, width: int, cut: int) -> dict[str, tuple[int, int] | None]:
-        """Of each map, the last column that depends on columns before a cut, and the first on those
-        behind it; None: all columns do.
+        """Of each map, the last column that depends on what is before a cut, the first on the rest.
+
+        None: all columns do.
         """
         before, behind = self.touched(width, 0, cut), self.touched(width, cut, width)
         ends = {}
