@@ -99,10 +99,7 @@ class Store:
         try:
             return Result(
                 tensors=load_file(folder / TENSORS) if record["tensors"] else {},
-                arrays={
-                    name: np.load(folder / f"{name}.npy", mmap_mode="r")
-                    for name in record["arrays"]
-                },
+                arrays={n: np.load(folder / f"{n}.npy", mmap_mode="r") for n in record["arrays"]},
                 rows=_read_rows(folder / ROWS, record["columns"]),
                 history=record["history"],
                 facts=record["facts"],

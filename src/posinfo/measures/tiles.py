@@ -17,7 +17,7 @@ from posinfo.networks.surgery.observed import Observed
 
 
 class SeamError(NamedTuple):
-    """Of each image, by margin.
+    """Of each image, by margin; NaN where tiles without padding leave a gap at the cut.
 
     Attributes:
         error: (n, m): root mean square difference in the worst column of the map, as a share of the
@@ -63,13 +63,8 @@ def seam_errors(
                     continue
                 left, right = (_map_of(observed, tile, name, kept) for tile in sides)
                 columns = cut // stride
-                errors.append(
-                    _differences(
-                        torch.cat([left[..., :columns], right[..., margin // stride :]], dim=3),
-                        whole,
-                        columns,
-                    )
-                )
+                parts = left[..., :columns], right[..., margin // stride :]
+                errors.append(_differences(torch.cat(parts, 3), whole, columns))
     error, seam, classes = (torch.stack(each, 1).cpu() for each in zip(*plain, strict=True))
     same = torch.stack([each[0] for each in own], 1).cpu() if own else error
     return SeamError(error, same, seam, classes)
@@ -82,14 +77,10 @@ def _map_of(
         return observed(tile.contiguous())[name].float()
 
 
-def _differences(
-    tiled: Float[Tensor, "n c h w"], whole: Float[Tensor, "n c h w"], cut: int
-) -> tuple[Tensor, Tensor, Tensor]:
+def _differences(tiled: Tensor, whole: Tensor, cut: int) -> tuple[Tensor, Tensor, Tensor]:
     if tiled.shape != whole.shape:
-        raise ValueError(
-            f"the tiles' maps are {tuple(tiled.shape[2:])} px together, the image's "
-            f"{tuple(whole.shape[2:])}: without padding, tiles cannot be put together at the cut"
-        )
+        gap = torch.full((len(whole),), torch.nan, device=whole.device)
+        return gap, gap, gap
     scale = whole.square().mean((1, 2, 3)).sqrt()
     columns = (tiled - whole).square().mean((1, 2)).sqrt()  # (n, w)
     share = torch.where(scale[:, None] > 0, columns / scale[:, None], 0)

@@ -83,6 +83,6 @@ def test_unknown_layer_and_one_that_is_not_run():
     with pytest.raises(ValueError, match="the network has no layer '7'"):
         Observed(network, ["7"])
     network.unused = nn.Conv2d(3, 3, 1)  # a Sequential would run it
-    network.forward = lambda images: network[0](images)
+    network.forward = network[0].forward
     with pytest.raises(ValueError, match="the network does not run its layer 'unused'"):
         Observed(network, ["unused"])(torch.rand(1, 3, 4, 4))

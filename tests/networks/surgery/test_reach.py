@@ -11,7 +11,6 @@ from posinfo.networks.surgery.observed import Observed
 from posinfo.networks.surgery.reach import Reach, probe_reach
 
 
-
 def chain(*layers):
     """Convolutions (kernel, stride, padding, dilation), a ReLU behind each."""
     parts: list[nn.Module] = []
@@ -51,7 +50,7 @@ def test_reach_agrees_with_gradients():
     network = chain((3, 1, 1, 1), (5, 2, 2, 1), (3, 1, 1, 1))
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
-            nn.init.ones_(module.weight)  # positive, so that no path is closed
+            nn.init.constant_(module.weight, 1e-2)  # positive, and far from 6: no path is closed
             nn.init.ones_(module.bias)
     images = torch.zeros(1, 3, 64, 64, requires_grad=True)
     network[:-1](images)[0, 0, 16, 16].backward()
@@ -96,12 +95,20 @@ class Attention(nn.Module):
     ids=lambda layer: type(layer).__name__,
 )  # fmt: skip
 def test_what_averages_over_the_map_has_no_end_and_is_named(layer):
-    network = nn.Sequential(nn.Conv2d(3, 3, 3, padding=1), nn.Sequential(layer)).eval()
+    network = nn.Sequential(nn.Conv2d(3, 3, 8, stride=8), nn.Sequential(layer)).eval()
     spread = probe_reach(Observed(network, ["0"]))
-    assert spread.reaches["0"].field == 3
-    assert spread.reaches["output"] == Reach(1, None, None, None)
+    assert spread.reaches["0"].field == 8
+    assert spread.reaches["output"] == Reach(8, None, None, None)
     assert spread.reaches["output"].margin is None
     assert (spread.layer, spread.kind) == ("1.0", type(layer).__name__)
+    assert spread.width == 512  # attention is quadratic in the width
+
+
+def test_field_larger_than_the_first_strips_is_found():
+    network = chain(*[(3, 1, 32, 32)] * 9)
+    spread = probe_reach(Observed(network))
+    assert (spread.reaches["output"].field, spread.width) == (2 * 9 * 32 + 1, 1024)
+    assert spread.layer is None
 
 
 def test_batch_norm_and_activations_let_nan_through_and_reach_no_further():

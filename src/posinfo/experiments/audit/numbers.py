@@ -11,6 +11,7 @@ from posinfo.experiment import Result
 from posinfo.experiments.audit.cells import deepest_map, strides_of
 from posinfo.measures.intervals import mean_interval
 from posinfo.measures.tiles import margin_for
+from posinfo.measures.true_context import reach_of_error
 from posinfo.networks.surgery.padded_layers import PaddedLayer
 from posinfo.networks.surgery.reach import Reach
 
@@ -61,6 +62,7 @@ MEASURES: dict[str, Measure] = {
         "the same with averages over the whole image", better=LOWER
     ),
     "context_error": Measure("error of a map on its outermost ring of pixels", better=LOWER),
+    "context_reach": Measure("distance to the border behind which it is right", "px", LOWER),
     "border_channels": Measure("share of channels that tell a border", better=LOWER),
     "consistency": Measure("chance that two shifts get one class", better=HIGHER),
     "unanimous": Measure("share of images with one class at all shifts", better=HIGHER),
@@ -97,6 +99,7 @@ def numbers(results: Mapping[str, Result], tolerance: float) -> dict[str, Number
             found[f"{measure}.{where}"] = number
             if where == deepest or (measure.startswith("position.") and _is_last(where, structure)):
                 found[measure] = number
+    found |= _context_reach(results["context"], deepest, tolerance)
     margins = results["tiles"].facts["margins"]
     errors = [summary.get(("error", str(margin))) for margin in margins]
     if margins and not results["tiles"].facts["refused"]:
@@ -107,6 +110,15 @@ def numbers(results: Mapping[str, Result], tolerance: float) -> dict[str, Number
         found |= {"margin": Number(value, n=of), "overlap": Number(2 * value, n=of)}
     order = list(MEASURES)
     return dict(sorted(found.items(), key=lambda item: order.index(item[0].partition(".")[0])))
+
+
+def _context_reach(context: Result, deepest: str | None, tolerance: float) -> dict[str, Number]:
+    if deepest is None or context.facts["refused"]:
+        return {}
+    rings = context.tensors[f"rings.{deepest}"].numpy()
+    ring = reach_of_error(rings.mean(0), tolerance)
+    pixels = inf if ring is None else float(ring * context.facts["strides"][deepest])
+    return {"context_reach": Number(pixels, n=len(rings))}
 
 
 def of_structure(structure: Result) -> dict[str, Number]:

@@ -36,7 +36,8 @@ def run(cell: TilesCell, inputs: Inputs, work: Work) -> Result:
     Returns:
         Rows ``measure, where, photograph, value``, with the margin as ``where``: each field of
         ``SeamError``. In ``facts``: the ``map`` that is compared, the ``margins`` that are whole
-        multiples of its stride and fit, and why nothing is measured, ``refused``; empty: it is.
+        multiples of its stride and leave no gap, and why nothing is measured, ``refused``; empty:
+        it is.
     """
     structure, pictures = inputs["structure"], inputs["pictures"]
     observed, name = load(cell, work), deepest_map(structure)
@@ -51,16 +52,14 @@ def run(cell: TilesCell, inputs: Inputs, work: Work) -> Result:
         return Result(rows=NO_ROWS, facts={"refused": refused, "map": name, "margins": margins})
     found = []
     for _, images in picture_batches(cell, pictures, side, work):
-        try:
-            found.append(seam_errors(observed, images, name, stride, margins))
-        except ValueError as error:  # tiles of an unpadded network cannot be put together
-            facts = {"refused": str(error), "map": name, "margins": margins}
-            return Result(rows=NO_ROWS, facts=facts)
+        found.append(seam_errors(observed, images, name, stride, margins))
     joined = SeamError(*(torch.cat(each) for each in zip(*found, strict=True)))
+    closed = [index for index in range(len(margins)) if not joined.error[:, index].isnan().any()]
     rows = [
-        rows_of(names, measure, str(margin), values[:, index])
+        rows_of(names, measure, str(margins[index]), values[:, index])
         for measure, values in joined._asdict().items()
-        for index, margin in enumerate(margins)
+        for index in closed
     ]
-    facts = {"refused": "", "map": name, "margins": margins, "stride": stride}
-    return Result(rows=pd.concat(rows, ignore_index=True), facts=facts)
+    fitting = [margins[index] for index in closed]
+    facts = {"refused": "", "map": name, "margins": fitting, "stride": stride}
+    return Result(rows=pd.concat([NO_ROWS, *rows], ignore_index=True), facts=facts)

@@ -175,7 +175,8 @@ def _on_tiles(tiles: Result, numbers: Mapping[str, Number], tolerance: float) ->
     found = isfinite(overlap.value)
     texts = [
         f"Tiles need an overlap of at least {overlap.value:.0f} px for an error of "
-        f"{tiles.facts['map']} below {tolerance:g}; without overlap it is {first.value:.2g}."
+        f"{tiles.facts['map']} below {tolerance:g}; with {2 * margins[0]} px it is "
+        f"{first.value:.2g}."
         if found
         else f"No overlap up to {2 * margins[-1]} px brings the error of {tiles.facts['map']} "
         f"below {tolerance:g}: it falls from {first.value:.2g} to {last.value:.2g}."

@@ -125,7 +125,7 @@ class PaddedLayers(TorchFunctionMode):
 
     def _pad(
         self, padded: Tensor, input: Tensor, pad: Sequence[int], mode: str = "constant",
-        value: float | None = None,
+        value: float | int | None = None,
     ) -> None:  # fmt: skip
         left, right, top, bottom = [*pad, 0, 0][:4]
         if input.ndim == 4 and not any(pad[4:]) and min(left, right, top, bottom) >= 0:

@@ -19,6 +19,7 @@ from posinfo.networks.surgery.observed import Observed
 
 HEIGHTS = (64, 128, 256)  # px of the strip; the least that a network takes
 NARROWEST, WIDEST = 512, 4096  # px; a map that is NaN all over at the latter has no reach
+FAR = 0.25  # share of its input that a layer covers at once: no window is as large as that
 STEP = 64  # px by which the strip is widened to see the stride of a map
 
 
@@ -82,7 +83,8 @@ def probe_reach(observed: Observed, channels: int = 3) -> Spread:
     while True:
         ends = strip.ends(width, width // 2)
         covered = [name for name in strides if strides[name] and ends[name] is None]
-        if not covered or width >= WIDEST:
+        # attention grows with the square of the width: no strip is wider than it has to be
+        if not covered or width >= WIDEST or strip.is_covered_at_once(width):
             break
         width *= 2
     reaches = {
@@ -92,7 +94,7 @@ def probe_reach(observed: Observed, channels: int = 3) -> Spread:
         for name, stride in strides.items()
     }
     culprit = strip.first_covered(width) if any(end is None for end in ends.values()) else None
-    return Spread(reaches, width, *(culprit or (None, "")))
+    return Spread(reaches, width, *(culprit[:2] if culprit else (None, "")))
 
 
 class _Strip:
@@ -182,16 +184,25 @@ class _Strip:
             field=right - left + 1,
         )
 
-    def first_covered(self, width: int) -> tuple[str, str] | None:
-        """Name and class of the first layer behind which all is NaN."""
-        found: list[tuple[str, str]] = []
+    def is_covered_at_once(self, width: int) -> bool:
+        """Whether a single layer carries NaN over the rest of the map, which no window does.
+
+        Of what the network's own forward computes it is not known that it is a single layer.
+        """
+        culprit = self.first_covered(width)
+        return culprit is not None and culprit[0] != "" and culprit[2] > FAR
+
+    def first_covered(self, width: int) -> tuple[str, str, float] | None:
+        """Name and class of the first layer behind which all is NaN, and what share was not yet."""
+        found: list[tuple[str, str, float]] = []
 
         def look(name: str, module: nn.Module, inputs: tuple, output: object) -> None:
             tensors = [each for each in inputs if isinstance(each, Tensor)]
             if found or not isinstance(output, Tensor) or not output.isnan().all():
                 return
             if not any(each.isnan().all() for each in tensors):
-                found.append((name, type(module).__name__))
+                shares = [1 - each.isnan().float().mean().item() for each in tensors]
+                found.append((name, type(module).__name__, max(shares, default=0.0)))
 
         with ExitStack() as hooks:
             for name, module in self.observed.network.named_modules():
