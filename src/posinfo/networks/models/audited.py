@@ -179,7 +179,8 @@ class GivenNetwork(AuditedConfig):
 
     def load(self, image_size: int) -> Observed:
         """A copy."""
-        layers = tuple(block_layers(self.module, self._image(image_size), UNNAMED, self.layers))
+        image = self._image(image_size)
+        layers = _without_itself(block_layers(self.module, image, UNNAMED, self.layers))
         return Observed(repad(self.module, self.padding), layers, self.output)
 
     def on_shapes(self, run: Callable[[nn.Module, Callable[[int], Tensor]], T]) -> T:
@@ -215,9 +216,14 @@ def find_audited_layers(config: AuditedConfig, image_size: int) -> tuple[str, ..
     arch = UNNAMED if config.part else config.arch
 
     def found(network: nn.Module, images: Tensor) -> tuple[str, ...]:
-        return tuple(block_layers(config.part_of(network), images, arch, config.layers))
+        return _without_itself(block_layers(config.part_of(network), images, arch, config.layers))
 
     return dry_run(config.arch, image_size, found)
+
+
+def _without_itself(layers: list[str]) -> tuple[str, ...]:
+    """Layers without the network itself, whose output is measured anyway, unless it is all."""
+    return tuple(name for name in layers if name) or tuple(layers)
 
 
 def require_answer(output: Tensor) -> None:

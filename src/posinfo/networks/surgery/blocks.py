@@ -135,11 +135,7 @@ def _last_at_each_resolution(network: nn.Module, images: Tensor) -> list[str]:
 
     with ExitStack() as hooks:
         for name, module in network.named_modules():
-            if (
-                name
-                and not name.startswith(CLASSIFIERS)
-                and not isinstance(module, nn.AdaptiveAvgPool2d)
-            ):
+            if not name.startswith(CLASSIFIERS) and not isinstance(module, nn.AdaptiveAvgPool2d):
                 hooks.callback(module.register_forward_hook(partial(note, name)).remove)
         network(images)
     if not last:

@@ -39,7 +39,7 @@ class Observed(nn.Module):
         channels_last: bool = False,
     ) -> None:
         super().__init__()
-        for layer in layers:
+        for layer in filter(None, layers):  # the network itself has no name
             require_layer(network, layer, "the network")
         self.network, self.layers = network, tuple(layers)
         self.output, self.channels_last = output, channels_last
