@@ -125,8 +125,8 @@ def of_structure(structure: Result) -> dict[str, Number]:
     """The numbers that follow from the network alone."""
     calls = [PaddedLayer(*call) for call in structure.facts["padded"]]
     found = {
-        "padded_layers": Number(len(calls)),
-        "uneven_layers": Number(sum(not call.even for call in calls)),
+        "padded_layers": Number(float(len(calls))),
+        "uneven_layers": Number(float(sum(not call.even for call in calls))),
     }
     name = deepest_map(structure)
     if name is None:

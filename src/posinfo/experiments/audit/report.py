@@ -95,7 +95,7 @@ def audited(
     return {"html": html, "record": record}
 
 
-def _plain(number: Number) -> dict[str, float | None]:
+def _plain(number: Number) -> dict[str, Any]:
     """As JSON, which has no infinity."""
     return {name: value if isfinite(value) else None for name, value in number._asdict().items()}
 

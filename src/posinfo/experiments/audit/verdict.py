@@ -118,8 +118,8 @@ def said(value: float) -> str:
     return f"{value:.0f}" if float(value).is_integer() and abs(value) >= 2 else f"{value:.3g}"
 
 
-def _number(value: float | None) -> float:
-    return inf if value is None else value
+def _number(value: float | int | None) -> float:
+    return inf if value is None else float(value)
 
 
 def _measured(number: Number) -> str:

@@ -180,7 +180,7 @@ class GivenNetwork(AuditedConfig):
     def load(self, image_size: int) -> Observed:
         """A copy."""
         image = self._image(image_size)
-        layers = _without_itself(block_layers(self.module, image, UNNAMED, self.layers))
+        layers = block_layers(self.module, image, UNNAMED, self.layers, itself=False)
         return Observed(repad(self.module, self.padding), layers, self.output)
 
     def on_shapes(self, run: Callable[[nn.Module, Callable[[int], Tensor]], T]) -> T:
@@ -216,14 +216,10 @@ def find_audited_layers(config: AuditedConfig, image_size: int) -> tuple[str, ..
     arch = UNNAMED if config.part else config.arch
 
     def found(network: nn.Module, images: Tensor) -> tuple[str, ...]:
-        return _without_itself(block_layers(config.part_of(network), images, arch, config.layers))
+        part = config.part_of(network)
+        return tuple(block_layers(part, images, arch, config.layers, itself=False))
 
     return dry_run(config.arch, image_size, found)
-
-
-def _without_itself(layers: list[str]) -> tuple[str, ...]:
-    """Layers without the network itself, whose output is measured anyway, unless it is all."""
-    return tuple(name for name in layers if name) or tuple(layers)
 
 
 def require_answer(output: Tensor) -> None:

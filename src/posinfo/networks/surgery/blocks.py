@@ -21,7 +21,12 @@ Blocks = str | tuple[str, ...]
 
 
 def block_layers(
-    network: nn.Module, images: Float[Tensor, "1 3 h w"], arch: str, blocks: Blocks
+    network: nn.Module,
+    images: Float[Tensor, "1 3 h w"],
+    arch: str,
+    blocks: Blocks,
+    *,
+    itself: bool = True,
 ) -> list[str]:
     """The layers behind the blocks f1, f2, ... of a network, low to high.
 
@@ -34,6 +39,8 @@ def block_layers(
             the tokens at four depths of a ViT; the layers that timm calls features of its
             networks; of any other network the last layer at each resolution. ``paper`` adds the
             stem of a ResNet (Islam et al., section 3.1). Or names of layers.
+        itself: whether the network itself, whose name is empty, counts as the last layer at the
+            resolution of its output; otherwise only where it has no other.
 
     Raises:
         ValueError: an unknown layer (candidates are listed), no such blocks for this network, or
@@ -52,7 +59,9 @@ def block_layers(
         known = {name for name, _ in network.named_modules()}
         # timm names features of some networks that are no layers
         return (
-            layers if layers and known >= set(layers) else _last_at_each_resolution(network, images)
+            layers
+            if layers and known >= set(layers)
+            else _last_at_each_resolution(network, images, itself)
         )
     if isinstance(blocks, str):
         raise ValueError(f"blocks must be default, paper or a list of layers; got {blocks!r}")
@@ -122,13 +131,15 @@ def _grid_of_tokens(tokens: Float[Tensor, "n t c"]) -> Float[Tensor, "n c g g"]:
     return patches.transpose(1, 2).unflatten(2, (side, side))
 
 
-def _last_at_each_resolution(network: nn.Module, images: Tensor) -> list[str]:
+def _last_at_each_resolution(network: nn.Module, images: Tensor, itself: bool) -> list[str]:
     """Of the layers that run once, before the classifier and not behind a global pool."""
     calls: dict[str, int] = {}
     last: dict[torch.Size, str] = {}
 
     def note(name: str, module: nn.Module, inputs: object, output: object) -> None:
         calls[name] = calls.get(name, 0) + 1
+        if not name and last and not itself:
+            return
         if isinstance(output, Tensor) and _is_map(output) and calls[name] == 1:
             last.pop(output.shape[2:], None)
             last[output.shape[2:]] = name
