@@ -153,8 +153,8 @@ DEFECTS = [
         ),
         Defect(
             "arrays are read into memory",
-            'np.load(folder / f"{name}.npy", mmap_mode="r")',
-            'np.load(folder / f"{name}.npy")',
+            'np.load(folder / f"{n}.npy", mmap_mode="r")',
+            'np.load(folder / f"{n}.npy")',
         ),
         Defect("NaN in a record", "allow_nan=False", "allow_nan=True"),
     ),
