@@ -2,6 +2,7 @@
 
 from defects import (
     attack,
+    audit,
     data,
     devices,
     experiments,
@@ -21,6 +22,7 @@ SUBJECTS: dict[str, list[Defect]] = {
     "experiments": experiments.DEFECTS,
     "trust": trust.DEFECTS,
     "attack": attack.DEFECTS,
+    "audit": audit.DEFECTS,
     "devices": devices.DEFECTS,
     "sweeps": sweeps.DEFECTS,
 }

@@ -21,7 +21,7 @@ DEFECTS = [
     ),
     *within(
         "networks/readouts/features.py",
-        f"{STEPS}posenet_ablations-features",
+        f"{STEPS}posenet-features",
         Defect("images stay on the CPU", "backbone(images.to(work.device))", "backbone(images)"),
         Defect(
             "the backbone stays on the CPU",

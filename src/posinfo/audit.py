@@ -23,7 +23,8 @@ from torch import nn
 
 from posinfo.experiment import Result
 from posinfo.experiments.audit import AUDIT
-from posinfo.experiments.audit.report import STEPS, audited
+from posinfo.experiments.audit.judge import PAGE, record_of
+from posinfo.experiments.audit.report import MEASURED
 from posinfo.experiments.audit.settings import AuditSettings
 from posinfo.networks.models.audited import GivenNetwork, given
 from posinfo.networks.models.normalisation import Colours
@@ -106,10 +107,10 @@ def audit(
     chosen = settings_for(audited_network, images, {"fail_if": list(fail_if), **settings})
     audited_network.check(chosen.audit.image_size)
     results = _compute(chosen, network)
-    of_network = {step: results[f"{step}/{LABEL}"] for step in STEPS}
-    made = audited(chosen, LABEL, audited_network, of_network)
-    rows = [each.rows for each in of_network.values() if each.rows is not None]
-    return Audit(made["record"], made["html"], pd.concat(rows, ignore_index=True))
+    judged = results[f"judge/{LABEL}"]
+    rows = [results[f"{step}/{LABEL}"].table for step in MEASURED]
+    html = judged.files[PAGE].decode()
+    return Audit(record_of(judged), html, pd.concat(rows, ignore_index=True))
 
 
 def settings_for(

@@ -216,9 +216,9 @@ def test_other_settings_recompute_what_has_them(run):
 def test_evaluated_cells_are_tracked(run, tracked):
     run()
     machine = {"device": "cpu", "dtype": "float32"}
-    *one, picture = tracked[0]
+    *one, picture, files = tracked[0]
     assert one == ["one", {"factor": 2.0, **machine}, {"score": 2.0}, {"loss": [2.0, 1.0]}]
-    assert isinstance(picture, Figure)
+    assert isinstance(picture, Figure) and files is None
     assert tracked[1][:2] == ("two", {"own": {"a": 1}, **machine})
     assert len(tracked) == 2
 

@@ -13,6 +13,7 @@ from posinfo.pipelines.reports import make_report, report_files
 from posinfo.pipelines.requests import SHARED, Request
 from posinfo.pipelines.runner import run_step
 from posinfo.plan import Planned, numerics
+from posinfo.store import FILES
 from posinfo.work import silent
 
 # What the name of a step's results ends in, by stage: conf/base/catalog.yml keeps each elsewhere.
@@ -87,4 +88,5 @@ def _track(request: Request, cell: Planned, computed: bool) -> None:
         tracking.metrics_of(result.rows),
         result.history,
         picture(result) if picture and computed else None,
+        request.store.path(cell.key) / FILES if result.files else None,
     )

@@ -28,14 +28,15 @@ def log_cell(
     metrics: Mapping[str, float],
     history: Mapping[str, Sequence[float]],
     picture: Figure | None = None,
+    files: Path | None = None,
     tags: Mapping[str, str] | None = None,
     failed: bool = False,
 ) -> None:
     """A run below the current one for one cell or trial; nothing where no run is open.
 
     Nested parameters become parameters of their own (``readout.lr``). Undefined metrics (NaN) are
-    left out; values of the history belong to epochs, counted from 1. ``failed`` says how what is
-    logged has ended.
+    left out; values of the history belong to epochs, counted from 1. ``files`` is a folder of
+    artifacts; ``failed`` says how what is logged has ended.
     """
     parent = mlflow.active_run()
     if parent is None:
@@ -59,6 +60,8 @@ def log_cell(
             client.log_batch(run, metrics=values[start : start + AT_ONCE])
         if picture is not None:
             client.log_figure(run, picture, "picture.png")
+        if files is not None:
+            client.log_artifacts(run, str(files))
         status = "FAILED" if failed else "FINISHED"
     finally:
         client.set_terminated(run, status)

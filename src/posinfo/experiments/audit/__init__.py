@@ -6,7 +6,16 @@ and of Alsallakh et al. (ICLR 2021) and arXiv 2206.01202.
 
 from posinfo.experiment import Experiment, Step
 from posinfo.experiments import images
-from posinfo.experiments.audit import answers, context, position, report, settings, structure, tiles
+from posinfo.experiments.audit import (
+    answers,
+    context,
+    judge,
+    position,
+    report,
+    settings,
+    structure,
+    tiles,
+)
 
 AUDIT = Experiment(
     name="audit",
@@ -18,7 +27,8 @@ AUDIT = Experiment(
         Step("position", "modeling", settings.position_cells, position.run),
         Step("context", "modeling", settings.context_cells, context.run),
         Step("tiles", "modeling", settings.tiles_cells, tiles.run),
-        Step("answers", "evaluation", settings.answers_cells, answers.run),
+        Step("answers", "modeling", settings.answers_cells, answers.run),
+        Step("judge", "evaluation", settings.judge_cells, judge.run, False),
     ),
     report=report.report,
     reported=report.STEPS,

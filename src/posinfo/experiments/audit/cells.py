@@ -1,13 +1,14 @@
 """What the steps of an audit have in common: a network, its images, and how it is run on them."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pandas as pd
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from posinfo.experiment import Cell, Inputs, Result
+from posinfo.experiment import Cell, Result
 from posinfo.networks.models.audited import AuditedConfig, require_finite
 from posinfo.networks.models.normalisation import normalise
 from posinfo.networks.readouts.features import batch_size
@@ -31,6 +32,28 @@ class NetworkCell(Cell):
     def check(self) -> None:
         """See ``AuditedConfig.check``."""
         self.network.check(self.image_size)
+
+
+class JudgeCell(NetworkCell):
+    """What is said of a network.
+
+    Attributes:
+        label: of the network.
+        offsets: see ``AnswersCell``.
+        patterns: see ``PositionCell``.
+        tolerance: error below which a map counts as the same.
+        fail_if: conditions, see ``parse_gate``.
+        baseline: an earlier audit.json; empty: there is none.
+        baseline_tolerance: by how much a number may be worse than there.
+    """
+
+    label: str
+    offsets: tuple[int, ...]
+    patterns: tuple[str, ...]
+    tolerance: float
+    fail_if: tuple[str, ...]
+    baseline: dict[str, Any]
+    baseline_tolerance: float
 
 
 def load(cell: NetworkCell, work: Work) -> Observed:
@@ -103,6 +126,5 @@ def rows_of(
     )
 
 
-Measure = Callable[[Cell, Inputs, Work], Result]
 COLUMNS = ["measure", "where", "photograph", "value"]
 NO_ROWS = pd.DataFrame({name: [] for name in COLUMNS}).astype({"value": float})

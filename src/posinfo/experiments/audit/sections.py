@@ -8,10 +8,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from posinfo.experiment import Result
-from posinfo.experiments.audit.cells import deepest_map
+from posinfo.experiments.audit.cells import JudgeCell, deepest_map
 from posinfo.experiments.audit.numbers import MEASURES, Number, summarise
 from posinfo.experiments.audit.page import Section
-from posinfo.experiments.audit.settings import AuditSettings
 from posinfo.experiments.audit.verdict import said
 from posinfo.measures.audit_figures import (
     bars_figure,
@@ -25,17 +24,17 @@ from posinfo.networks.surgery.reach import Reach
 
 
 def sections_of(
-    settings: AuditSettings, results: Mapping[str, Result], found: Mapping[str, Number]
+    cell: JudgeCell, results: Mapping[str, Result], found: Mapping[str, Number]
 ) -> list[Section]:
     """The sections of the page of one network, without those of what was not measured.
 
     Args:
-        settings: of the audit.
+        cell: the network, and what is said of it.
         results: by step, of this network.
         found: its numbers.
     """
     makers = (_padding, _reach, _context, _tiles, _shifts, _frames, _position)
-    sections = [make(settings, results) for make in makers]
+    sections = [make(cell, results) for make in makers]
     rows = [
         {
             "number": name,
@@ -53,7 +52,7 @@ def sections_of(
     return [*(each for each in sections if each is not None), table]
 
 
-def _padding(settings: AuditSettings, results: Mapping[str, Result]) -> Section:
+def _padding(cell: JudgeCell, results: Mapping[str, Result]) -> Section:
     facts = results["structure"].facts
     rows = [
         {
@@ -78,7 +77,7 @@ def _padding(settings: AuditSettings, results: Mapping[str, Result]) -> Section:
     return Section("padding", "What is padded", text, table=pd.DataFrame(rows))
 
 
-def _reach(settings: AuditSettings, results: Mapping[str, Result]) -> Section | None:
+def _reach(cell: JudgeCell, results: Mapping[str, Result]) -> Section | None:
     reaches = results["structure"].facts["reaches"]
     if not reaches:
         return None
@@ -95,7 +94,7 @@ def _reach(settings: AuditSettings, results: Mapping[str, Result]) -> Section | 
     return Section("reach", "How far a pixel reaches", text, table=pd.DataFrame(rows))
 
 
-def _context(settings: AuditSettings, results: Mapping[str, Result]) -> Section | None:
+def _context(cell: JudgeCell, results: Mapping[str, Result]) -> Section | None:
     context = results["context"]
     if context.facts["refused"]:
         return None
@@ -109,15 +108,13 @@ def _context(settings: AuditSettings, results: Mapping[str, Result]) -> Section 
         "activations at each place: lines along the border are artefacts."
     )
     figures: dict[str, Figure] = {
-        "Error of each map by distance to the border": rings_figure(
-            rings, strides, settings.audit.tolerance
-        ),
+        "Error of each map by distance to the border": rings_figure(rings, strides, cell.tolerance),
         "Mean size of the activations": mean_maps_figure(maps),
     }
     return Section("context", "What the border changes inside", text, figures)
 
 
-def _tiles(settings: AuditSettings, results: Mapping[str, Result]) -> Section | None:
+def _tiles(cell: JudgeCell, results: Mapping[str, Result]) -> Section | None:
     tiles = results["tiles"]
     if tiles.facts["refused"]:
         return None
@@ -132,7 +129,7 @@ def _tiles(settings: AuditSettings, results: Mapping[str, Result]) -> Section | 
     errors = {label: [(n.value, n.low, n.high) for n in of] for label, of in curves.items()}
     name = deepest_map(results["structure"])
     reach = Reach(*results["structure"].facts["reaches"][name]).margin if name else None
-    figure = tiles_figure(margins, errors, settings.audit.tolerance, reach)
+    figure = tiles_figure(margins, errors, cell.tolerance, reach)
     text = (
         f"A picture is cut into two tiles, and {name} of both is put together and compared with "
         "that of the whole picture: root mean square difference in the worst column, as a share "
@@ -141,7 +138,7 @@ def _tiles(settings: AuditSettings, results: Mapping[str, Result]) -> Section | 
     return Section("tiles", "Tiles and their overlap", text, {"Error of tiles": figure})
 
 
-def _shifts(settings: AuditSettings, results: Mapping[str, Result]) -> Section | None:
+def _shifts(cell: JudgeCell, results: Mapping[str, Result]) -> Section | None:
     answers = results["answers"]
     agreement = _tensors(answers, "agreement.")
     if not agreement:
@@ -154,11 +151,11 @@ def _shifts(settings: AuditSettings, results: Mapping[str, Result]) -> Section |
         "photographs with the class of the window in the middle, and the mean confidence in that "
         "class. Crops: real pixels come into view; circular: the window is turned around."
     )
-    figure = shifts_figure(maps, settings.audit.offsets)
+    figure = shifts_figure(maps, cell.offsets)
     return Section("shifts", "The answer over all shifts", text, {"Answers by offset": figure})
 
 
-def _frames(settings: AuditSettings, results: Mapping[str, Result]) -> Section | None:
+def _frames(cell: JudgeCell, results: Mapping[str, Result]) -> Section | None:
     rows = results["answers"].table
     chosen = pd.DataFrame(rows[rows.measure.isin(["repadding", "batch_padding"])])
     if chosen.empty:
@@ -176,7 +173,7 @@ def _frames(settings: AuditSettings, results: Mapping[str, Result]) -> Section |
     return Section("frames", "Other frames around the image", text, {"Changes": figure})
 
 
-def _position(settings: AuditSettings, results: Mapping[str, Result]) -> Section | None:
+def _position(cell: JudgeCell, results: Mapping[str, Result]) -> Section | None:
     rows = results["position"].table
     if rows.empty:
         return None
@@ -184,9 +181,9 @@ def _position(settings: AuditSettings, results: Mapping[str, Result]) -> Section
     layers = list(dict.fromkeys(where for _, where in summary))
     columns = {
         pattern: [summary[f"position.{pattern}", layer][:3] for layer in layers]
-        for pattern in settings.audit.position.patterns
+        for pattern in cell.patterns
     }
-    control = settings.audit.position.patterns[-1]
+    control = cell.patterns[-1]
     text = (
         "Spearman's correlation of what the best linear readout says of test photographs with "
         f"each pattern; {control} is a random map of the same values, which tells how much a "

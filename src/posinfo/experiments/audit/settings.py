@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from posinfo.choices import Label, Once, Section, check
 from posinfo.experiments.audit.answers import AnswersCell
-from posinfo.experiments.audit.cells import NetworkCell
+from posinfo.experiments.audit.cells import JudgeCell, NetworkCell
 from posinfo.experiments.audit.context import ContextCell
 from posinfo.experiments.audit.gates import Gates
 from posinfo.experiments.audit.position import FeaturesCell, PositionCell
@@ -244,6 +244,25 @@ def answers_cells(settings: AuditSettings) -> dict[str, AnswersCell]:
             offsets=section.offsets,
             batch_padding=section.batch_padding,
             paddings=section.paddings,
+            **settings.network_fields(label),
+        )
+        for label in settings.networks
+    }
+
+
+def judge_cells(settings: AuditSettings) -> dict[str, JudgeCell]:
+    """A cell per network."""
+    section, steps = settings.audit, ("structure", "position", "context", "tiles", "answers")
+    return {
+        label: JudgeCell(
+            inputs={step: f"{step}/{label}" for step in steps},
+            label=label,
+            offsets=section.offsets,
+            patterns=section.position.patterns,
+            tolerance=section.tolerance,
+            fail_if=section.fail_if,
+            baseline=settings.baseline_of_all(),
+            baseline_tolerance=section.baseline_tolerance,
             **settings.network_fields(label),
         )
         for label in settings.networks
