@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from posinfo.measures.figures import grid_of_axes
 
+APART = 20  # times the lowest bar that the highest is, beyond which the scale is logarithmic
 LEAST = 1e-7  # relative error; float32 rounds about there, and a logarithm has no zero
 
 
@@ -63,9 +64,9 @@ def tiles_figure(
     """
     figure, axis = _one()
     overlaps = 2 * np.array(margins)
-    for label, values in errors.items():
+    for (label, values), line in zip(errors.items(), ("-", "--", ":"), strict=False):
         mean, low, high = np.array(values).T.clip(LEAST)
-        axis.plot(overlaps, mean, marker="o", label=label)
+        axis.plot(overlaps, mean, line, marker="o", markersize=4, label=label)
         axis.fill_between(overlaps, low, high, alpha=0.2)
     axis.axhline(tolerance, color="grey", linestyle=":", label="tolerance")
     if reach is not None and 2 * reach <= overlaps[-1] * 1.2:
@@ -106,6 +107,9 @@ def bars_figure(values: pd.DataFrame, what: str) -> Figure:
         places = np.arange(len(values)) + number * width
         ends = np.nan_to_num(np.stack([mean - low, high - mean])).clip(0)
         axis.bar(places, mean, width, yerr=ends, capsize=2, label=str(column))
+    heights = np.array([each[0] for column in values for each in values[column]])
+    if heights.min() > 0 and heights.max() > APART * heights.min():
+        axis.set_yscale("log")
     middle = width * (values.shape[1] - 1) / 2
     axis.set_xticks(np.arange(len(values)) + middle, list(values.index), fontsize=8)
     axis.set_ylabel(what)

@@ -50,20 +50,25 @@ def run(cell: AnswersCell, inputs: Inputs, work: Work) -> Result:
     Returns:
         Rows ``measure, where, photograph, value``. Of a classifier, with ``crops`` or ``circular``
         as ``where``: ``consistency`` (see ``exact_consistency``), ``unanimous``, ``wobble``; of
-        maps ``shift_error``. ``batch_padding``, and ``repadding`` with the padding as ``where``,
-        see ``changes``. Tensors ``agreement.crops`` and ``agreement.circular`` (k, k), and
-        ``wobble_map`` (k, k), the mean confidence by offset. In ``facts``, ``refused``, why
-        something is not measured, by its name.
+        maps ``shift_error``, over shifts by their stride, one at least. Of both ``batch_padding``,
+        and ``repadding`` with the padding as ``where``, see ``changes``. Tensors
+        ``agreement.crops`` and ``agreement.circular`` (k, k), see ``agreement_by_offset``;
+        ``confidence.crops`` and ``confidence.circular`` (k, k), the mean confidence by offset. In
+        ``facts``, ``refused``: why something is not measured, by its name.
     """
     pictures, strides = inputs["pictures"], strides_of(inputs["structure"])
     observed, stride = load(cell, work), strides.get(OUTPUT)
-    side = cell.image_size + cell.offsets[-1]
     refused: dict[str, str] = {}
+    room = pictures.arrays["pixels"].shape[2] - cell.image_size
+    shifts = range(0, max(cell.offsets[-1], stride or 0) + 1, stride or 1)
+    if stride is not None and shifts[-1] > room:
+        refused["shift_error"] = f"audit.picture_size leaves {room} px for a shift by {stride} px"
+    side = cell.image_size + min(room, max(cell.offsets[-1], shifts[-1] if stride else 0))
     others = _repadded(cell, observed, refused)
     rows: list[pd.DataFrame] = []
     seen: dict[str, list[Answers]] = {where: [] for where in CROPS}
     for names, images in picture_batches(cell, pictures, side, work):
-        middle = cell.offsets[-1] // 2
+        middle = (side - cell.image_size) // 2
         window = images[:, :, middle : middle + cell.image_size, middle : middle + cell.image_size]
         with torch.inference_mode():
             answer = observed(window.contiguous())
@@ -75,13 +80,9 @@ def run(cell: AnswersCell, inputs: Inputs, work: Work) -> Result:
                 )
                 seen[where].append(found)
                 rows += _of_answers(names, where, found)
-        elif stride is not None:
-            aligned = [o for o in cell.offsets if (o - cell.offsets[0]) % stride == 0]
-            if len(aligned) > 1:
-                errors = shifted_errors(observed, images, aligned, cell.image_size, stride)
-                rows.append(rows_of(names, "shift_error", "crops", errors))
-            else:
-                refused["shift_error"] = f"no two of the offsets are {stride} px apart"
+        elif stride is not None and not refused.get("shift_error"):
+            errors = shifted_errors(observed, images, shifts, cell.image_size, stride)
+            rows.append(rows_of(names, "shift_error", "crops", errors))
         rows += _changed(
             cell, window.contiguous(), answer, observed, others, stride, names, refused
         )

@@ -98,9 +98,11 @@ def _context(cell: JudgeCell, results: Mapping[str, Result]) -> Section | None:
     context = results["context"]
     if context.facts["refused"]:
         return None
-    rings = _tensors(context, "rings.")
     strides = context.facts["strides"]
-    maps = _tensors(context, "mean_map.")
+    found = _tensors(context, "rings.")
+    rings = {name: found[name] for name in strides}  # low to high
+    found = _tensors(context, "mean_map.")
+    maps = {name: found[name] for name in strides}
     text = (
         "The same pixels, once at the border of the image and once with "
         f"{context.facts['context']} px of the photograph around it: root mean square difference "
@@ -114,17 +116,21 @@ def _context(cell: JudgeCell, results: Mapping[str, Result]) -> Section | None:
     return Section("context", "What the border changes inside", text, figures)
 
 
+CURVES = {
+    "error": "tiles",
+    "same_statistics": "with averages of the whole picture",
+    "seam": "at the cut alone",
+}
+
+
 def _tiles(cell: JudgeCell, results: Mapping[str, Result]) -> Section | None:
     tiles = results["tiles"]
     if tiles.facts["refused"]:
         return None
     summary, margins = summarise(tiles.table), tiles.facts["margins"]
     curves = {
-        "tiles": [summary["error", str(margin)] for margin in margins],
-        "with averages of the whole image": [
-            summary["same_statistics", str(margin)] for margin in margins
-        ],
-        "at the cut alone": [summary["seam", str(margin)] for margin in margins],
+        text: [summary[measure, str(margin)] for margin in margins]
+        for measure, text in CURVES.items()
     }
     errors = {label: [(n.value, n.low, n.high) for n in of] for label, of in curves.items()}
     name = deepest_map(results["structure"])
