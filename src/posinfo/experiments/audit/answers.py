@@ -92,7 +92,8 @@ def run(cell: AnswersCell, inputs: Inputs, work: Work) -> Result:
             classes, confidence = (torch.cat(each) for each in zip(*found, strict=True))
             tensors[f"agreement.{where}"] = agreement_by_offset(classes)
             tensors[f"confidence.{where}"] = confidence.mean(0)
-    table = pd.concat(rows, ignore_index=True)
+    # in an order that does not depend on the batches
+    table = pd.concat(rows).sort_values(["measure", "where"], kind="stable", ignore_index=True)
     return Result(tensors=tensors, rows=table, facts={"refused": refused})
 
 

@@ -53,8 +53,9 @@ def extract(cell: FeaturesCell, inputs: Inputs, work: Work) -> Result:
         return maps
 
     blocks = BlockReader(observed.network, observed.layers, aligned)
+    blocks.to(work.device)
     with torch.inference_mode():
-        blocks(torch.zeros(1, 3, cell.image_size, cell.image_size))
+        blocks(torch.zeros(1, 3, cell.image_size, cell.image_size, device=work.device))
     backbone = Backbone(blocks, cell.feature_size, "imagenet", cell.network.colours)
     pixels = inputs["images"].arrays["pixels"]
     features = extract_features(backbone, pixels, sum(channels.values()), work)
