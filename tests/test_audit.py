@@ -7,7 +7,7 @@ import torch
 import yaml
 from torch import nn
 
-from posinfo.audit import DEFAULTS, audit
+from posinfo.audit import DEFAULTS, audit, compare
 from posinfo.networks.surgery.padding import repad
 from tests.conftest import PROJECT
 
@@ -57,7 +57,7 @@ def test_network_of_single_pixels_knows_nothing_of_position_and_needs_no_margin(
     # what a readout finds of position is no more than of the control
     read = numbers["position.horizontal.3"]
     assert abs(read["value"]) < 0.35
-    assert "No layer pads." in made.html
+    assert "No convolution or pooling pads." in made.html
 
 
 def test_circular_network_is_consistent_under_turned_shifts_alone():
@@ -109,6 +109,44 @@ def test_gates_files_and_photographs_of_ones_own(tmp_path, save_photo):
     assert (tmp_path / "page/scores.csv").is_file()
 
 
+def test_two_audits_side_by_side():
+    plain = pooled(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU())
+    first = found(repad(plain, "circular"), paddings=[])
+    same, other = (found(repad(plain, kind), paddings=[]) for kind in ("circular", "zero"))
+    assert (compare(first, same).difference == 0).all()
+    compared = compare(first, other).set_index("measure")
+    assert compared.loc["wobble.circular"].difference > 0
+    assert set(compared.n_photographs) <= {4, 11}
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"step": 8}, "step 8 must be at most max_shift 4"),
+        ({"fail_if": ["repadding.refelct>0"]}, "got 'refelct' (did you mean 'reflect'?)"),
+        ({"picture_size": 33}, "picture_size must be at least image_size + max_shift, 36 px"),
+        ({"margins": [4, 2]}, "margins must ascend"),
+    ],
+)
+def test_settings_that_measure_nothing_are_refused(settings, message):
+    with pytest.raises(ValueError) as refusal:
+        found(nn.Sequential(nn.Conv2d(3, 3, 1)), **settings)
+    assert message in str(refusal.value)
+
+
+def test_tiles_that_a_network_refuses_or_that_never_close_are_named():
+    class Even(nn.Conv2d):
+        def forward(self, images):
+            assert images.shape[3] % 64 != 56, "widths of this kind are not taken"
+            return super().forward(images)
+
+    made = found(nn.Sequential(Even(3, 8, 3, padding=1)), paddings=[])
+    assert "images of 96x56 px: widths of this kind are not taken" in made.html
+    deep = nn.Sequential(nn.Conv2d(3, 8, 41), nn.Conv2d(8, 8, 3))
+    gaping = found(deep, paddings=[], image_size=48, picture_size=128)
+    assert "tiles leave a gap at each of audit.margins" in gaping.html
+
+
 def test_output_among_several_is_named():
     class Dictionary(nn.Module):
         def __init__(self):
@@ -138,7 +176,7 @@ def test_network_that_gives_no_number():
         def forward(self, images):
             return super().forward(images) / 0
 
-    with pytest.raises((ValueError, OverflowError), match="not"):
+    with pytest.raises((ValueError, OverflowError), match="no number|not a number"):
         found(chain(Dividing(3, 8, 3, padding=1)))
 
 

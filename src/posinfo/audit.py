@@ -24,7 +24,7 @@ from torch import nn
 from posinfo.experiment import Result
 from posinfo.experiments.audit import AUDIT
 from posinfo.experiments.audit.judge import PAGE, record_of
-from posinfo.experiments.audit.report import MEASURED
+from posinfo.experiments.audit.report import MEASURED, compared
 from posinfo.experiments.audit.settings import AuditSettings
 from posinfo.networks.models.audited import GivenNetwork, given
 from posinfo.networks.models.normalisation import Colours
@@ -81,6 +81,7 @@ def audit(
     output: str = "",
     layers: Blocks = "default",
     colours: Colours | None = None,
+    channels_last: bool = False,
     images: str | Path | None = None,
     fail_if: Sequence[str] = (),
     **settings: Any,
@@ -95,6 +96,7 @@ def audit(
         layers: names of the layers whose maps are measured; ``default``: the last one at each
             resolution.
         colours: mean and standard deviation of the images that it expects; None: ImageNet's.
+        channels_last: whether the named layers return (n, h, w, c), as those of a Swin do.
         images: a folder of photographs; None: the embedded ones.
         fail_if: conditions under which it fails, such as ``consistency<0.95``.
         settings: in place of those in ``DEFAULTS``; docs/audit.md describes them.
@@ -103,7 +105,7 @@ def audit(
         FileNotFoundError, ValueError: a network, images or settings that cannot be audited; the
             message says why.
     """
-    audited_network = given(network, output, layers, colours)
+    audited_network = given(network, output, layers, colours, channels_last)
     chosen = settings_for(audited_network, images, {"fail_if": list(fail_if), **settings})
     audited_network.check(chosen.audit.image_size)
     results = _compute(chosen, network)
@@ -111,6 +113,22 @@ def audit(
     rows = [results[f"{step}/{LABEL}"].table for step in MEASURED]
     html = judged.files[PAGE].decode()
     return Audit(record_of(judged), html, pd.concat(rows, ignore_index=True))
+
+
+def compare(first: Audit, second: Audit) -> pd.DataFrame:
+    """How far the numbers of two audits differ, paired over the photographs they have in common.
+
+    Args:
+        first: whose numbers are subtracted.
+        second: the other.
+
+    Returns:
+        Rows ``measure, cell, against, difference, low, high, n_photographs, separable``, see
+        ``paired_comparisons``.
+    """
+    frames = {"first": first.scores, "second": second.scores}
+    scores = pd.concat([each.assign(network=name) for name, each in frames.items()])
+    return compared(scores.reset_index(drop=True))
 
 
 def settings_for(
@@ -138,6 +156,8 @@ def _compute(settings: AuditSettings, network: nn.Module) -> dict[str, Result]:
     """The results of every step, by step and label, kept in memory."""
     device = next((tensor.device for tensor in network.state_dict().values()), torch.device("cpu"))
     results: dict[str, Result] = {}
+    torch.backends.cudnn.allow_tf32 = False  # float32 means float32, as in a run of the pipeline
+    torch.backends.cuda.matmul.allow_tf32 = False
     for step in AUDIT.steps:
         for label, cell in step.cells(settings).items():
             inputs = {role: results[name] for role, name in cell.inputs.items()}

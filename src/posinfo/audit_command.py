@@ -43,7 +43,7 @@ def audit_command(
     returns one. The exit code is 0 if all passed, 1 if a condition of --fail-if holds or a number
     is worse than in --baseline, and 2 after an error.
     """
-    section: dict[str, Any] = {"fail_if": list(fail_if)}
+    section: dict[str, Any] = {"fail_if": list(fail_if)} if fail_if else {}
     if network is not None:
         own = "as-built" if ":" in network else "untrained"
         about = {"arch": network, "weights": weights or own, "part": part, "output": output}

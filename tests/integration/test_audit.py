@@ -124,6 +124,10 @@ def test_network_of_ones_own_passes_fails_and_errs(project):
     better["numbers"]["tile_error.0"]["value"] = 0.0
     baseline.write_text(json.dumps(better))
     worse = command(project, "mine:build", "--label=mine", f"--baseline={baseline}")
+    larger = command(
+        project, "mine:build", "--label=mine", f"--baseline={baseline}", "--image-size=80"
+    )
+    assert larger.returncode == 2 and "was measured otherwise: image_size" in larger.stderr
     assert worse.returncode == 1, worse.stdout + worse.stderr
     assert "mine failed: tile_error.0 was 0 and is" in worse.stdout
 

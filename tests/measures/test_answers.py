@@ -7,6 +7,8 @@ from posinfo.measures.answers import (
     answers_by_offset,
     changes,
     padded_batch,
+    probabilities,
+    relative_error,
     shifted_errors,
 )
 from posinfo.measures.consistency import exact_consistency
@@ -42,7 +44,7 @@ def test_offsets_are_rows_and_columns_of_the_window():
         """Logits of the rows and columns, 0 to 11, in which the pixel of 1 lies."""
 
         def forward(self, images):
-            return images[:, 0].flatten(1)
+            return 3 * images[:, 0].flatten(1)
 
     images = torch.zeros(1, 3, 16, 16)
     images[0, :, 7, 9] = 1
@@ -52,7 +54,7 @@ def test_offsets_are_rows_and_columns_of_the_window():
     turned = answers_by_offset(Observed(Brightest()), images, OFFSETS, SIDE, circular=True)
     assert turned.classes.equal(found.classes)  # nothing crosses a border here
     logits = torch.zeros(1, SIDE * SIDE)
-    logits[0, 5 * SIDE + 7] = 1
+    logits[0, 5 * SIDE + 7] = 3
     expected = logits.softmax(1)
     assert found.confidence[0, 2, 2] == expected.max()
     assert found.confidence[0, 0, 0] == expected.min()
@@ -85,6 +87,17 @@ def test_changes_of_classes_and_of_maps():
     assert str(refusal.value) == (
         "the output is (2, 1, 3, 3) in place of (2, 1, 2, 2): the two cannot be compared"
     )
+
+
+def test_probabilities_are_left_as_they_are_and_no_number_is_no_error():
+    logits = torch.tensor([[2.0, 1.0, -1.0]])
+    once = probabilities(logits)
+    assert once.equal(logits.softmax(1))
+    assert probabilities(once).equal(once)
+    maps = torch.ones(1, 1, 2, 2)
+    broken = maps.clone()
+    broken[..., 0, 0] = torch.nan
+    assert relative_error(broken, maps).isnan().all() and relative_error(maps, broken).isnan().all()
 
 
 def test_zeros_in_a_batch_are_zero_padding_and_matter_to_others(images):

@@ -65,6 +65,12 @@ def test_error_by_hand(images):
     assert found.same_statistics.equal(found.error)  # nothing is averaged over the image
 
 
+def test_a_map_that_is_no_number_has_no_error(images):
+    images[0, 0, 3, 3] = torch.nan
+    found = seam_errors(Observed(network(nn.Conv2d(3, 2, 3, padding=1))), images, "output", 1, [0])
+    assert found.error[0].isnan().all() and found.error[1].isfinite().all()
+
+
 @pytest.mark.parametrize("norm", [nn.InstanceNorm2d(4), nn.GroupNorm(2, 4)], ids=str)
 def test_averages_over_the_image_are_told_from_padding(images, norm):
     observed = Observed(network(nn.Conv2d(3, 4, 3, padding=1), norm, nn.Conv2d(4, 2, 3, padding=1)))
@@ -78,7 +84,7 @@ def test_tiles_of_an_unpadded_network_leave_a_gap_or_fit(images):
     observed = Observed(network(nn.Conv2d(3, 2, 3), nn.Conv2d(2, 2, 3)))
     assert probe_reach(observed).reaches["output"].margin == 4
     found = seam_errors(observed, images, "output", 1, [0, 3, 4, 6])
-    assert found.error[:, :2].isnan().all()
+    assert found.error[:, :2].isinf().all()
     assert (found.error[:, 2:] == 0).all()
 
 

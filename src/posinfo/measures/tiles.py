@@ -17,7 +17,7 @@ from posinfo.networks.surgery.observed import Observed
 
 
 class SeamError(NamedTuple):
-    """Of each image, by margin; NaN where tiles without padding leave a gap at the cut.
+    """Of each image, by margin; infinite where tiles without padding leave a gap at the cut.
 
     Attributes:
         error: (n, m): root mean square difference in the worst column of the map, as a share of the
@@ -45,11 +45,11 @@ def seam_errors(
 
     Args:
         observed: a network in evaluation mode.
-        images: normalised; half of their width is a multiple of the stride.
+        images: normalised; half of their width is a multiple of the largest stride of all maps.
         name: of the map that is compared, a layer or ``output``.
         stride: of this map, in pixels of the image.
-        margins: pixels beyond the cut that each tile gets, multiples of the stride up to half the
-            width. Neighbouring tiles overlap by twice as much.
+        margins: pixels beyond the cut that each tile gets, multiples of the largest stride of all
+            maps, up to half the width. Neighbouring tiles overlap by twice as much.
     """
     cut = images.shape[3] // 2
     with torch.inference_mode():
@@ -79,11 +79,11 @@ def _map_of(
 
 def _differences(tiled: Tensor, whole: Tensor, cut: int) -> tuple[Tensor, Tensor, Tensor]:
     if tiled.shape != whole.shape:
-        gap = torch.full((len(whole),), torch.nan, device=whole.device)
+        gap = torch.full((len(whole),), torch.inf, device=whole.device)
         return gap, gap, gap
     scale = whole.square().mean((1, 2, 3)).sqrt()
     columns = (tiled - whole).square().mean((1, 2)).sqrt()  # (n, w)
-    share = torch.where(scale[:, None] > 0, columns / scale[:, None], 0)
+    share = torch.where(columns == 0, 0, columns / scale[:, None])  # NaN stays NaN
     other = (tiled.argmax(1) != whole.argmax(1)).float().mean((1, 2))
     return share.amax(1), share[:, cut - 1 : cut + 1].amax(1), other
 

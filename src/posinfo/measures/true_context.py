@@ -80,7 +80,7 @@ def _compared(maps: Float[Tensor, "n c h w"], true: Float[Tensor, "n c h w"]) ->
 
 
 def _share(part: Tensor, whole: Tensor) -> Tensor:
-    return torch.where(whole > 0, part / whole, 0)
+    return torch.where(part == 0, 0, part / whole)  # NaN stays NaN
 
 
 def rings(height: int, width: int) -> Shaped[Tensor, "h w"]:
@@ -100,10 +100,13 @@ def border_channels(differences: Float[np.ndarray, "p c"]) -> Float[np.ndarray, 
     square.
 
     Args:
-        differences: ``ContextError.border``, the mean of each of p independent photographs.
+        differences: ``ContextError.border``, the mean of each of p independent photographs; NaN is
+            returned for a single one.
     """
     large = np.abs(differences.mean(0)) > NOTHING
-    if len(differences) < 2 or not large.any():
+    if len(differences) < 2:
+        return np.full(differences.shape[1], np.nan)
+    if not large.any():
         return np.zeros(differences.shape[1])
     chances = np.ones(differences.shape[1])
     varied = differences.std(0) > 0

@@ -16,6 +16,7 @@ UNEVEN = EVEN._replace(used=(1, 0, 1, 0))
 def structure(**reaches):
     facts = {
         "padded": [list(EVEN), list(UNEVEN)],
+        "period": 4,
         "reaches": {name: list(reach) for name, reach in reaches.items()},
     }
     return Result(facts=facts)

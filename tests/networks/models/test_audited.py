@@ -2,8 +2,9 @@ import pytest
 import torch
 from torch import nn
 
-from posinfo.networks.models.audited import AuditedConfig, given, require_answer, require_finite
+from posinfo.networks.models.audited import AuditedConfig, given, require_answer, require_numbers
 from posinfo.networks.surgery.observed import OUTPUT
+from posinfo.networks.surgery.padded_layers import padded_layers
 
 
 def config(**changes):
@@ -53,7 +54,7 @@ def test_what_cannot_be_audited_is_refused(changes, message):
 
 
 def test_outputs_that_are_no_answer():
-    for shape in [(2,), (2, 3, 4), (1, 2, 3, 4, 5)]:
+    for shape in [(2,), (2, 3, 4), (1, 2, 3, 4, 5), (2, 1)]:
         with pytest.raises(ValueError, match="the output must be logits"):
             require_answer(torch.zeros(shape))
     with pytest.raises(ValueError, match="got int64 of shape"):
@@ -64,10 +65,10 @@ def test_outputs_that_are_no_answer():
 
 def test_numbers_that_are_none_name_layer_and_photograph():
     maps = {"layer1": torch.zeros(2, 3), OUTPUT: torch.zeros(2, 3)}
-    require_finite(maps, ["a", "b"])
+    require_numbers(maps, ["a", "b"])
     maps[OUTPUT][1, 0] = torch.nan
-    with pytest.raises(ValueError, match="output is not finite for b"):
-        require_finite(maps, ["a", "b"])
+    with pytest.raises(ValueError, match="output is no number for b"):
+        require_numbers(maps, ["a", "b"])
 
 
 def test_given_network_is_copied_and_must_be_in_evaluation_mode():
@@ -82,6 +83,20 @@ def test_given_network_is_copied_and_must_be_in_evaluation_mode():
     assert loaded.layers == ("1",)
     assert found.colours == ((0.5,) * 3, (0.5,) * 3)
     assert found.on_shapes(lambda module, images: module is network and images(8).shape[2]) == 8
+
+
+def test_given_network_of_half_precision_is_measured_in_float32():
+    network = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1)).eval().to(torch.bfloat16)
+    given(network).check(16)
+    assert given(network).load(16).network[0].weight.dtype == torch.float32
+    assert network[0].weight.dtype == torch.bfloat16
+
+
+def test_static_part_is_of_the_padding_that_is_audited():
+    found = config(padding="none").on_shapes(
+        lambda network, images: padded_layers(network, images(448))
+    )
+    assert found == []
 
 
 def test_given_network_on_two_devices_is_refused():

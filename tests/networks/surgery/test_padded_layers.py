@@ -6,6 +6,7 @@ from torch.nn import functional
 from torchvision.models import resnet18
 
 from posinfo.networks.surgery.padded_layers import even_sizes, padded_layers
+from posinfo.networks.surgery.padding import repad
 
 
 def images(side, channels=3):
@@ -67,6 +68,7 @@ def test_modes_dilation_and_pooling_are_seen():
     assert (conv.window, conv.edges) == ((5, 5), (2, 2, 2, 2))
     assert (average.layer, average.mode, average.edges) == ("1", "reflect", (1, 2, 0, 0))
     assert not average.even
+    assert maximum.mode == "-inf"
     assert maximum.used == (0, 0, 0, 1)  # 16 columns, 14 rows: the last window stands out below
 
 
@@ -75,6 +77,21 @@ def test_unpadded_and_circularly_padded_networks():
     circular = nn.Conv2d(3, 3, 3, padding=1, padding_mode="circular")
     (call,) = padded_layers(nn.Sequential(circular), images(16))
     assert (call.mode, call.even) == ("circular", True)
+
+
+def test_padding_that_no_window_reads_stands_for_itself():
+    network = nn.Sequential(nn.ReflectionPad2d(3), nn.BatchNorm2d(3), nn.Conv2d(3, 3, 7)).eval()
+    (call,) = padded_layers(network, images(16))
+    assert (call.layer, call.function, call.mode) == ("0", "pad", "reflect")
+    assert (call.edges, call.used, call.even) == ((3, 3, 3, 3), (3, 3, 3, 3), True)
+
+
+@pytest.mark.parametrize(("padding", "modes"), [("none", []), ("reflect", ["reflect"] * 2)])
+def test_padding_of_a_repadded_network_is_its_own(padding, modes):
+    network = nn.Sequential(nn.Conv2d(3, 3, 3, padding=1), nn.Conv2d(3, 3, 3, 2, padding=1))
+    found = padded_layers(repad(network, padding), images(17))
+    assert [call.mode for call in found] == modes
+    assert [call.layer for call in found] == ["0", "1"][: len(modes)]
 
 
 def test_nothing_is_computed_on_the_meta_device_and_numbers_are_the_same():

@@ -8,6 +8,7 @@ from torch import nn
 from torchvision.models import resnet18, vgg11
 
 from posinfo.networks.surgery.observed import Observed
+from posinfo.networks.surgery.padding import repad
 from posinfo.networks.surgery.reach import Reach, probe_reach
 
 
@@ -156,3 +157,55 @@ def test_fields_grow_with_depth():
     fields = [reaches[name].field for name in names]
     assert fields == [3, 5, 7, 9]
     assert all(small < large for small, large in pairwise(fields))
+
+
+def test_circular_padding_has_no_end_in_a_strip():
+    network = repad(nn.Sequential(nn.Conv2d(3, 2, 3, padding=1)).eval(), "circular")
+    assert probe_reach(Observed(network)).reaches["output"] == Reach(1, None, None, None)
+
+
+def test_wide_dilation_behind_a_stride_is_not_cut_off():
+    network = chain((8, 8, 0, 1), (3, 1, 36, 36))
+    assert probe_reach(Observed(network)).reaches["output"] == Reach(8, 288, 288, 584)
+
+
+@pytest.mark.parametrize("stride", [3, 9, 14, 15, 18])
+def test_strides_that_are_no_power_of_two(stride):
+    spread = probe_reach(Observed(chain((stride, stride, 0, 1))))
+    assert spread.reaches["output"] == Reach(stride, 0, 0, stride)
+    assert spread.period == stride
+
+
+class Decoder(nn.Module):
+    """As a U-Net: one scale below, and a skip connection."""
+
+    def __init__(self, mode):
+        super().__init__()
+        self.down, self.up = nn.Conv2d(3, 3, 3, 2, 1), nn.Upsample(scale_factor=2, mode=mode)
+        self.skip = nn.Conv2d(3, 3, 1)
+
+    def forward(self, images):
+        return self.up(self.down(images)) + self.skip(images)
+
+
+@pytest.mark.parametrize("mode", ["nearest", "bilinear"])
+def test_decoders_have_the_period_of_their_encoder(mode):
+    network = Decoder(mode).eval()
+    spread = probe_reach(Observed(network, ["down"]))
+    assert (spread.reaches["output"].stride, spread.period) == (1, 2)
+    images = torch.zeros(1, 3, 64, 64, requires_grad=True)
+    for parameter in network.parameters():
+        nn.init.ones_(parameter)
+    fields = []
+    for column in (30, 31):
+        (gradient,) = torch.autograd.grad(network(images)[0, 0, 32, column], images)
+        touched = gradient.abs().sum((0, 1, 2)).nonzero().flatten()
+        fields.append(int(touched[-1] - touched[0]) + 1)
+    assert spread.reaches["output"].field == max(fields)
+
+
+def test_maps_finer_than_the_image_have_no_stride():
+    network = nn.Sequential(nn.Conv2d(3, 12, 3, padding=1), nn.PixelShuffle(2)).eval()
+    spread = probe_reach(Observed(network, ["0"]))
+    assert spread.reaches["0"].field == 3
+    assert spread.reaches["output"] == Reach(None, None, None, None)

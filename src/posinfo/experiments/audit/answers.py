@@ -23,7 +23,7 @@ from posinfo.measures.answers import (
     shifted_errors,
 )
 from posinfo.measures.consistency import agreement_by_offset, exact_consistency
-from posinfo.networks.models.audited import require_finite
+from posinfo.networks.models.audited import require_numbers
 from posinfo.networks.surgery.observed import OUTPUT, Observed
 from posinfo.work import Work
 
@@ -50,8 +50,8 @@ def run(cell: AnswersCell, inputs: Inputs, work: Work) -> Result:
     Returns:
         Rows ``measure, where, photograph, value``. Of a classifier, with ``crops`` or ``circular``
         as ``where``: ``consistency`` (see ``exact_consistency``), ``unanimous``, ``wobble``; of
-        maps ``shift_error``, over shifts by their stride, one at least. Of both ``batch_padding``,
-        and ``repadding`` with the padding as ``where``, see ``changes``. Tensors
+        maps ``shift_error``, over shifts by the network's period, one at least. Of both
+        ``batch_padding`` and ``repadding`` with the padding as ``where``, see ``changes``. Tensors
         ``agreement.crops`` and ``agreement.circular`` (k, k), see ``agreement_by_offset``;
         ``confidence.crops`` and ``confidence.circular`` (k, k), the mean confidence by offset. In
         ``facts``, ``refused``: why something is not measured, by its name.
@@ -60,9 +60,10 @@ def run(cell: AnswersCell, inputs: Inputs, work: Work) -> Result:
     observed, stride = load(cell, work), strides.get(OUTPUT)
     refused: dict[str, str] = {}
     room = pictures.arrays["pixels"].shape[2] - cell.image_size
-    shifts = range(0, max(cell.offsets[-1], stride or 0) + 1, stride or 1)
+    period = inputs["structure"].facts["period"]
+    shifts = range(0, max(cell.offsets[-1], period) + 1, period)
     if stride is not None and shifts[-1] > room:
-        refused["shift_error"] = f"audit.picture_size leaves {room} px for a shift by {stride} px"
+        refused["shift_error"] = f"audit.picture_size leaves {room} px for a shift by {period} px"
     side = cell.image_size + min(room, max(cell.offsets[-1], shifts[-1] if stride else 0))
     others = _repadded(cell, observed, refused)
     rows: list[pd.DataFrame] = []
@@ -72,12 +73,13 @@ def run(cell: AnswersCell, inputs: Inputs, work: Work) -> Result:
         window = images[:, :, middle : middle + cell.image_size, middle : middle + cell.image_size]
         with torch.inference_mode():
             answer = observed(window.contiguous())
-        require_finite(answer, names)
+        require_numbers(answer, names)
         if answer[OUTPUT].ndim == 2:
             for where in CROPS:
                 found = answers_by_offset(
                     observed, images, cell.offsets, cell.image_size, circular=where == "circular"
                 )
+                require_numbers({f"confidence of {where}": found.confidence}, names)
                 seen[where].append(found)
                 rows += _of_answers(names, where, found)
         elif stride is not None and not refused.get("shift_error"):

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from posinfo.experiment import Cell, Result
-from posinfo.networks.models.audited import AuditedConfig, require_finite
+from posinfo.networks.models.audited import AuditedConfig
 from posinfo.networks.models.normalisation import normalise
 from posinfo.networks.readouts.features import batch_size
 from posinfo.networks.surgery.observed import OUTPUT, Observed
@@ -43,6 +43,7 @@ class JudgeCell(NetworkCell):
         patterns: see ``PositionCell``.
         tolerance: error below which a map counts as the same.
         fail_if: conditions, see ``parse_gate``.
+        protocol: what numbers depend on besides the network.
         baseline: an earlier audit.json; empty: there is none.
         baseline_tolerance: by how much a number may be worse than there.
     """
@@ -52,13 +53,14 @@ class JudgeCell(NetworkCell):
     patterns: tuple[str, ...]
     tolerance: float
     fail_if: tuple[str, ...]
+    protocol: dict[str, Any]
     baseline: dict[str, Any]
     baseline_tolerance: float
 
 
 def load(cell: NetworkCell, work: Work) -> Observed:
     """The network on the device of the work, in float32: rounded answers would differ for that."""
-    observed = cell.network.load(cell.image_size).to(work.device)
+    observed = cell.network.load(cell.image_size).to(work.device, torch.float32)
     return observed.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
@@ -99,21 +101,21 @@ def deepest_map(structure: Result) -> str | None:
     return list(strides)[-1] if strides else None
 
 
-def why_not(observed: Observed, side: int, work: Work, names: list[str]) -> str:
+def why_not(observed: Observed, height: int, work: Work, width: int | None = None) -> str:
     """Why a network takes no images of a size; empty: it does.
 
     Args:
         observed: the network.
-        side: of the images in pixels.
+        height: of the images in pixels.
         work: has the device.
-        names: of the images, for the message of one that gives no numbers.
+        width: the same; None: they are squares.
     """
+    size = (height, width or height)
     try:
         with torch.inference_mode():
-            maps = observed(torch.zeros(1, 3, side, side, device=work.device))
+            observed(torch.zeros(1, 3, *size, device=work.device))
     except (RuntimeError, AssertionError, ValueError) as error:  # as networks refuse sizes
-        return f"images of {side} px: {error}"
-    require_finite(maps, names[:1])
+        return f"images of {size[0]}x{size[1]} px: {error}"
     return ""
 
 

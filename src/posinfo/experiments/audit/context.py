@@ -17,7 +17,7 @@ from posinfo.experiments.audit.cells import (
     why_not,
 )
 from posinfo.measures.true_context import ContextError, border_channels, context_errors
-from posinfo.networks.models.audited import require_finite
+from posinfo.networks.models.audited import require_numbers
 from posinfo.work import Work
 
 
@@ -43,19 +43,19 @@ def run(cell: ContextCell, inputs: Inputs, work: Work) -> Result:
     """
     structure, pictures = inputs["structure"], inputs["pictures"]
     observed, strides = load(cell, work), strides_of(structure)
-    largest = max(strides.values(), default=1)
-    context = (cell.picture_size - cell.image_size) // 2 // largest * largest
+    period = structure.facts["period"]
+    context = (cell.picture_size - cell.image_size) // 2 // period * period
     side = cell.image_size + 2 * context
     names = pictures.table.photograph.tolist()
-    refused = why_not(observed, side, work, names) if strides else "the network has no maps"
+    refused = why_not(observed, side, work) if strides else "the network has no maps"
     if not context:
-        refused = f"audit.picture_size leaves less than {largest} px around a crop"
+        refused = f"audit.picture_size leaves less than {period} px around a crop"
     if refused:
         return Result(rows=NO_ROWS, facts={"refused": refused, "context": 0})
     found: dict[str, list[ContextError]] = {name: [] for name in strides}
     for of_batch, images in picture_batches(cell, pictures, side, work):
         for name, errors in context_errors(observed, images, context, strides).items():
-            require_finite({name: errors.rings}, of_batch)
+            require_numbers({name: errors.rings}, of_batch)
             found[name].append(errors)
     rows, tensors = [], {}
     for name, errors in found.items():

@@ -3,6 +3,7 @@
 import operator
 import re
 from collections.abc import Callable, Mapping
+from math import isnan, nan
 from typing import Annotated, NamedTuple
 
 from pydantic import AfterValidator
@@ -30,13 +31,9 @@ class Gate(NamedTuple):
     limit: float
 
     def fails(self, numbers: Mapping[str, Number]) -> bool:
-        """Whether the condition holds; a ``ValueError`` if the number was not measured."""
-        if self.name not in numbers:
-            raise ValueError(
-                f"fail_if {self.name!r} was not measured of this network; its numbers are "
-                f"{', '.join(numbers)}"
-            )
-        return OPERATORS[self.relation](numbers[self.name].value, self.limit)
+        """Whether the condition holds, or nobody knows: the number is NaN or was not measured."""
+        value = numbers[self.name].value if self.name in numbers else nan
+        return isnan(value) or OPERATORS[self.relation](value, self.limit)
 
 
 def parse_gate(text: str) -> Gate:

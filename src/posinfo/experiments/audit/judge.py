@@ -27,9 +27,6 @@ def run(cell: JudgeCell, inputs: Inputs, work: Work) -> Result:
 
     Returns:
         A row with a column for each number; files ``report.html`` and ``audit.json``.
-
-    Raises:
-        ValueError: a condition on a number that was not measured.
     """
     found = numbers(inputs, cell.tolerance)
     failed = failures([parse_gate(text) for text in cell.fail_if], found)
@@ -43,6 +40,7 @@ def run(cell: JudgeCell, inputs: Inputs, work: Work) -> Result:
         "label": cell.label,
         "network": cell.network.model_dump(mode="json"),
         "image_size": cell.image_size,
+        "protocol": cell.protocol,
         "passed": not failed,
         "failures": failed,
         "verdict": [each._asdict() for each in verdict],

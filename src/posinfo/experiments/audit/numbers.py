@@ -61,6 +61,7 @@ MEASURES: dict[str, Measure] = {
     "tile_error_same_statistics": Measure(
         "the same with averages over the whole image", better=LOWER
     ),
+    "tile_classes": Measure("share of pixels of two tiles with another largest channel"),
     "context_error": Measure("error of a map on its outermost ring of pixels", better=LOWER),
     "context_reach": Measure("distance to the border behind which it is right", "px", LOWER),
     "border_channels": Measure("share of channels that tell a border", better=LOWER),
@@ -91,7 +92,9 @@ def numbers(results: Mapping[str, Result], tolerance: float) -> dict[str, Number
         if measure in ("error", "same_statistics"):
             name = "tile_error" + ("_same_statistics" if measure == "same_statistics" else "")
             found[f"{name}.{where}"] = number
-        elif measure in ("seam", "classes"):
+        elif measure == "classes":
+            found[f"tile_classes.{where}"] = number
+        elif measure == "seam":
             continue
         elif where in ("", "crops"):
             found[measure] = number
@@ -150,6 +153,8 @@ def summarise(rows: pd.DataFrame) -> dict[tuple[str, str], Number]:
     for place, of_place in rows.groupby(["measure", "where"], sort=False):
         measure, where = place  # type: ignore[misc]
         values = of_place.groupby("photograph", sort=False).value.mean().to_numpy()
+        if np.isnan(values).any():  # it takes more photographs
+            continue
         alone = list(of_place.photograph) == [""]  # a number of all photographs together
         low, high = (nan, nan) if alone else mean_interval(values)
         found[str(measure), str(where)] = Number(

@@ -12,6 +12,9 @@ from posinfo.measures.paired_comparisons import comparisons_markdown, paired_com
 
 MEASURED = ("position", "context", "tiles", "answers")
 STEPS = (*MEASURED, "judge")
+TOLD = (  # comparisons.csv has all
+    "consistency", "unanimous", "wobble", "shift_error", "batch_padding", "repadding",
+)  # fmt: skip
 
 
 def report(settings: AuditSettings, results: Results, published: pd.DataFrame) -> Report:
@@ -25,11 +28,11 @@ def report(settings: AuditSettings, results: Results, published: pd.DataFrame) -
         frames += [results[step][label].table.assign(network=label) for step in MEASURED]
     scores = pd.concat(frames, ignore_index=True)
     scores = scores.reindex(columns=["network", "measure", "where", "photograph", "value"])
-    compared = _compared(scores)
+    comparisons = compared(scores)
     if len(settings.networks) > 1:
-        texts.append(_compared_text(compared))
+        texts.append(_compared_text(comparisons))
     return Report(
-        tables={"scores": scores, "comparisons": compared},
+        tables={"scores": scores, "comparisons": comparisons},
         texts={"verdict": "\n\n".join(texts)},
         figures={},
         folders={"pages": pages},
@@ -44,7 +47,7 @@ def _summary(label: str, record: Mapping[str, Any]) -> str:
 
 def _wide(scores: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """A row per network and photograph, a column per number."""
-    chosen = pd.DataFrame(scores[scores.measure.isin(COMPARED)])
+    chosen = pd.DataFrame(scores[scores.photograph != ""])
     names = [
         measure if where in ("", "crops") else f"{measure}.{where}"
         for measure, where in zip(chosen["measure"], chosen["where"], strict=True)
@@ -56,14 +59,17 @@ def _wide(scores: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     return wide.reset_index().rename(columns={"network": "cell"}), measures
 
 
-COMPARED = ("consistency", "unanimous", "wobble", "shift_error", "batch_padding", "repadding")
+def compared(scores: pd.DataFrame) -> pd.DataFrame:
+    """Of every two networks, paired over photographs; see ``paired_comparisons``.
 
-
-def _compared(scores: pd.DataFrame) -> pd.DataFrame:
+    Args:
+        scores: ``network, measure, where, photograph, value``.
+    """
     wide, measures = _wide(scores)
     return paired_comparisons(wide, [], measures, "photograph")
 
 
-def _compared_text(compared: pd.DataFrame) -> str:
-    names = {name: name for name in compared.measure.unique()}
-    return comparisons_markdown(compared, [], names, "photograph")
+def _compared_text(comparisons: pd.DataFrame) -> str:
+    names = {name: name for name in comparisons.measure.unique() if name.split(".")[0] in TOLD}
+    chosen = comparisons[comparisons.measure.isin(list(names))]
+    return comparisons_markdown(pd.DataFrame(chosen), [], names, "photograph")

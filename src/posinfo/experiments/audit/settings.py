@@ -11,7 +11,7 @@ from posinfo.choices import Label, Once, Section, check
 from posinfo.experiments.audit.answers import AnswersCell
 from posinfo.experiments.audit.cells import JudgeCell, NetworkCell
 from posinfo.experiments.audit.context import ContextCell
-from posinfo.experiments.audit.gates import Gates
+from posinfo.experiments.audit.gates import Gates, parse_gate
 from posinfo.experiments.audit.position import FeaturesCell, PositionCell
 from posinfo.experiments.audit.tiles import TilesCell
 from posinfo.experiments.audit.verdict import read_baseline
@@ -20,6 +20,7 @@ from posinfo.networks.models.audited import AuditedConfig
 from posinfo.networks.readouts.config import RidgeConfig
 from posinfo.networks.surgery.legal_size import LARGEST_IMAGE
 from posinfo.networks.surgery.padding import PaddingName
+from posinfo.plan import differences
 from posinfo.stimuli.patterns import PatternName
 from posinfo.stimuli.photos import PhotosConfig, manifest_key, photo_manifests
 from posinfo.stimuli.upright import upright_photographs
@@ -93,6 +94,16 @@ class AuditParameters(Section):
                 f"picture_size must be at least image_size + max_shift, {needed} px; "
                 f"got {self.picture_size}"
             )
+        if self.step > self.max_shift:
+            raise ValueError(
+                f"step {self.step} must be at most max_shift {self.max_shift}: one offset alone "
+                "always agrees with itself"
+            )
+        parts = {"repadding": self.paddings, "tile_error": tuple(map(str, self.margins))}
+        for gate in map(parse_gate, self.fail_if):
+            measure, _, part = gate.name.partition(".")
+            if part and measure in parts:
+                check(f"fail_if {measure}", part, parts[measure])
         if list(self.margins) != sorted(self.margins):
             raise ValueError(f"margins must ascend; got {list(self.margins)}")
         return self
@@ -138,6 +149,9 @@ class AuditSettings(Section):
         (network,) = self.networks.values()
         if found["network"] != network.model_dump(mode="json"):
             raise ValueError(f"audit.baseline: {path} is of another network: {found['network']}")
+        other = differences(found["protocol"], self.protocol)
+        if other:
+            raise ValueError(f"audit.baseline: {path} was measured otherwise: {', '.join(other)}")
         return found
 
     def network_fields(self, label: str) -> dict[str, Any]:
@@ -153,10 +167,17 @@ class AuditSettings(Section):
         }
 
     @property
+    def protocol(self) -> dict[str, Any]:
+        """What numbers depend on besides the network, as JSON values."""
+        position = self.audit.position.model_dump(mode="json")
+        train, test = map(manifest_key, self.manifests)
+        shown = {"pictures": manifest_key(self.pictures), "train": train, "test": test}
+        return {**self._shared, "position": position, "photographs": shown}
+
+    @property
     def _shared(self) -> dict[str, Any]:
-        return self.audit.model_dump(
-            mode="json", exclude={"networks", "only", "fail_if", "baseline", "position"}
-        )
+        other = {"networks", "only", "fail_if", "baseline", "baseline_tolerance", "position"}
+        return self.audit.model_dump(mode="json", exclude=other)
 
 
 def images_cells(settings: AuditSettings) -> dict[str, ImagesCell]:
@@ -261,6 +282,7 @@ def judge_cells(settings: AuditSettings) -> dict[str, JudgeCell]:
             patterns=section.position.patterns,
             tolerance=section.tolerance,
             fail_if=section.fail_if,
+            protocol=settings.protocol,
             baseline=settings.baseline_of_all(),
             baseline_tolerance=section.baseline_tolerance,
             **settings.network_fields(label),

@@ -19,9 +19,9 @@ def run(cell: NetworkCell, inputs: Inputs, work: Work) -> Result:
 
     Returns:
         In ``facts``: ``padded``, a ``PaddedLayer`` each, as lists; ``even_sizes``, the nearest
-        sides in pixels at which all are even; ``reaches``, by layer, as lists; ``strip``, the width
-        in pixels of the widest strip; ``covered_by``, name and class of the layer behind which
-        everything depends on everything; ``parameters``, their number. ``refused`` says why the
+        sides in pixels at which all are even; ``reaches``, by layer, as lists; ``period`` in
+        pixels; ``covered_by``, name and class of the layer behind which everything depends on
+        everything; ``parameters``, their number. ``refused`` says why the
         reach is not known; empty: it is.
     """
 
@@ -38,7 +38,9 @@ def run(cell: NetworkCell, inputs: Inputs, work: Work) -> Result:
     try:
         spread = probe_reach(observed)
     except ValueError as error:
-        return Result(facts={**facts, "refused": str(error), "reaches": {}, "covered_by": []})
+        unknown = {"reaches": {}, "covered_by": [], "period": 1}
+        return Result(facts={**facts, **unknown, "refused": str(error)})
     reaches = {name: list(reach) for name, reach in spread.reaches.items()}
     covered = [spread.layer, spread.kind] if spread.layer is not None else []
-    return Result(facts={**facts, "reaches": reaches, "covered_by": covered, "strip": spread.width})
+    found = {"reaches": reaches, "covered_by": covered, "period": spread.period}
+    return Result(facts={**facts, **found})

@@ -48,7 +48,7 @@ def sentences(
         *_on_reach(structure),
         *_on_tiles(results["tiles"], numbers, tolerance),
         *_on_context(results["context"], numbers, structure),
-        *_on_answers(numbers),
+        *_on_answers(numbers, tolerance),
         *_on_position(numbers),
     ]
     refused = {
@@ -64,9 +64,10 @@ def sentences(
 
 
 def failures(gates: Sequence[Gate], numbers: Mapping[str, Number]) -> list[str]:
-    """The conditions that hold, each with its number; see ``Gate.fails`` for errors."""
+    """The conditions that hold, each with its number; one on a number that is not there holds."""
     return [
-        f"{gate.name} {gate.relation} {gate.limit:g}: it is {said(numbers[gate.name].value)}"
+        f"{gate.name} {gate.relation} {gate.limit:g}: "
+        + (f"it is {said(numbers[gate.name].value)}" if gate.name in numbers else "not measured")
         for gate in gates
         if gate.fails(numbers)
     ]
@@ -98,16 +99,18 @@ def read_baseline(path: Path, setting: str) -> dict[str, Any]:
 def regressions(
     numbers: Mapping[str, Number], baseline: Mapping[str, Any], tolerance: float
 ) -> list[str]:
-    """Numbers that are worse than in an earlier audit by more than a tolerance."""
+    """Numbers that are worse than in an earlier audit by more than a tolerance, or lacking."""
     worse = []
-    for name, number in numbers.items():
-        better = MEASURES[name.partition(".")[0]].better
-        if not better or name not in baseline["numbers"]:
+    for name, before in baseline["numbers"].items():
+        better, old = MEASURES[name.partition(".")[0]].better, _number(before["value"])
+        if not better:
             continue
-        before = _number(baseline["numbers"][name]["value"])
-        change = {LOWER: number.value - before, HIGHER: before - number.value}[better]
-        if change > tolerance:
-            worse.append(f"{name} was {said(before)} and is {said(number.value)}")
+        if name not in numbers:
+            worse.append(f"{name} was {said(old)} and is not measured")
+            continue
+        new = numbers[name].value
+        if {LOWER: new - old, HIGHER: old - new}[better] > tolerance:
+            worse.append(f"{name} was {said(old)} and is {said(new)}")
     return worse
 
 
@@ -131,33 +134,40 @@ def _on_padding(structure: Result, image_size: int) -> list[Sentence]:
     calls = [PaddedLayer(*call) for call in structure.facts["padded"]]
     uneven, sizes = [c for c in calls if not c.even], structure.facts["even_sizes"]
     if not calls:
-        return [Sentence("No layer pads.", "the network alone", "padding")]
+        text = "No convolution or pooling pads."
+        return [Sentence(text, "the network alone", "padding")]
     if not uneven:
         text = f"At {image_size} px all {len(calls)} padded calls use their padding evenly."
         return [Sentence(text, "the network alone", "padding")]
     first = uneven[0]
-    left, right = first.used[:2]
-    advice = f" Use {sizes[0]} px." if sizes else " No size within 40 px is better."
+    left, right, top, bottom = first.used
+    sides = f"{left} px at the left and {right} px at the right"
+    if left == right:
+        sides = f"{top} px at the top and {bottom} px at the bottom"
+    advice = f"Use {sizes[0]} px." if sizes else "At no size within 40 px are all of them even."
     text = (
         f"At {image_size} px {len(uneven)} of {len(calls)} padded calls use it unevenly: "
-        f"{first.layer or 'the network itself'} reads {left} px at the left and {right} px at the "
-        f"right.{advice}"
+        f"{first.layer or 'the network itself'} reads {sides}. {advice}"
     )
     return [Sentence(text, "the network alone", "padding")]
 
 
 def _on_reach(structure: Result) -> list[Sentence]:
     name, covered = deepest_map(structure), structure.facts["covered_by"]
-    texts = []
+    texts, period = [], structure.facts["period"]
     if name is not None:
         reach = Reach(*structure.facts["reaches"][name])
-        if reach.margin is not None:
+        if reach.before is not None and reach.after is not None:
+            begin = f" and begin at multiples of {period} px" if period > 1 else ""
             texts.append(
-                f"A cut is felt {reach.margin} px far in {name}, whose receptive field is "
-                f"{reach.field} px: tiles that overlap by {2 * reach.margin} px are exact."
+                f"{name} has a receptive field of {reach.field} px. Tiles are exact if they reach "
+                f"{reach.before} px behind a cut and {reach.after} px before it{begin}."
             )
-        shifts = f" by multiples of {reach.stride} px" if reach.stride != 1 else ""
-        texts.append(f"{name} moves with the image for shifts{shifts}, away from the border.")
+        if period > 1:
+            texts.append(
+                f"By its strides, {name} can move with the image only for shifts by multiples of "
+                f"{period} px."
+            )
     if covered:
         texts.append(
             f"From {covered[0] or 'the network itself'} ({covered[1]}) on everything depends on "
@@ -173,19 +183,25 @@ def _on_tiles(tiles: Result, numbers: Mapping[str, Number], tolerance: float) ->
     first, last = (numbers[f"tile_error.{margin}"] for margin in (margins[0], margins[-1]))
     rests = _measured(first)
     found = isfinite(overlap.value)
+    name, tried = tiles.facts["map"], ", ".join(str(2 * margin) for margin in margins)
     texts = [
-        f"Tiles need an overlap of at least {overlap.value:.0f} px for an error of "
-        f"{tiles.facts['map']} below {tolerance:g}; with {2 * margins[0]} px it is "
-        f"{first.value:.2g}."
+        f"An overlap of {overlap.value:.0f} px brings the error of {name} at tiles below "
+        f"{tolerance:g} in the mean of the photographs (tried: {tried} px); with "
+        f"{2 * margins[0]} px it is {first.value:.2g}."
         if found
-        else f"No overlap up to {2 * margins[-1]} px brings the error of {tiles.facts['map']} "
-        f"below {tolerance:g}: it falls from {first.value:.2g} to {last.value:.2g}."
+        else f"No overlap up to {2 * margins[-1]} px brings the error of {name} at tiles below "
+        f"{tolerance:g}: it falls from {first.value:.2g} to {last.value:.2g}."
     ]
     same = numbers[f"tile_error_same_statistics.{margins[-1]}"].value
-    if not found and same < REMAINS * last.value:
+    if not found and same < tolerance:
         texts.append(
-            f"Not padding but averages over the image are the reason: with those of the whole "
+            "Not padding but averages over the image are the reason: with those of the whole "
             f"image the error is {same:.2g}."
+        )
+    elif not found and same < REMAINS * last.value:
+        texts.append(
+            f"Averages over the image are {1 - same / last.value:.0%} of it: with those of the "
+            f"whole image the error is {same:.2g}."
         )
     return [Sentence(text, rests, "tiles") for text in texts]
 
@@ -195,17 +211,17 @@ def _on_context(
 ) -> list[Sentence]:
     if "context_error" not in numbers:
         return []
-    error, channels = numbers["context_error"], numbers["border_channels"]
-    name = deepest_map(structure)
+    error, name = numbers["context_error"], deepest_map(structure)
+    channels = numbers.get("border_channels")
+    telling = f"; {channels.value:.0%} of its channels tell the border" if channels else ""
     text = (
         f"At its border {name} is wrong by {error.value:.2g} of its size, against the same pixels "
-        f"with {context.facts['context']} px of the picture around them; {channels.value:.0%} of "
-        "its channels tell the border."
+        f"with {context.facts['context']} px of the picture around them{telling}."
     )
     return [Sentence(text, _measured(error), "context")]
 
 
-def _on_answers(numbers: Mapping[str, Number]) -> list[Sentence]:
+def _on_answers(numbers: Mapping[str, Number], tolerance: float) -> list[Sentence]:
     texts = []
     if "consistency" in numbers:
         here, turned = numbers["consistency"], numbers["consistency.circular"]
@@ -225,7 +241,8 @@ def _on_answers(numbers: Mapping[str, Number]) -> list[Sentence]:
         kind, _, padding = name.partition(".")
         if kind == "repadding":
             change = _change(number.value, classes)
-            advice = ": fine-tune it before use" if number.low > 0 else ""
+            large = number.low > (0 if classes else tolerance)
+            advice = ": fine-tune it before use" if large else ""
             text = f"With {padding} padding and without fine-tuning {change}{advice}."
             texts.append(Sentence(text, _measured(number), "frames"))
         if name == "batch_padding":

@@ -1,6 +1,6 @@
 """Any network of images, as an audit sees it: a part of it, its layers and its output."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import TypeVar
 
@@ -133,7 +133,7 @@ class AuditedConfig(Section):
         """
 
         def of(network: nn.Module, images: Tensor) -> T:
-            part = self.part_of(network)
+            part = repad(self.part_of(network), self.padding)
             return run(part, lambda side: images.new_zeros(1, 3, side, side))
 
         return dry_run(self.arch, 1, of)
@@ -145,12 +145,14 @@ class GivenNetwork(AuditedConfig):
     Attributes:
         module: the network, in evaluation mode on one device; it is not changed.
         given_colours: see ``own_colours``.
+        channels_last: whether its layers return (n, h, w, c).
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
     module: nn.Module = Field(exclude=True)
     given_colours: Colours | None = Field(exclude=True)
+    channels_last: bool = Field(exclude=True)
 
     @property
     def modules(self) -> tuple[str, ...]:
@@ -175,25 +177,30 @@ class GivenNetwork(AuditedConfig):
         if len(places) > 1:
             raise ValueError(f"the network lies on several devices: {', '.join(sorted(places))}")
         with torch.inference_mode():
-            require_answer(self.load(image_size)(self._image(image_size))[OUTPUT])
+            require_answer(self.load(image_size)(self._image(image_size).float())[OUTPUT])
 
     def load(self, image_size: int) -> Observed:
         """A copy."""
         image = self._image(image_size)
         layers = block_layers(self.module, image, UNNAMED, self.layers, itself=False)
-        return Observed(repad(self.module, self.padding), layers, self.output)
+        network = repad(self.module, self.padding).float()
+        return Observed(network, layers, self.output, self.channels_last)
 
     def on_shapes(self, run: Callable[[nn.Module, Callable[[int], Tensor]], T]) -> T:
         """See ``AuditedConfig.on_shapes``; on the network's own device."""
         return run(self.module, self._image)
 
     def _image(self, side: int) -> Tensor:
-        device = next((each.device for each in self.module.state_dict().values()), None)
-        return torch.zeros(1, 3, side, side, device=device)
+        like = next(self.module.parameters(), torch.zeros(()))
+        return torch.zeros(1, 3, side, side, device=like.device, dtype=like.dtype)
 
 
 def given(
-    network: nn.Module, output: str = "", layers: Blocks = "default", colours: Colours | None = None
+    network: nn.Module,
+    output: str = "",
+    layers: Blocks = "default",
+    colours: Colours | None = None,
+    channels_last: bool = False,
 ) -> GivenNetwork:
     """A network that is there already, as an audit takes it.
 
@@ -203,10 +210,12 @@ def given(
         layers: see ``block_layers``.
         colours: mean and standard deviation of the images that it expects, in [0, 1]; None:
             ImageNet's.
+        channels_last: whether its layers return (n, h, w, c), as those of a Swin do.
     """
     return GivenNetwork.model_construct(
         arch=type(network).__qualname__, weights="its own", padding=AS_BUILT, part="",
         output=output, layers=layers, seed=0, module=network, given_colours=colours,
+        channels_last=channels_last,
     )  # fmt: skip
 
 
@@ -224,21 +233,26 @@ def find_audited_layers(config: AuditedConfig, image_size: int) -> tuple[str, ..
 
 def require_answer(output: Tensor) -> None:
     """Refuse an output that is neither logits (n, k) nor maps (n, c, h, w)."""
-    if output.ndim not in (2, 4) or not output.is_floating_point():
+    classes = output.ndim == 2 and output.shape[1] > 1  # of one alone there is nothing to choose
+    if not (classes or output.ndim == 4) or not output.is_floating_point():
         raise ValueError(
-            "the output must be logits (n, k) or maps (n, c, h, w) of floats; got "
+            "the output must be logits (n, k), k > 1, or maps (n, c, h, w) of floats; got "
             f"{str(output.dtype).removeprefix('torch.')} of shape {tuple(output.shape)}: name "
             "another in `output`, or a `part` of the network"
         )
 
 
-def require_finite(maps: dict[str, Tensor], photographs: list[str]) -> None:
+def require_numbers(measured: Mapping[str, Tensor], photographs: Sequence[str]) -> None:
     """Refuse a network that gives a photograph no number.
 
+    Args:
+        measured: by name, maps or what was computed of them, an image after the other.
+        photographs: that the images show.
+
     Raises:
-        ValueError: names the layer and the photograph.
+        ValueError: one is NaN; the message names it and the photograph.
     """
-    for name, each in maps.items():
+    for name, each in measured.items():
         for photograph, of_image in zip(photographs, each, strict=True):
-            if not torch.isfinite(of_image).all():
-                raise ValueError(f"{name} is not finite for {photograph}: check weights and input")
+            if of_image.isnan().any():
+                raise ValueError(f"{name} is no number for {photograph}: check weights and input")

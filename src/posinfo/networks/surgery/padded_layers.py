@@ -21,6 +21,7 @@ from posinfo.networks.surgery.running_layer import RunningLayer
 from posinfo.work import silent
 
 NOWHERE: Edges = (0, 0, 0, 0)
+LEAST = "-inf"  # what a max-pool pads with, which is never the maximum
 
 
 class PaddedLayer(NamedTuple):
@@ -29,7 +30,8 @@ class PaddedLayer(NamedTuple):
     Attributes:
         layer: name of the layer whose ``forward`` calls; empty: the network itself.
         function: name of PyTorch's function.
-        mode: what stands at the edges: ``zero``, or another mode of ``torch.nn.functional.pad``.
+        mode: what stands at the edges: ``zero``, ``-inf``, or another mode of
+            ``torch.nn.functional.pad``.
         sides: height and width of the map without padding, in pixels of the map.
         window: height and width of the window, from its first to its last pixel.
         stride: of the window, along rows and columns.
@@ -54,10 +56,11 @@ class PaddedLayer(NamedTuple):
 
 
 class PaddedLayers(TorchFunctionMode):
-    """Within the block, notes every convolution and pooling that pads.
+    """Within the block, notes every convolution, pooling and ``pad`` that pads.
 
     Padding of ``torch.nn.functional.pad`` belongs to the window that reads it first, as that of
-    TensorFlow's "same". Transposed convolutions and other functions that pad are not seen.
+    TensorFlow's "same"; where none does, it stands for itself. Transposed convolutions and other
+    functions that pad are not seen.
 
     Args:
         network: the network that will be called; its layers are named.
@@ -130,13 +133,22 @@ class PaddedLayers(TorchFunctionMode):
         left, right, top, bottom = [*pad, 0, 0][:4]
         if input.ndim == 4 and not any(pad[4:]) and min(left, right, top, bottom) >= 0:
             shown = "zero" if mode == "constant" and value in (None, 0) else mode
-            self._beforehand[padded] = ((left, right, top, bottom), shown)
+            edges = (left, right, top, bottom)
+            if any(edges):
+                size = (int(input.shape[2]), int(input.shape[3]))
+                alone = self._layer.name, "pad", shown, size, (1, 1), (1, 1), edges, edges
+                self.found.append(PaddedLayer(*alone))
+                self._beforehand[padded] = (edges, shown, self.found[-1])
 
     def _note(
         self, function: str, input: Tensor, kernel: Size, dilation: Size, stride: Size,
         edges: Edges,
     ) -> None:  # fmt: skip
-        before, mode = self._beforehand.get(input) or (NOWHERE, "zero")
+        before, mode, alone = self._beforehand.get(input) or (NOWHERE, "zero", None)
+        if alone is not None and alone in self.found:  # it belongs to this window
+            self.found.remove(alone)
+        if "max_pool" in function:
+            mode = LEAST
         left, right, top, bottom = (one + other for one, other in zip(before, edges, strict=True))
         if not any((left, right, top, bottom)):
             return
@@ -216,8 +228,8 @@ def _is_even(network: nn.Module, images: Callable[[int], Tensor], side: int) -> 
             raise _UnevenError
 
     try:
-        with torch.inference_mode(), PaddedLayers(network, refuse_uneven):
+        with torch.inference_mode(), PaddedLayers(network, refuse_uneven) as trace:
             network(images(side))
     except (_UnevenError, RuntimeError, AssertionError):  # PyTorch and timm refuse a size by these
         return False
-    return True
+    return all(call.even for call in trace.found)

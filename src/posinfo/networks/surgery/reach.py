@@ -10,6 +10,7 @@ from bisect import bisect_left
 from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import partial
+from math import lcm
 from typing import NamedTuple
 
 import torch
@@ -20,7 +21,8 @@ from posinfo.networks.surgery.observed import Observed
 HEIGHTS = (64, 128, 256)  # px of the strip; the least that a network takes
 NARROWEST, WIDEST = 512, 4096  # px; a map that is NaN all over at the latter has no reach
 FAR = 0.25  # share of its input that a layer covers at once: no window is as large as that
-STEP = 64  # px by which the strip is widened to see the stride of a map
+STEP, FARTHER = 64, 320  # px by which the strip is widened to see the stride of a map
+WINDOWS = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)
 
 
 class Reach(NamedTuple):
@@ -29,11 +31,11 @@ class Reach(NamedTuple):
     Attributes:
         stride: pixels of the image per pixel of the map; None: the output is no map, or one of a
             fixed size.
-        before: pixels of the image in front of a cut at a multiple of the stride whose map depends
-            on what lies behind the cut; None: all of them.
+        before: pixels of the image in front of a cut whose map depends on what lies behind the cut;
+            None: all of them. The cut is at a multiple of every stride of the network.
         after: the same behind the cut.
         field: the receptive field in pixels: from the first to the last column that a pixel of the
-            map depends on; None: it has no end.
+            map depends on, the largest of all its pixels; None: it has no end.
     """
 
     stride: int | None
@@ -55,12 +57,14 @@ class Spread(NamedTuple):
     Attributes:
         reaches: by name of the layer, and of ``output``.
         width: of the widest strip that was needed, in pixels.
+        period: a multiple of every stride, in pixels: shifts by it move all maps by whole pixels.
         layer: name of the first layer behind which all is NaN; None: there is none.
         kind: name of its class.
     """
 
     reaches: Mapping[str, Reach]
     width: int
+    period: int
     layer: str | None = None
     kind: str = ""
 
@@ -73,28 +77,34 @@ def probe_reach(observed: Observed, channels: int = 3) -> Spread:
         channels: of the images.
 
     Raises:
-        ValueError: the network takes no strips, but images of a fixed size alone, or changes its
-            stride with the size of the image.
+        ValueError: the network takes no strips, but images of a fixed size alone.
     """
     device = next((tensor.device for tensor in observed.parameters()), torch.device("cpu"))
-    strip = _Strip(observed, channels, device)
+    # cuDNN's fast algorithms transform whole tiles of a map, and NaN with them
+    with torch.backends.cudnn.flags(enabled=False):
+        return _probed(_Strip(observed, channels, device))
+
+
+def _probed(strip: "_Strip") -> Spread:
     strides = strip.strides()
+    period = lcm(*(stride for stride in strides.values() if stride))
     width = NARROWEST
     while True:
-        ends = strip.ends(width, width // 2)
+        ends = strip.ends(width, width // 2 // period * period)
         covered = [name for name in strides if strides[name] and ends[name] is None]
         # attention grows with the square of the width: no strip is wider than it has to be
         if not covered or width >= WIDEST or strip.is_covered_at_once(width):
             break
         width *= 2
-    reaches = {
-        name: Reach(stride, None, None, None)
-        if stride is None or ends[name] is None
-        else strip.reach(name, stride, width)
-        for name, stride in strides.items()
-    }
+    reaches, own = {}, 1
+    for name, stride in strides.items():
+        own = lcm(own, stride or 1)  # of a layer and those before it
+        if stride is None or ends[name] is None:
+            reaches[name] = Reach(stride, None, None, None)
+        else:
+            reaches[name] = strip.reach(name, stride, width, period, own)
     culprit = strip.first_covered(width) if any(end is None for end in ends.values()) else None
-    return Spread(reaches, width, *(culprit[:2] if culprit else (None, "")))
+    return Spread(reaches, width, period, *(culprit[:2] if culprit else (None, "")))
 
 
 class _Strip:
@@ -121,18 +131,38 @@ class _Strip:
             return self.observed(images.to(self.device))
 
     def strides(self) -> dict[str, int | None]:
-        """Pixels of the image per pixel of each map."""
-        first, second = (
-            self.run(torch.zeros(1, self.channels, self.height, width))
-            for width in (NARROWEST, NARROWEST + STEP)
-        )
+        """Pixels of the image per pixel of each map; None: no whole number, or no map."""
+        sides = {
+            width: self.run(torch.zeros(1, self.channels, self.height, width))
+            for width in (NARROWEST, NARROWEST + STEP, NARROWEST + FARTHER)
+        }
+        first, *wider = sides.values()
         strides: dict[str, int | None] = {}
         for name, maps in first.items():
-            more = second[name].shape[-1] - maps.shape[-1] if maps.ndim == 4 else 0
-            strides[name] = STEP // more if more > 0 and STEP % more == 0 else None
-            if maps.ndim == 4 and more > 0 and strides[name] is None:
-                raise ValueError(f"the map of {name!r} has no whole number of pixels as its stride")
+            more = [
+                each[name].shape[-1] - maps.shape[-1] if maps.ndim == 4 else 0 for each in wider
+            ]
+            likely = STEP / more[0] if more[0] > 0 else 0.0
+            if likely.is_integer() and more[1] * likely == FARTHER:
+                strides[name] = int(likely) or None
+            else:
+                strides[name] = self._other_stride(name, maps) if more[1] < FARTHER else None
         return strides
+
+    def _other_stride(self, name: str, maps: Tensor) -> int | None:
+        """One by which the strip is widened in vain until the map is wider by as many pixels."""
+
+        def more(pixels: int) -> int:
+            images = torch.zeros(1, self.channels, self.height, NARROWEST + pixels)
+            return self.run(images)[name].shape[-1] - maps.shape[-1]
+
+        for stride in range(2, STEP):
+            try:
+                if all(more(times * stride) == times for times in (1, 7, 20)):
+                    return stride
+            except (RuntimeError, AssertionError, ValueError):  # as networks refuse sizes
+                continue
+        return None
 
     def touched(self, width: int, start: int, stop: int) -> dict[str, Tensor]:
         """For each map, whether each column depends on columns of the image."""
@@ -158,30 +188,36 @@ class _Strip:
         before, behind = self.touched(width, 0, cut), self.touched(width, cut, width)
         ends = {}
         for name, column in before.items():
-            open_ends = bool(column.all()) or bool(behind[name].all())
+            open_ends = bool(column[-1]) or bool(behind[name][0])
             ends[name] = None if open_ends else (_last(column), _first(behind[name]))
         return ends
 
-    def reach(self, name: str, stride: int, width: int) -> Reach:
-        cut = width // 2 // stride * stride
+    def reach(self, name: str, stride: int, width: int, period: int, own: int) -> Reach:
+        """Of a map that moves by whole pixels with shifts by its own period."""
+        cut = width // 2 // period * period
         ends = self.ends(width, cut)[name]
         assert ends is not None
         last, first = ends
+        columns, each = range(cut // stride, (cut + own) // stride), own // stride
 
-        # the cut moves until one more column depends on what is before it, one less on the rest
-        def later(move: int) -> bool:
-            return _last(self.touched(width, 0, cut + move)[name]) > last
+        def touches(number: int, start: int, stop: int) -> bool:
+            return bool(self.touched(width, start, stop)[name][number])
 
-        def earlier(move: int) -> bool:
-            return _first(self.touched(width, cut + move, width)[name]) > first
-
-        left = cut + 1 + bisect_left(range(1, stride), True, key=later) - 1 - stride * (last + 1)
-        right = cut + 1 + bisect_left(range(1, stride), True, key=earlier) - 1 - stride * first
+        fields = []
+        for number in columns:
+            # columns are alike after each period: of one, the end lies within a period of the cut
+            before = cut - own * -((number - last - 1) // each)
+            starts = range(before, before + own)
+            left = bisect_left(starts, True, key=lambda x, n=number: touches(n, 0, x + 1))
+            behind = cut + own * (-((first - number - 1) // each) - 1)
+            stops = range(behind, behind + own)
+            right = bisect_left(stops, True, key=lambda x, n=number: not touches(n, x, width))
+            fields.append(behind + right - 1 - (before + left) + 1)
         return Reach(
             stride,
             before=max(0, cut - stride * first),
             after=max(0, stride * (last + 1) - cut),
-            field=right - left + 1,
+            field=max(fields),
         )
 
     def is_covered_at_once(self, width: int) -> bool:
@@ -202,7 +238,8 @@ class _Strip:
                 return
             if not any(each.isnan().all() for each in tensors):
                 shares = [1 - each.isnan().float().mean().item() for each in tensors]
-                found.append((name, type(module).__name__, max(shares, default=0.0)))
+                share = 0.0 if isinstance(module, WINDOWS) else max(shares, default=0.0)
+                found.append((name, type(module).__name__, share))
 
         with ExitStack() as hooks:
             for name, module in self.observed.network.named_modules():
