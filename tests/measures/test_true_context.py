@@ -46,7 +46,8 @@ def test_error_of_the_outermost_ring_by_hand(images):
     expected = (crop - whole)[:, :, outer].square().mean((1, 2)).sqrt()
     expected = expected / whole.square().mean((1, 2, 3)).sqrt()
     torch.testing.assert_close(found.rings[:, 0], expected)
-    border = (crop - whole)[:, :, outer].mean(2) / whole.square().mean((2, 3)).sqrt()
+    scales = [each.square().mean((2, 3)).sqrt() for each in (whole, crop)]
+    border = (crop - whole)[:, :, outer].mean(2) / torch.maximum(*scales)
     torch.testing.assert_close(found.border, border)
     sizes = crop.abs().mean(1)
     torch.testing.assert_close(found.mean_map, sizes / sizes.mean((1, 2), keepdim=True))
@@ -57,6 +58,15 @@ def test_networks_without_padding_or_of_single_pixels_have_no_error(images):
         (found,) = context_errors(Observed(plain.eval()), images, 8, {"output": 1}).values()
         assert (found.rings == 0).all()
         assert (found.border == 0).all()
+
+
+def test_channel_that_is_dead_inside_tells_the_border_by_a_number():
+    conv = nn.Conv2d(3, 1, 3, padding=1)
+    nn.init.constant_(conv.weight, -1)  # of pixels of 1, the sum is -27 inside, more at the border
+    nn.init.constant_(conv.bias, 20)
+    observed = Observed(nn.Sequential(conv, nn.ReLU()))
+    (found,) = context_errors(observed, torch.ones(2, 3, 48, 48), 8, {"output": 1}).values()
+    assert found.border.isfinite().all() and (found.border > 1).all()
 
 
 def test_maps_of_several_strides_are_laid_on_each_other(images):

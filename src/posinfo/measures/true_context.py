@@ -25,7 +25,7 @@ class ContextError(NamedTuple):
         rings: error of each ring of pixels around the middle (n, r), the outermost first: root mean
             square difference of the two maps, as a share of the root mean square of the true one.
         border: for each channel, its mean on the outermost ring minus the true one, as a share of
-            the channel's root mean square (n, c).
+            the channel's root mean square, of the true map or of this one, which is more (n, c).
         mean_map: mean over channels of the absolute values, as a share of their mean (n, h, w).
     """
 
@@ -68,7 +68,8 @@ def _compared(maps: Float[Tensor, "n c h w"], true: Float[Tensor, "n c h w"]) ->
     by_ring = torch.zeros(len(maps), len(counts), device=maps.device)
     by_ring.index_add_(1, ring.flatten(), squares)
     scale = true.square().mean((1, 2, 3), keepdim=True).sqrt()
-    channel_scale = true.square().mean((2, 3)).sqrt()
+    # of a channel that is dead inside of the picture, the border is all there is
+    channel_scale = torch.maximum(*(each.square().mean((2, 3)).sqrt() for each in (true, maps)))
     outermost = ring == 0
     border = maps[:, :, outermost].mean(2) - true[:, :, outermost].mean(2)
     sizes = maps.abs().mean(1)

@@ -94,7 +94,7 @@ def test_given_network_of_half_precision_is_measured_in_float32():
 
 def test_static_part_is_of_the_padding_that_is_audited():
     found = config(padding="none").on_shapes(
-        lambda network, images: padded_layers(network, images(448))
+        lambda network, images: padded_layers(network, images(512))
     )
     assert found == []
 
