@@ -22,7 +22,7 @@ AUDIT = Experiment(
     settings=settings.AuditSettings,
     steps=(
         Step("images", "data_preparation", settings.images_cells, images.run, False),
-        Step("structure", "modeling", settings.structure_cells, structure.run),
+        Step("structure", "modeling", settings.structure_cells, structure.run, False),
         Step("features", "modeling", settings.features_cells, position.extract),
         Step("position", "modeling", settings.position_cells, position.run),
         Step("context", "modeling", settings.context_cells, context.run),
