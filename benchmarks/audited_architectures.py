@@ -21,6 +21,7 @@ from posinfo.experiments.audit.cells import NetworkCell
 from posinfo.experiments.audit.numbers import of_structure
 from posinfo.experiments.audit.structure import run
 from posinfo.networks.models.audited import GivenNetwork, given
+from posinfo.networks.surgery.blocks import block_layers
 from posinfo.networks.surgery.padding import repad
 from posinfo.work import Work
 
@@ -96,6 +97,9 @@ def line(name: str, network: nn.Module, output: str) -> list[str]:
         size = smallest(audited)
     except ValueError as error:
         return [name, "", "", "", "", f"refused: {str(error).splitlines()[0][:110]}", ""]
+    image = torch.zeros(1, 3, size, size)
+    deepest = block_layers(audited.module, image, ":", "default", itself=False)[-1]
+    audited = given(network, output, (deepest,))  # of five layers, it would take five times as long
     cell = NetworkCell.model_construct(network=audited, weights="", image_size=size)
     structure = run(cell, {}, Work())
     numbers, facts = of_structure(structure), structure.facts
