@@ -1,6 +1,7 @@
 """The pages of all networks, their scores, and what differs between two of them."""
 
 from collections.abc import Mapping
+from itertools import combinations
 from typing import Any
 
 import pandas as pd
@@ -29,7 +30,7 @@ def report(settings: AuditSettings, results: Results, published: pd.DataFrame) -
     scores = pd.concat(frames, ignore_index=True)
     scores = scores.reindex(columns=["network", "measure", "where", "photograph", "value"])
     comparisons = compared(scores)
-    if len(settings.networks) > 1:
+    if not comparisons.empty:
         texts.append(_compared_text(comparisons))
     return Report(
         tables={"scores": scores, "comparisons": comparisons},
@@ -62,11 +63,19 @@ def _wide(scores: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 def compared(scores: pd.DataFrame) -> pd.DataFrame:
     """Of every two networks, paired over photographs; see ``paired_comparisons``.
 
+    A classifier, whose answers are classes, is not compared with a network that returns maps.
+
     Args:
         scores: ``network, measure, where, photograph, value``.
     """
     wide, measures = _wide(scores)
-    return paired_comparisons(wide, [], measures, "photograph")
+    classifiers = set(scores.network[scores.measure == "consistency"])
+    pairs = [
+        (later, earlier)
+        for earlier, later in combinations(scores.network.unique(), 2)
+        if (earlier in classifiers) == (later in classifiers)
+    ]
+    return paired_comparisons(wide, [], measures, "photograph", pairs)
 
 
 def _compared_text(comparisons: pd.DataFrame) -> str:
