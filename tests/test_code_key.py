@@ -346,6 +346,9 @@ POSENET = ("posenet", "posenet_ablations")
 FUNCTION = (r"^    return ", "    assert True\n    return ")
 
 
+AUDITED = {("audit", step) for step in ("position", "judge", "report")}  # by readouts
+
+
 def test_plans_have_keys_of_all_experiments(copy):
     steps = {name: list(keys) for name, keys in copy.before.items()}
     assert steps == {
@@ -364,7 +367,11 @@ def test_plans_have_keys_of_all_experiments(copy):
             "classify",
             "report",
         ],
-    }
+        "audit": [
+            "images", "structure", "features", "position", "context", "tiles", "answers", "judge",
+            "report",
+        ],
+    }  # fmt: skip
     assert all(cells for keys in copy.before.values() for cells in keys.values())
     assert copy.keys() == copy.before
 
@@ -381,7 +388,7 @@ def test_comments_and_new_modules_recompute_nothing(copy):
 def test_function_of_readouts_recomputes_readouts_and_what_follows(copy):
     copy.edit("networks/readouts/ridge.py", *FUNCTION)
     steps = ("readouts", "evaluate", "report")
-    assert copy.changed() == {(name, step) for name in POSENET for step in steps}
+    assert copy.changed() == {(name, step) for name in POSENET for step in steps} | AUDITED
 
 
 def test_padding_recomputes_what_runs_networks_with_another_one(copy):
@@ -399,7 +406,8 @@ def test_function_of_canvases_recomputes_trainings_on_canvases_and_what_follows(
 
 def test_function_of_a_measure_trains_nothing(copy):
     copy.edit("measures/scores.py", *FUNCTION)
-    assert copy.changed() == {(name, step) for name in POSENET for step in ("evaluate", "report")}
+    steps = ("evaluate", "report")
+    assert copy.changed() == {(name, step) for name in POSENET for step in steps} | AUDITED
 
 
 def test_function_of_a_figure_recomputes_its_report_alone(copy):

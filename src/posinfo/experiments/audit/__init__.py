@@ -9,6 +9,7 @@ from posinfo.experiments import images
 from posinfo.experiments.audit import (
     answers,
     context,
+    features,
     judge,
     position,
     report,
@@ -23,7 +24,7 @@ AUDIT = Experiment(
     steps=(
         Step("images", "data_preparation", settings.images_cells, images.run, False),
         Step("structure", "modeling", settings.structure_cells, structure.run, False),
-        Step("features", "modeling", settings.features_cells, position.extract),
+        Step("features", "modeling", settings.features_cells, features.run),
         Step("position", "modeling", settings.position_cells, position.run),
         Step("context", "modeling", settings.context_cells, context.run),
         Step("tiles", "modeling", settings.tiles_cells, tiles.run),

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from posinfo.experiment import Inputs, Result
 from posinfo.experiments.audit.cells import (
+    NO_ROWS,
     NetworkCell,
     load,
     picture_batches,
@@ -56,52 +57,63 @@ def run(cell: AnswersCell, inputs: Inputs, work: Work) -> Result:
         ``confidence.crops`` and ``confidence.circular`` (k, k), the mean confidence by offset. In
         ``facts``, ``refused``: why something is not measured, by its name.
     """
-    pictures, strides = inputs["pictures"], strides_of(inputs["structure"])
-    observed, stride = load(cell, work), strides.get(OUTPUT)
+    pictures, observed = inputs["pictures"], load(cell, work)
+    stride, period = (
+        strides_of(inputs["structure"]).get(OUTPUT),
+        inputs["structure"].facts["period"],
+    )
     refused: dict[str, str] = {}
+    shifts = range(0, max(cell.offsets[-1], period) + 1, period if stride else 1)
     room = pictures.arrays["pixels"].shape[2] - cell.image_size
-    period = inputs["structure"].facts["period"]
-    shifts = range(0, max(cell.offsets[-1], period) + 1, period)
-    if stride is not None and shifts[-1] > room:
+    if shifts[-1] > room:
         refused["shift_error"] = f"audit.picture_size leaves {room} px for a shift by {period} px"
-    side = cell.image_size + min(room, max(cell.offsets[-1], shifts[-1] if stride else 0))
-    others = _repadded(cell, observed, refused)
-    rows: list[pd.DataFrame] = []
+    side = cell.image_size + min(room, shifts[-1] if stride else cell.offsets[-1])
+    others, rows = _repadded(cell, work, refused), [NO_ROWS]
     seen: dict[str, list[Answers]] = {where: [] for where in CROPS}
     for names, images in picture_batches(cell, pictures, side, work):
-        middle = (side - cell.image_size) // 2
-        window = images[:, :, middle : middle + cell.image_size, middle : middle + cell.image_size]
+        window = _middle(images, cell.image_size)
         with torch.inference_mode():
-            answer = observed(window.contiguous())
+            answer = observed(window)
         require_numbers(answer, names)
         if answer[OUTPUT].ndim == 2:
-            for where in CROPS:
-                found = answers_by_offset(
-                    observed, images, cell.offsets, cell.image_size, circular=where == "circular"
-                )
-                require_numbers({f"confidence of {where}": found.confidence}, names)
-                seen[where].append(found)
-                rows += _of_answers(names, where, found)
-        elif stride is not None and not refused.get("shift_error"):
+            for where, so_far in seen.items():
+                so_far.append(_answers(cell, observed, images, names, where))
+                rows += _of_answers(names, where, so_far[-1])
+        elif stride is not None and "shift_error" not in refused:
             errors = shifted_errors(observed, images, shifts, cell.image_size, stride)
             rows.append(rows_of(names, "shift_error", "crops", errors))
-        rows += _changed(
-            cell, window.contiguous(), answer, observed, others, stride, names, refused
-        )
-    tensors = {}
+        rows += _changed(cell, window, answer, observed, others, stride, names, refused)
+    # in an order that does not depend on the batches
+    table = pd.concat(rows).sort_values(["measure", "where"], kind="stable", ignore_index=True)
+    return Result(tensors=_maps(seen), rows=table, facts={"refused": refused})
+
+
+def _middle(images: Tensor, side: int) -> Tensor:
+    start = (images.shape[2] - side) // 2
+    return images[:, :, start : start + side, start : start + side].contiguous()
+
+
+def _answers(
+    cell: AnswersCell, observed: Observed, images: Tensor, names: list[str], where: str
+) -> Answers:
+    circular = where == "circular"
+    found = answers_by_offset(observed, images, cell.offsets, cell.image_size, circular=circular)
+    require_numbers({f"confidence of {where}": found.confidence}, names)
+    return found
+
+
+def _maps(seen: Mapping[str, list[Answers]]) -> dict[str, Tensor]:
+    """Agreement and confidence by offset, over all photographs."""
+    maps = {}
     for where, found in seen.items():
         if found:
             classes, confidence = (torch.cat(each) for each in zip(*found, strict=True))
-            tensors[f"agreement.{where}"] = agreement_by_offset(classes)
-            tensors[f"confidence.{where}"] = confidence.mean(0)
-    # in an order that does not depend on the batches
-    table = pd.concat(rows).sort_values(["measure", "where"], kind="stable", ignore_index=True)
-    return Result(tensors=tensors, rows=table, facts={"refused": refused})
+            maps[f"agreement.{where}"] = agreement_by_offset(classes)
+            maps[f"confidence.{where}"] = confidence.mean(0)
+    return maps
 
 
-def _repadded(
-    cell: AnswersCell, observed: Observed, refused: dict[str, str]
-) -> dict[str, Observed]:
+def _repadded(cell: AnswersCell, work: Work, refused: dict[str, str]) -> dict[str, Observed]:
     others = {}
     for padding in cell.paddings:
         if padding == cell.network.padding:
@@ -112,7 +124,7 @@ def _repadded(
         except ValueError as error:
             refused[f"repadding.{padding}"] = str(error)
             continue
-        others[padding] = network.load(cell.image_size).to(next(observed.parameters()).device)
+        others[padding] = load(cell.model_copy(update={"network": network}), work)
     return others
 
 

@@ -5,29 +5,16 @@ import pandas as pd
 import torch
 
 from posinfo.experiment import Inputs, Result
-from posinfo.experiments.audit.cells import NetworkCell, rows_of
+from posinfo.experiments.audit.cells import rows_of
+from posinfo.experiments.audit.features import FeaturesCell
 from posinfo.measures.scores import predict, score_images
-from posinfo.networks.models.backbones import Backbone
 from posinfo.networks.readouts.config import ReadoutConfig, RidgeConfig
 from posinfo.networks.readouts.feature_array import FeatureArray
-from posinfo.networks.readouts.features import extract_features
 from posinfo.networks.readouts.ridge import fit_ridge
-from posinfo.networks.surgery.block_reader import BlockReader
-from posinfo.networks.surgery.blocks import align
 from posinfo.stimuli.patterns import make_pattern
 from posinfo.work import Work
 
 SEED = 0  # of the control map
-
-
-class FeaturesCell(NetworkCell):
-    """A network and a set of images.
-
-    Attributes:
-        feature_size: side in pixels to which every map is resized.
-    """
-
-    feature_size: int
 
 
 class PositionCell(FeaturesCell):
@@ -40,26 +27,6 @@ class PositionCell(FeaturesCell):
 
     patterns: tuple[str, ...]
     ridge: RidgeConfig
-
-
-def extract(cell: FeaturesCell, inputs: Inputs, work: Work) -> Result:
-    """Array ``features`` (n, s, s, c) float16 and, in ``facts``, the ``channels`` of each layer."""
-    observed = cell.network.load(cell.image_size)
-    channels: dict[str, int] = {}
-
-    def aligned(block: torch.Tensor, index: int) -> torch.Tensor:
-        maps = align(block, cell.feature_size, observed.channels_last)
-        channels[observed.layers[index]] = maps.shape[1]
-        return maps
-
-    blocks = BlockReader(observed.network, observed.layers, aligned)
-    blocks.to(work.device)
-    with torch.inference_mode():
-        blocks(torch.zeros(1, 3, cell.image_size, cell.image_size, device=work.device))
-    backbone = Backbone(blocks, cell.feature_size, "imagenet", cell.network.colours)
-    pixels = inputs["images"].arrays["pixels"]
-    features = extract_features(backbone, pixels, sum(channels.values()), work)
-    return Result(arrays={"features": features}, facts={"channels": list(channels.items())})
 
 
 def run(cell: PositionCell, inputs: Inputs, work: Work) -> Result:

@@ -11,8 +11,9 @@ from posinfo.choices import Label, Once, Section, check
 from posinfo.experiments.audit.answers import AnswersCell
 from posinfo.experiments.audit.cells import JudgeCell, NetworkCell
 from posinfo.experiments.audit.context import ContextCell
+from posinfo.experiments.audit.features import FeaturesCell
 from posinfo.experiments.audit.gates import Gates, parse_gate
-from posinfo.experiments.audit.position import FeaturesCell, PositionCell
+from posinfo.experiments.audit.position import PositionCell
 from posinfo.experiments.audit.tiles import TilesCell
 from posinfo.experiments.audit.verdict import read_baseline
 from posinfo.experiments.images import ImagesCell
