@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from posinfo.experiments import (
+    AUDIT,
     AUGSHIFT,
     CHANNEL_ATTACK,
     CONSISTENCY,
@@ -12,6 +13,7 @@ from posinfo.experiments import (
     POSENET,
     POSENET_ABLATIONS,
 )
+from posinfo.experiments.audit.settings import structure_cells
 from posinfo.experiments.consistency.settings import classify_cells
 from posinfo.experiments.permutenet.settings import train_cells
 from posinfo.experiments.posenet.settings import features_cells
@@ -72,6 +74,8 @@ def test_keys_of_networks_need_none(experiment, no_network_and_no_file):
         assert resolved.cells
     elif experiment is CONSISTENCY:  # of the same photographs
         assert classify_cells(resolved)
+    elif experiment is AUDIT:
+        assert structure_cells(resolved)
     else:
         steps = plan(experiment, resolved, torch.device("cpu"), torch.float32)
         assert steps[experiment.steps[-1].name]

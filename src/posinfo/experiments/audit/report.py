@@ -22,7 +22,7 @@ def report(settings: AuditSettings, results: Results, published: pd.DataFrame) -
     """A folder per network with its page and audit.json; all scores; comparisons of networks."""
     pages: dict[str, bytes] = {}
     texts, frames = [], []
-    for label in settings.networks:
+    for label in settings.cells:
         judged = results["judge"][label]
         pages |= {f"{label}/{name}": content for name, content in judged.files.items()}
         texts.append(_summary(label, record_of(judged)))

@@ -117,7 +117,7 @@ class AuditSettings(Section):
     audit: AuditParameters
 
     @cached_property
-    def networks(self) -> dict[str, AuditedConfig]:
+    def cells(self) -> dict[str, AuditedConfig]:
         """The selected networks by label; a ``ValueError`` if there is none of a name."""
         known = self.audit.networks
         only = [check("audit.only", name, known) for name in self.audit.only]
@@ -145,9 +145,9 @@ class AuditSettings(Section):
         if path is None:
             return {}
         found = read_baseline(path, "audit.baseline")
-        if len(self.networks) > 1:
+        if len(self.cells) > 1:
             raise ValueError("audit.baseline is of one network: name it in audit.only")
-        (network,) = self.networks.values()
+        (network,) = self.cells.values()
         if found["network"] != network.model_dump(mode="json"):
             raise ValueError(f"audit.baseline: {path} is of another network: {found['network']}")
         other = differences(found["protocol"], self.protocol)
@@ -157,7 +157,7 @@ class AuditSettings(Section):
 
     def network_fields(self, label: str) -> dict[str, Any]:
         """What every cell of a network has."""
-        network = self.networks[label]
+        network = self.cells[label]
         shown = network.model_dump(mode="json", exclude={"layers"})
         return {
             "modules": network.modules,
@@ -198,7 +198,7 @@ def images_cells(settings: AuditSettings) -> dict[str, ImagesCell]:
 def structure_cells(settings: AuditSettings) -> dict[str, NetworkCell]:
     """A cell per network; a baseline that cannot be compared with is refused here, at once."""
     settings.baseline_of_all()
-    return {label: NetworkCell(**settings.network_fields(label)) for label in settings.networks}
+    return {label: NetworkCell(**settings.network_fields(label)) for label in settings.cells}
 
 
 def features_cells(settings: AuditSettings) -> dict[str, FeaturesCell]:
@@ -209,7 +209,7 @@ def features_cells(settings: AuditSettings) -> dict[str, FeaturesCell]:
             feature_size=settings.audit.position.feature_size,
             **settings.network_fields(label),
         )
-        for label in settings.networks
+        for label in settings.cells
         for split in ("train", "test")
     }
 
@@ -228,7 +228,7 @@ def position_cells(settings: AuditSettings) -> dict[str, PositionCell]:
             ridge=position.ridge,
             **settings.network_fields(label),
         )
-        for label in settings.networks
+        for label in settings.cells
     }  # fmt: skip
 
 
@@ -240,7 +240,7 @@ def context_cells(settings: AuditSettings) -> dict[str, ContextCell]:
             picture_size=settings.audit.picture_size,
             **settings.network_fields(label),
         )
-        for label in settings.networks
+        for label in settings.cells
     }
 
 
@@ -253,7 +253,7 @@ def tiles_cells(settings: AuditSettings) -> dict[str, TilesCell]:
             margins=settings.audit.margins,
             **settings.network_fields(label),
         )
-        for label in settings.networks
+        for label in settings.cells
     }
 
 
@@ -268,7 +268,7 @@ def answers_cells(settings: AuditSettings) -> dict[str, AnswersCell]:
             paddings=section.paddings,
             **settings.network_fields(label),
         )
-        for label in settings.networks
+        for label in settings.cells
     }
 
 
@@ -288,7 +288,7 @@ def judge_cells(settings: AuditSettings) -> dict[str, JudgeCell]:
             baseline_tolerance=section.baseline_tolerance,
             **settings.network_fields(label),
         )
-        for label in settings.networks
+        for label in settings.cells
     }
 
 
