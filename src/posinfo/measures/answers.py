@@ -1,6 +1,6 @@
 """How much what a network answers changes where nothing but the frame around the image does."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -56,12 +56,10 @@ def answers_by_offset(
         return still.roll((middle - y, middle - x), (2, 3))
 
     with torch.inference_mode():
-        reference = observed(window(middle, middle))[OUTPUT].argmax(1)
-        classes, confidence = [], []
-        for y, x in ((y, x) for y in offsets for x in offsets):
-            logits = observed(window(y, x))[OUTPUT].float()
-            classes.append(logits.argmax(1))
-            confidence.append(probabilities(logits).gather(1, reference[:, None])[:, 0])
+        scores = {(y, x): observed(window(y, x))[OUTPUT].float() for y in offsets for x in offsets}
+    reference = scores[middle, middle].argmax(1, keepdim=True)
+    classes = [each.argmax(1) for each in scores.values()]
+    confidence = [probabilities(each).gather(1, reference)[:, 0] for each in scores.values()]
     shape = (len(images), len(offsets), len(offsets))
     return Answers(*(torch.stack(each, 1).view(shape).cpu() for each in (classes, confidence)))
 
@@ -140,7 +138,11 @@ def changes(first: Tensor, second: Tensor) -> Float[Tensor, " n"]:
 
 
 def padded_batch(
-    observed: Observed, images: Float[Tensor, "n c h w"], more: int, stride: int | None
+    observed: Observed,
+    images: Float[Tensor, "n c h w"],
+    alone: Tensor,
+    more: int,
+    stride: int | None,
 ) -> Float[Tensor, " n"]:
     """The change of the answer where an image lies in a batch with larger ones.
 
@@ -149,17 +151,12 @@ def padded_batch(
     Args:
         observed: a network in evaluation mode.
         images: normalised.
+        alone: what it answers of them.
         more: rows and columns of zeros, in pixels.
         stride: of an output that is a map; None: it is logits.
     """
     with torch.inference_mode():
-        alone = observed(images)[OUTPUT]
         among = observed(pad(images, (0, more, 0, more)))[OUTPUT]
     if stride is not None:
         among = among[:, :, : alone.shape[2], : alone.shape[3]]
     return changes(alone, among)
-
-
-def in_batches(images: Tensor, size: int, measure: Callable[[Tensor], Tensor]) -> Tensor:
-    """A measure of images, a batch at a time, joined along its first axis."""
-    return torch.cat([measure(batch) for batch in images.split(size)])

@@ -58,10 +58,8 @@ def run(cell: AnswersCell, inputs: Inputs, work: Work) -> Result:
         ``facts``, ``refused``: why something is not measured, by its name.
     """
     pictures, observed = inputs["pictures"], load(cell, work)
-    stride, period = (
-        strides_of(inputs["structure"]).get(OUTPUT),
-        inputs["structure"].facts["period"],
-    )
+    structure = inputs["structure"]
+    stride, period = strides_of(structure).get(OUTPUT), structure.facts["period"]
     refused: dict[str, str] = {}
     shifts = range(0, max(cell.offsets[-1], period) + 1, period if stride else 1)
     room = pictures.arrays["pixels"].shape[2] - cell.image_size
@@ -153,12 +151,13 @@ def _changed(
         except (RuntimeError, AssertionError, ValueError) as error:  # as networks refuse sizes
             refused[f"{measure}.{where}".strip(".")] = str(error)
 
-    attempt("batch_padding", "", lambda: padded_batch(observed, window, cell.batch_padding, stride))
+    alone, more = answer[OUTPUT], cell.batch_padding
+    attempt("batch_padding", "", lambda: padded_batch(observed, window, alone, more, stride))
     for padding, other in others.items():
         with torch.inference_mode():
             attempt(
                 "repadding",
                 padding,
-                lambda other=other: changes(answer[OUTPUT], other(window)[OUTPUT]),
+                lambda other=other: changes(alone, other(window)[OUTPUT]),
             )
     return rows
