@@ -1,3 +1,5 @@
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -69,3 +71,9 @@ def channel_effects() -> pd.DataFrame:
 def channel_networks() -> pd.DataFrame:
     """Intact networks of the default run, a row per network and seed."""
     return table_of("channel_attack", "networks")
+
+
+@pytest.fixture(scope="session")
+def boundary() -> Callable[[str], pd.DataFrame]:
+    """The tables of the default run, by name."""
+    return partial(table_of, "boundary")

@@ -371,6 +371,10 @@ def test_plans_have_keys_of_all_experiments(copy):
             "images", "structure", "features", "position", "context", "tiles", "answers", "judge",
             "report",
         ],
+        "boundary": [
+            "tiles", "pictures", "shift_images", "canvas_images", "shift_train", "canvas_train",
+            "patch_location", "red_green", "distance", "reach", "shifts", "canvases", "report",
+        ],
     }  # fmt: skip
     assert all(cells for keys in copy.before.values() for cells in keys.values())
     assert copy.keys() == copy.before
@@ -401,7 +405,9 @@ def test_padding_recomputes_what_runs_networks_with_another_one(copy):
 
 def test_function_of_canvases_recomputes_trainings_on_canvases_and_what_follows(copy):
     copy.edit("stimuli/canvases.py", *FUNCTION)
-    assert copy.changed() == {("permutenet", step) for step in ("train", "evaluate", "report")}
+    of_boundary = {("boundary", step) for step in ("canvas_train", "canvases", "report")}
+    of_permutenet = {("permutenet", step) for step in ("train", "evaluate", "report")}
+    assert copy.changed() == of_permutenet | of_boundary
 
 
 def test_function_of_a_measure_trains_nothing(copy):

@@ -442,7 +442,11 @@ DEFECTS = [
     *within(
         "networks/models/resnet18.py",
         "networks/models/test_resnet18.py",
-        Defect("shortcuts before the first stride", "] = (1, 2, 2, 2)", "] = (2, 2, 2, 2)"),
+        Defect(
+            "shortcuts before the first stride",
+            "] = (1, 2, 2, 2)\n) -> list",
+            "] = (2, 2, 2, 2)\n) -> list",
+        ),
         Defect("the shortcut averages", "nn.AvgPool2d(1, stride)", "nn.AvgPool2d(2, stride)"),
         Defect("three blocks in a stage", "BLOCKS_PER_STAGE = 2", "BLOCKS_PER_STAGE = 3"),
     ),

@@ -94,6 +94,8 @@ class Step:
         run: function of a cell, its inputs by role and ``Work`` that returns the result.
         numeric: whether results depend on the device and on the precision.
         picture: function of a result that draws the figure of its MLflow run; None: no figure.
+        shared_with: the step of another experiment, ``experiment/step``, whose cells and results
+            these are, too; empty: none.
     """
 
     name: str
@@ -102,6 +104,7 @@ class Step:
     run: Callable[[Any, Inputs, Work], Result]
     numeric: bool = True
     picture: Callable[[Result], Figure] | None = None
+    shared_with: str = ""
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,7 @@ def plan(
     by_name: dict[str, Planned] = {}
     for step in experiment.steps:
         precision = numerics(device, dtype) if step.numeric else {}
-        folder = f"{experiment.family or experiment.name}/{step.name}"
+        folder = step.shared_with or f"{experiment.family or experiment.name}/{step.name}"
         cells = {}
         for label, cell in step.cells(settings).items():
             inputs = {

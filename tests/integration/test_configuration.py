@@ -6,6 +6,7 @@ import torch
 from posinfo.experiments import (
     AUDIT,
     AUGSHIFT,
+    BOUNDARY,
     CHANNEL_ATTACK,
     CONSISTENCY,
     EXPERIMENTS,
@@ -14,6 +15,7 @@ from posinfo.experiments import (
     POSENET_ABLATIONS,
 )
 from posinfo.experiments.audit.settings import structure_cells
+from posinfo.experiments.boundary.cells import canvas_train_cells, shift_train_cells
 from posinfo.experiments.consistency.settings import classify_cells
 from posinfo.experiments.permutenet.settings import train_cells
 from posinfo.experiments.posenet.settings import features_cells
@@ -74,6 +76,8 @@ def test_keys_of_networks_need_none(experiment, no_network_and_no_file):
         assert resolved.cells
     elif experiment is CONSISTENCY:  # of the same photographs
         assert classify_cells(resolved)
+    elif experiment is BOUNDARY:  # of the same photographs
+        assert shift_train_cells(resolved) and canvas_train_cells(resolved)
     elif experiment is AUDIT:
         assert structure_cells(resolved)
     else:

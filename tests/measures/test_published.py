@@ -13,7 +13,7 @@ FILE = PROJECT / "src/posinfo/measures/published.csv"
 LINES = list(csv.DictReader(FILE.open(encoding="utf-8")))
 TABLES = {
     paper: list(dict.fromkeys(line["table"] for line in LINES if line["paper"] == paper))
-    for paper in ("islam2020", "islam2021")
+    for paper in ("islam2020", "islam2021", "kayhan2020")
 }
 
 
@@ -96,7 +96,7 @@ def test_what_a_place_lacks_is_missing():
     [
         (
             "islam2019", "Table 1",
-            "paper must be one of islam2020, islam2021; got 'islam2019' "
+            "paper must be one of islam2020, islam2021, kayhan2020; got 'islam2019' "
             "(did you mean 'islam2021'?)",
         ),
         (

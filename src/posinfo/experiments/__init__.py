@@ -2,6 +2,7 @@
 
 from posinfo.experiments.audit import AUDIT
 from posinfo.experiments.augshift import AUGSHIFT
+from posinfo.experiments.boundary import BOUNDARY
 from posinfo.experiments.channel_attack import CHANNEL_ATTACK
 from posinfo.experiments.consistency import CONSISTENCY
 from posinfo.experiments.permutenet import PERMUTENET
@@ -17,5 +18,6 @@ EXPERIMENTS = {
         CONSISTENCY,
         CHANNEL_ATTACK,
         AUDIT,
+        BOUNDARY,
     )
 }

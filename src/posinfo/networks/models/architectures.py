@@ -15,12 +15,17 @@ from torch import nn
 from torchvision.models import get_model, list_models
 
 from posinfo.choices import check
+from posinfo.networks.models.narrow_networks import bagnet33, narrow_densenet121, narrow_resnet18
 from posinfo.networks.models.resnet18 import (
     canvas_resnet18,
     cifar_resnet18,
     segmenter_resnet18,
 )
-from posinfo.networks.models.shift_invariant import blurred_resnet18, fully_padded_resnet18
+from posinfo.networks.models.shift_invariant import (
+    blurred_resnet18,
+    fully_padded_canvas_resnet18,
+    fully_padded_resnet18,
+)
 
 IMAGE = "image"
 TIMM = "timm/"
@@ -151,9 +156,13 @@ def _name_and_width(arch: str) -> tuple[str, int | None]:
 
 
 OWN: dict[str, Callable[..., nn.Module]] = {
+    "bagnet33": bagnet33,
     "canvas_resnet18": canvas_resnet18,
+    "canvas_resnet18_fconv": fully_padded_canvas_resnet18,
     "cifar_resnet18": cifar_resnet18,
     "cifar_resnet18_blurpool": blurred_resnet18,
     "cifar_resnet18_fconv": fully_padded_resnet18,
+    "narrow_densenet121": narrow_densenet121,
+    "narrow_resnet18": narrow_resnet18,
     "segmenter_resnet18": segmenter_resnet18,
 }

@@ -43,13 +43,27 @@ def segmenter_resnet18(width: int = WIDTH) -> nn.Module:
 def _resnet18(
     stem: nn.Conv2d, width: int, strides: tuple[int, ...] = (1, 2, 2, 2)
 ) -> nn.Sequential:
-    stages, channels = [], width
+    return nn.Sequential(OrderedDict(resnet18_stages(stem, width, strides)))
+
+
+def resnet18_stages(
+    stem: nn.Conv2d, width: int, strides: tuple[int, ...] = (1, 2, 2, 2)
+) -> list[tuple[str, nn.Module]]:
+    """The layers by name, without a max-pool: ``conv1, bn1, relu, layer1`` to ``layer4``.
+
+    Args:
+        stem: the first convolution.
+        width: see ``canvas_resnet18``.
+        strides: of each stage.
+    """
+    stages: list[tuple[str, nn.Module]] = []
+    channels = width
     for stage, stride in enumerate(strides):
         wider = width * 2**stage
         stages.append((f"layer{stage + 1}", _stage(channels, wider, stride)))
         channels = wider
-    layers = [("conv1", stem), ("bn1", nn.BatchNorm2d(width)), ("relu", nn.ReLU(inplace=True))]
-    return nn.Sequential(OrderedDict([*layers, *stages]))
+    relu = nn.ReLU(inplace=True)
+    return [("conv1", stem), ("bn1", nn.BatchNorm2d(width)), ("relu", relu), *stages]
 
 
 def _stage(channels: int, wider: int, stride: int) -> nn.Module:

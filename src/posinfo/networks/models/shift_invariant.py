@@ -7,7 +7,7 @@ from timm.layers.blur_pool import BlurPool2d
 from torch import nn
 from torchvision.models.resnet import BasicBlock
 
-from posinfo.networks.models.resnet18 import WIDTH, cifar_resnet18
+from posinfo.networks.models.resnet18 import WIDTH, canvas_resnet18, cifar_resnet18
 
 STRIDED = 2
 
@@ -70,6 +70,13 @@ def blurred_resnet18(width: int = WIDTH) -> nn.Module:
 def fully_padded_resnet18(width: int = WIDTH) -> nn.Module:
     """``cifar_resnet18`` after ``pad_fully``."""
     network = cifar_resnet18(width)
+    pad_fully(network)
+    return network
+
+
+def fully_padded_canvas_resnet18(width: int = WIDTH) -> nn.Module:
+    """``canvas_resnet18`` after ``pad_fully``."""
+    network = canvas_resnet18(width)
     pad_fully(network)
     return network
 

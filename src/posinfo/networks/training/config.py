@@ -22,7 +22,7 @@ class TrainingConfig(Section):
         epochs: passes over the train images.
         batch_size: images per step.
         optimiser: a key of ``OPTIMISERS``.
-        lr: learning rate at the start; of ``one_cycle``, the highest.
+        lr: learning rate at the start; of ``one_cycle``, the highest; of ``adadelta``, a factor.
         betas: decay rates of the two averages of ``adam`` and ``adamw``; null for ``sgd``.
         momentum: momentum of SGD; null for the others.
         weight_decay: factor of the L2 penalty: this share of a weight is added to its gradient, or
@@ -122,6 +122,12 @@ def _adamw(network: nn.Module, config: TrainingConfig) -> Optimiser:
     )
 
 
+def _adadelta(network: nn.Module, config: TrainingConfig) -> Optimiser:
+    return torch.optim.Adadelta(
+        network.parameters(), config.lr, rho=0.9, eps=1e-6, weight_decay=config.weight_decay
+    )
+
+
 def _sgd(network: nn.Module, config: TrainingConfig) -> Optimiser:
     return torch.optim.SGD(
         network.parameters(),
@@ -145,6 +151,7 @@ def _cosine(optimiser: Optimiser, steps: int) -> Schedule:
 
 
 OPTIMISERS: dict[str, Callable[[nn.Module, TrainingConfig], Optimiser]] = {
+    "adadelta": _adadelta,  # decay rate .9
     "adam": _adam,
     "adamw": _adamw,
     "sgd": _sgd,

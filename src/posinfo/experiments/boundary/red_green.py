@@ -1,0 +1,84 @@
+"""Part 3: the order of two squares is the class, their height a hint (experiment 2, table 1)."""
+
+import pandas as pd
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from posinfo.choices import Section
+from posinfo.experiment import Cell, Inputs, Result
+from posinfo.experiments.boundary.patch_location import mean_history
+from posinfo.networks.models.stacked_convnets import ConvNetConfig, StackedConvNets
+from posinfo.networks.training.config import TrainingConfig
+from posinfo.networks.training.stacked import EVALUATED_AT_ONCE, predict_stacked, train_stacked
+from posinfo.stimuli.red_green import red_green
+from posinfo.work import Work
+
+CHANNELS, CLASSES = 3, 2
+SPLIT_SEEDS = {"train": 0, "validation": 1, "test": 2}
+
+
+class RedGreenImages(Section):
+    """How many images each split has; those of a test image's twin are as many again."""
+
+    train: int = Field(ge=2)
+    validation: int = Field(ge=2)
+    test: int = Field(ge=2)
+
+
+class RedGreenCell(Cell):
+    """Classifiers of several seeds.
+
+    Attributes:
+        network: of each.
+        training: the protocol.
+        images: how many there are.
+        seeds: of the weights.
+    """
+
+    network: ConvNetConfig
+    training: TrainingConfig
+    images: RedGreenImages
+    seeds: tuple[int, ...]
+
+
+def run(cell: RedGreenCell, inputs: Inputs, work: Work) -> Result:
+    """Accuracy at the heights of the train images, and at those of the other class.
+
+    Returns:
+        A row per seed ``seed, similar, dissimilar, identical, floor, n``: two accuracies in [0, 1],
+        and the share of test images whose features are those of their twin to the bit. The losses
+        by epoch are means over seeds.
+    """
+    splits = {
+        name: red_green(getattr(cell.images, name), seed) for name, seed in SPLIT_SEEDS.items()
+    }
+    train, validation = ((splits[s][0], splits[s][2]) for s in ("train", "validation"))
+    networks = StackedConvNets(cell.network, CHANNELS, CLASSES, cell.seeds).to(work.device)
+    history = train_stacked(networks, train, validation, cell.training, work)
+    similar, dissimilar, labels = splits["test"]
+    rows = {
+        "seed": cell.seeds,
+        "similar": _accuracy(networks, similar, labels, work),
+        "dissimilar": _accuracy(networks, dissimilar, labels, work),
+        "identical": _identical(networks, similar, dissimilar, work),
+        "floor": 1 / CLASSES,
+        "n": len(labels),
+    }
+    return Result(rows=pd.DataFrame(rows), history=mean_history(history))
+
+
+def _accuracy(networks: StackedConvNets, images: Tensor, labels: Tensor, work: Work) -> list[float]:
+    right = predict_stacked(networks, images, work).argmax(2) == labels[:, None]
+    return right.double().mean(0).tolist()
+
+
+def _identical(networks: StackedConvNets, images: Tensor, twins: Tensor, work: Work) -> list[float]:
+    same = []
+    with torch.inference_mode():
+        for pair in zip(
+            images.split(EVALUATED_AT_ONCE), twins.split(EVALUATED_AT_ONCE), strict=True
+        ):
+            one, other = (networks.features(each.to(work.device)) for each in pair)
+            same.append((one == other).all(2).cpu())
+    return torch.cat(same).double().mean(0).tolist()

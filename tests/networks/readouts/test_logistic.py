@@ -1,0 +1,31 @@
+import numpy as np
+
+from posinfo.networks.readouts.logistic import fit_logistic
+
+
+def features(count, seed, useful=0.0):
+    values = np.random.default_rng(seed)
+    classes = np.arange(count) % 2
+    drawn = values.normal(size=(count, 30)).astype(np.float32)
+    drawn[:, 0] += useful * classes
+    return drawn, classes
+
+
+def test_a_planted_difference_is_found_and_none_is_not():
+    for useful, low, high in ((8, 0.97, 1), (0, 0.35, 0.65)):
+        readout = fit_logistic(features(80, 0, useful), features(40, 1, useful), [0.01, 0.1, 1.0])
+        accuracy = readout.classifier.score(*features(400, 2, useful))
+        assert low <= accuracy <= high
+
+
+def test_the_strongest_penalty_of_the_best_on_validation_images_is_taken():
+    train, validation = features(60, 0, 50), features(30, 1, 50)
+    readout = fit_logistic(train, validation, [100.0, 1.0, 10.0])
+    assert (readout.strength, readout.accuracy) == (1.0, 1.0)
+
+
+def test_features_that_are_the_same_in_both_classes_give_chance():
+    one, _ = features(30, 0)
+    twins = np.repeat(one, 2, axis=0), np.tile([0, 1], 30)
+    readout = fit_logistic(twins, twins, [0.01, 100.0])
+    assert readout.classifier.score(*twins) == 0.5
