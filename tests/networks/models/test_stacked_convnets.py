@@ -42,7 +42,23 @@ def test_logits_are_those_of_networks_alone(padding, generator):
     stacked = StackedConvNets(config(padding), 3, 2, SEEDS)
     with torch.no_grad():
         expected = torch.stack([plain(config(padding), seed)(images) for seed in SEEDS], 1)
-        torch.testing.assert_close(stacked(images), expected, rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(stacked(images)[1], expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("padding", CONVOLUTION_PADDINGS)
+def test_all_at_once_are_what_they_are_one_by_one(padding, generator, monkeypatch):
+    """As on a GPU, by vmap, gradients included."""
+    images = torch.rand(4, 3, 20, 20, generator=generator)
+    results = []
+    for kind in ("cpu", "other"):
+        monkeypatch.setattr("posinfo.networks.models.stacked_convnets.ONE_BY_ONE", kind)
+        stacked = StackedConvNets(config(padding), 3, 2, SEEDS)
+        features, logits = stacked(images)
+        logits.square().sum().backward()
+        gradients = [each.grad for each in stacked.parameters()]
+        results.append([features.detach(), logits.detach(), *gradients])
+    for one, other in zip(*results, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("padding", CONVOLUTION_PADDINGS)
@@ -52,7 +68,7 @@ def test_twins_have_the_same_features_where_nothing_tells_their_height(padding):
     of_paper = config(padding, channels=(32, 32, 64, 64), strides=(1, 2, 2, 2))
     networks = StackedConvNets(of_paper, 3, 2, SEEDS)
     with torch.inference_mode():
-        one, other = networks.features(similar), networks.features(dissimilar)
+        (one, _), (other, _) = networks(similar), networks(dissimilar)
     share = (one == other).all(2).double().mean()
     assert share == 1 if padding in (FULL, "circular") else share < 0.5, share
 

@@ -39,8 +39,8 @@ def test_seeds_together_are_trained_as_one_by_one(splits, keep):
         for name, values in expected.items():
             torch.testing.assert_close(history[name][:, index], values[:, 0], rtol=1e-5, atol=1e-5)
         torch.testing.assert_close(
-            predict_stacked(together, splits[1][0])[:, index],
-            predict_stacked(alone, splits[1][0])[:, 0],
+            predict_stacked(together, splits[1][0])[1][:, index],
+            predict_stacked(alone, splits[1][0])[1][:, 0],
             rtol=1e-5, atol=1e-5,
         )  # fmt: skip
 
@@ -51,11 +51,11 @@ def test_each_seed_keeps_the_epoch_of_its_own_lowest_validation_loss(splits):
     model, first = networks(), networks()
     history = train_stacked(model, train, of_wrong, training(epochs=5))["validation_loss"]
     best = history.argmin(0)
-    logits = predict_stacked(model, images)
+    _, logits = predict_stacked(model, images)
     for index, epoch in enumerate(best.tolist()):
         loss = torch.nn.functional.cross_entropy(logits[:, index], 1 - labels)
         torch.testing.assert_close(loss, history[epoch, index])
-    assert not torch.equal(first.weight, model.weight)
+    assert not torch.equal(first.head_of_weight, model.head_of_weight)
     assert history.min() < history[-1].max()
 
 

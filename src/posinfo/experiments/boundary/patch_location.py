@@ -37,9 +37,8 @@ def run(cell: PatchCell, inputs: Inputs, work: Work) -> Result:
     networks = StackedConvNets(cell.network, 1, len(labelled[1]), cell.seeds).to(work.device)
     history = train_stacked(networks, labelled, labelled, cell.training, work)
     images, labels = labelled
-    right = predict_stacked(networks, images, work).argmax(2) == labels[:, None]
-    with torch.inference_mode():
-        first, second = networks.features(images.to(work.device)).cpu()
+    (first, second), logits = predict_stacked(networks, images, work)
+    right = logits.argmax(2) == labels[:, None]
     rows = {
         "seed": cell.seeds,
         "accuracy": right.double().mean(0).tolist(),

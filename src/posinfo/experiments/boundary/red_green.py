@@ -1,7 +1,6 @@
 """Part 3: the order of two squares is the class, their height a hint (experiment 2, table 1)."""
 
 import pandas as pd
-import torch
 from pydantic import Field
 from torch import Tensor
 
@@ -10,7 +9,7 @@ from posinfo.experiment import Cell, Inputs, Result
 from posinfo.experiments.boundary.patch_location import mean_history
 from posinfo.networks.models.stacked_convnets import ConvNetConfig, StackedConvNets
 from posinfo.networks.training.config import TrainingConfig
-from posinfo.networks.training.stacked import EVALUATED_AT_ONCE, predict_stacked, train_stacked
+from posinfo.networks.training.stacked import predict_stacked, train_stacked
 from posinfo.stimuli.red_green import red_green
 from posinfo.work import Work
 
@@ -56,29 +55,19 @@ def run(cell: RedGreenCell, inputs: Inputs, work: Work) -> Result:
     train, validation = ((splits[s][0], splits[s][2]) for s in ("train", "validation"))
     networks = StackedConvNets(cell.network, CHANNELS, CLASSES, cell.seeds).to(work.device)
     history = train_stacked(networks, train, validation, cell.training, work)
-    similar, dissimilar, labels = splits["test"]
+    *twins, labels = splits["test"]
+    features, logits = zip(*(predict_stacked(networks, each, work) for each in twins), strict=True)
     rows = {
         "seed": cell.seeds,
-        "similar": _accuracy(networks, similar, labels, work),
-        "dissimilar": _accuracy(networks, dissimilar, labels, work),
-        "identical": _identical(networks, similar, dissimilar, work),
+        "similar": _right(logits[0], labels),
+        "dissimilar": _right(logits[1], labels),
+        "identical": (features[0] == features[1]).all(2).double().mean(0).tolist(),
         "floor": 1 / CLASSES,
         "n": len(labels),
     }
     return Result(rows=pd.DataFrame(rows), history=mean_history(history))
 
 
-def _accuracy(networks: StackedConvNets, images: Tensor, labels: Tensor, work: Work) -> list[float]:
-    right = predict_stacked(networks, images, work).argmax(2) == labels[:, None]
-    return right.double().mean(0).tolist()
-
-
-def _identical(networks: StackedConvNets, images: Tensor, twins: Tensor, work: Work) -> list[float]:
-    same = []
-    with torch.inference_mode():
-        for pair in zip(
-            images.split(EVALUATED_AT_ONCE), twins.split(EVALUATED_AT_ONCE), strict=True
-        ):
-            one, other = (networks.features(each.to(work.device)) for each in pair)
-            same.append((one == other).all(2).cpu())
-    return torch.cat(same).double().mean(0).tolist()
+def _right(logits: Tensor, labels: Tensor) -> list[float]:
+    """Accuracy of each classifier."""
+    return (logits.argmax(2) == labels[:, None]).double().mean(0).tolist()

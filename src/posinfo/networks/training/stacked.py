@@ -54,13 +54,13 @@ def train_stacked(
             yield slice(start, start + config.batch_size)
 
     def loss_of(batch: slice) -> Float[Tensor, " k"]:
-        return _losses(networks(images[batch]), labels[batch])
+        return _losses(networks(images[batch])[1], labels[batch])
 
     history, best = [], torch.full((networks.count,), torch.inf)
     kept = {name: each.detach().clone() for name, each in networks.named_parameters()}
     for epoch in range(1, config.epochs + 1):
         losses = fit(networks, batches(), loss_of, optimiser, schedule, work.on_progress).mean(0)
-        found = _losses(predict_stacked(networks, validation[0], work), validation[1])
+        found = _losses(predict_stacked(networks, validation[0], work)[1], validation[1])
         better = found < best if config.keep == "best" else torch.ones_like(best, dtype=torch.bool)
         best = torch.where(better, found, best)
         _keep(kept, networks, better)
@@ -73,14 +73,13 @@ def train_stacked(
 
 def predict_stacked(
     networks: StackedConvNets, images: Float[Tensor, "n c h w"], work: Work = Work()
-) -> Float[Tensor, "n k classes"]:
-    """Logits of each classifier, on the CPU."""
+) -> tuple[Float[Tensor, "n s f"], Float[Tensor, "n s k"]]:
+    """Features and logits of each classifier, on the CPU."""
     networks.eval()
     with torch.inference_mode():
-        batches = [
-            networks(batch.to(work.device)).cpu() for batch in images.split(EVALUATED_AT_ONCE)
-        ]
-    return torch.cat(batches)
+        batches = [networks(batch.to(work.device)) for batch in images.split(EVALUATED_AT_ONCE)]
+    features, logits = (torch.cat(each).cpu() for each in zip(*batches, strict=True))
+    return features, logits
 
 
 def _losses(logits: Float[Tensor, "n k classes"], labels: Int64[Tensor, " n"]) -> Tensor:
@@ -90,9 +89,7 @@ def _losses(logits: Float[Tensor, "n k classes"], labels: Int64[Tensor, " n"]) -
 
 
 def _keep(kept: dict[str, Tensor], networks: StackedConvNets, better: Tensor) -> None:
-    """Replace the weights of some classifiers; of each tensor, they are equal parts in order."""
+    """Replace the weights of some classifiers."""
     for name, now in networks.named_parameters():
-        parts = (each.view(networks.count, -1) for each in (kept[name], now.detach()))
-        older, newer = parts
-        chosen = better.to(older.device)[:, None]
-        kept[name] = torch.where(chosen, newer, older).view_as(now)
+        chosen = better.to(now.device).view(-1, *[1] * (now.ndim - 1))
+        kept[name] = torch.where(chosen, now.detach(), kept[name])
