@@ -3,6 +3,7 @@
 from defects import (
     attack,
     audit,
+    boundary,
     data,
     devices,
     experiments,
@@ -23,6 +24,7 @@ SUBJECTS: dict[str, list[Defect]] = {
     "trust": trust.DEFECTS,
     "attack": attack.DEFECTS,
     "audit": audit.DEFECTS,
+    "boundary": boundary.DEFECTS,
     "devices": devices.DEFECTS,
     "sweeps": sweeps.DEFECTS,
 }

@@ -3,12 +3,15 @@ import os
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from functools import cache
 from io import BytesIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import mlflow
@@ -52,6 +55,16 @@ class Copy:
             ignored = shutil.ignore_patterns("__pycache__", "local")
             shutil.copytree(PROJECT / name, root / name, ignore=ignored)
         shutil.copy(PROJECT / "pyproject.toml", root)
+        self._give_database()
+
+    def _give_database(self) -> None:
+        """What the first run would make in five seconds: MLflow's database with no run in it."""
+        file = self.root / "mlflow.db"
+        file.write_bytes(empty_database())
+        with closing(sqlite3.connect(file)) as database, database:
+            location = ((self.root / "mlartifacts").resolve().as_uri(), "posinfo")
+            update = "UPDATE experiments SET artifact_location = ? WHERE name = ?"
+            assert database.execute(update, location).rowcount == 1
 
     def kedro(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         variables = {**os.environ, "COLUMNS": "400", "DO_NOT_TRACK": "1", **environment}
@@ -130,6 +143,15 @@ class Copy:
         return self.root / "data" / "test"
 
 
+@cache
+def empty_database() -> bytes:
+    """Of MLflow, with the experiment of the project."""
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "mlflow.db"
+        mlflow.MlflowClient(f"sqlite:///{file}").create_experiment("posinfo")
+        return file.read_bytes()
+
+
 def merged(environment: str) -> dict[str, Any]:
     """All parameters of an environment."""
     arguments = {**CONFIG_LOADER_ARGS, "default_run_env": environment}
@@ -197,7 +219,12 @@ def finished(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Callab
         with FileLock(f"{root}.lock"):
             if not said.exists():
                 shutil.rmtree(root, ignore_errors=True)
-                result = Copy(root).run_afresh(f"--pipeline={pipeline}", *arguments)
+                made = Copy(root)
+                if pipeline == "posenet":  # as on the first day: imports and database of its own
+                    (root / "mlflow.db").unlink()
+                    result = made.run_afresh(f"--pipeline={pipeline}", *arguments)
+                else:
+                    result = made.run(f"--pipeline={pipeline}", *arguments)
                 assert result.returncode == 0, result.stdout + result.stderr
                 said.write_text(json.dumps([result.stdout, result.stderr]))
         copy = Copy(root)

@@ -33,13 +33,12 @@ def test_store_lists_and_prunes_what_no_default_run_reaches(project):
     checkpoint = project.data / "store/checkpoints/permutenet-train-0123456789abcdef.pt"
     checkpoint.parent.mkdir(exist_ok=True)
     checkpoint.touch()
-    listed = posinfo(project, "store", "--env=test")
-    rows = [line.split("│") for line in listed.stdout.splitlines() if "│ permutenet" in line]
+    dry = posinfo(project, "store", "--env=test", "--prune")
+    rows = [line.split("│") for line in dry.stdout.splitlines() if "│ permutenet" in line]
     cells = {row[2].strip(): (row[3].strip(), row[7].strip()) for row in rows}
     assert cells == {
         "images": ("1", "0"), "train": ("1", "1"), "evaluate": ("1", "1"), "report": ("1", "1"),
     }  # fmt: skip
-    dry = posinfo(project, "store", "--env=test", "--prune")
     assert "3 results, " in dry.stdout and "1 unfinished out of reach: --yes" in dry.stdout
     assert lying(project) == everything and checkpoint.exists()
     pruned = posinfo(project, "store", "--env=test", "--prune", "--yes")

@@ -16,7 +16,7 @@ from posinfo.networks.models.place_classifiers import POOLINGS, PlaceConfig
 from posinfo.networks.models.stacked_convnets import CONVOLUTION_PADDINGS
 from posinfo.networks.training.config import TrainingConfig
 from posinfo.stimuli.crops import ShiftConfig
-from posinfo.stimuli.labelled_images import DatasetConfig
+from posinfo.stimuli.labelled_images import SIDE, DatasetConfig
 from posinfo.stimuli.quadrants import BORDERS, TILE
 
 Paddings = Annotated[
@@ -216,4 +216,11 @@ class CanvasesParameters(Section):
     def cells(self) -> dict[str, CanvasRow]:
         """The rows by label; a ``ValueError`` says why one cannot be."""
         items = [{**row, "task": task} for task in self.tasks for row in self.rows]
-        return canvas_grid.cells(items, self.shared, ())
+        cells = canvas_grid.cells(items, self.shared, ())
+        for label, cell in cells.items():
+            if cell.location_size < SIDE:
+                raise ValueError(
+                    f"boundary.canvases: {label}: tiles of {SIDE} x {SIDE} px do not fit a canvas "
+                    f"location of {cell.location_size} px: enlarge `location_size`"
+                )
+        return cells
