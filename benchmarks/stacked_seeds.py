@@ -26,11 +26,12 @@ TRAINING = TrainingConfig(
 
 def trained(seeds: range, padding: str, work: Work, images: int) -> tuple[float, torch.Tensor]:
     """Seconds of an epoch, and the logits of some test images (n, seeds, 2)."""
-    train, test = ([*red_green(count, seed)[::2]] for count, seed in ((images, 0), (100, 1)))
+    found = red_green({"train": images, "test": 100})
+    train, test = ((split.similar, split.classes) for split in found.values())
     config = ConvNetConfig(channels=CHANNELS, strides=STRIDES, kernel_size=3, padding=padding)
     networks = StackedConvNets(config, 3, 2, seeds).to(work.device)
     start = time.monotonic()
-    train_stacked(networks, (train[0], train[1]), (test[0], test[1]), TRAINING, work)
+    train_stacked(networks, train, test, TRAINING, work)
     seconds = time.monotonic() - start
     return seconds, predict_stacked(networks, test[0], work)[1]
 

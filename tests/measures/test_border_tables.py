@@ -55,7 +55,7 @@ def test_knees_stand_beside_field_and_twice_the_error_distance():
     reach = pd.DataFrame(
         {
             "row": "a", "seed": [0, 0, 0, 1], "photograph": ["p", "q", "r", "p"], "field": 40.0,
-            "error_distance": [8.0, 24.0, 12.0, np.nan],
+            "error_distance": [8.0, 24.0, 12.0, np.inf],
         }
     )  # fmt: skip
     table = knees(scores, reach).set_index("seed")
@@ -69,7 +69,10 @@ def test_distances_are_said_with_an_interval_or_as_a_bound():
         pixels_over_seeds(pd.Series(values))
         for values in ([24.0, 26.0, 28.0], [24.0, np.inf], [np.inf], [np.nan, 3.0], [7.0])
     ]
-    assert said == ["26 (21 to 31)", "> 24", "beyond the widest", "not told at any width", "7"]
+    assert said == [
+        "26 (21 to 31)", "24 to 24 in 1, farther than measured in 1 of 2",
+        "farther than measured in 1 of 1", "3 to 3 in 1, none in 1 of 2", "7",
+    ]  # fmt: skip
 
 
 def test_gap_is_of_the_outermost_ring_and_the_innermost():

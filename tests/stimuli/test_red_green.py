@@ -1,6 +1,7 @@
+import pytest
 import torch
 
-from posinfo.stimuli.red_green import MOVED, SQUARE, red_green
+from posinfo.stimuli.red_green import DIFFERENT, MOVED, SQUARE, red_green
 
 
 def corners(images, channel):
@@ -11,9 +12,9 @@ def corners(images, channel):
 
 
 def test_order_is_the_class_and_height_a_hint():
-    similar, dissimilar, classes = red_green(400, seed=0)
+    similar, dissimilar, classes = red_green({"all": DIFFERENT})["all"]
     assert similar.sum((2, 3)).eq(torch.tensor([SQUARE**2, SQUARE**2, 0])).all()
-    assert classes.bincount().tolist() == [200, 200]
+    assert classes.bincount().tolist() == [DIFFERENT // 2, DIFFERENT // 2]
     for images, hint in ((similar, classes), (dissimilar, 1 - classes)):
         (red_top, red), (green_top, green) = corners(images, 0), corners(images, 1)
         assert torch.equal(red_top, green_top)
@@ -26,15 +27,21 @@ def test_order_is_the_class_and_height_a_hint():
 
 
 def test_twins_differ_in_their_height_alone():
-    similar, dissimilar, classes = red_green(50, seed=1)
+    similar, dissimilar, classes = red_green({"test": 50}, seed=1)["test"]
     for image, twin, of_class in zip(similar, dissimilar, classes, strict=True):
         rows = MOVED if of_class == 0 else -MOVED
         assert torch.equal(image.roll(rows, 1), twin)
 
 
-def test_splits_share_no_images_by_their_seeds():
+def test_no_image_is_twice_in_all_splits():
     """The released generator starts anew at each call: its validation images are train images."""
-    train, validation = (red_green(500, seed)[0] for seed in (0, 1))
-    same = sum(bool((image == train).flatten(1).all(1).any()) for image in validation)
-    assert same < 100  # of 1,480 images per class, some meet by chance
-    assert torch.equal(red_green(500, 0)[0], train)
+    splits = red_green({"train": 1500, "validation": 460, "test": 1000})
+    every = torch.cat([split.similar for split in splits.values()])
+    assert len(every) == DIFFERENT == len(every.unique(dim=0))
+    assert {name: len(split.classes) for name, split in splits.items()} == {
+        "train": 1500, "validation": 460, "test": 1000,
+    }  # fmt: skip
+    again, other = (red_green({"train": 40}, seed)["train"].similar for seed in (0, 1))
+    assert torch.equal(again, every[:40]) and not torch.equal(other, again)
+    with pytest.raises(ValueError, match="there are 2960 different images; got 2962"):
+        red_green({"train": 2000, "test": 962})

@@ -25,9 +25,10 @@ def border_curves_figure(scores: pd.DataFrame, knees: pd.DataFrame) -> Figure:
         for column, colour, style in (
             ("knee", "C0", "-"), ("field", "C3", "--"), ("error_reach", "C2", ":"),
         ):  # fmt: skip
-            value = float(np.mean(of_row[column]))
-            if np.isfinite(value):
-                axis.axvline(value, color=colour, linestyle=style, label=spoken(column))
+            found = of_row.loc[np.isfinite(of_row[column]), column].unique()
+            for index, value in enumerate(found):  # a line per seed
+                label = spoken(column) if index == 0 else None
+                axis.axvline(float(value), color=colour, linestyle=style, label=label, linewidth=1)
         axis.axhline(0.5, color="grey", linewidth=0.8)
         axis.set(title=spoken(name), xlabel="border (px)", ylabel="accuracy", ylim=(0.3, 1.03))
         axis.legend(fontsize=7)

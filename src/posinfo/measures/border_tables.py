@@ -60,7 +60,7 @@ def knees(scores: pd.DataFrame, reach: pd.DataFrame) -> pd.DataFrame:
         name, seed = rows.row.iloc[0], rows.seed.iloc[0]
         curve = rows.sort_values(by="border")
         of_row = reach[(reach.row == name) & (reach.seed == seed)]
-        distance = of_row.error_distance.fillna(np.inf).median()
+        distance = of_row.error_distance.median()
         lines.append(
             {
                 "row": name,
@@ -112,15 +112,22 @@ def with_means(
 
 
 def pixels_over_seeds(values: pd.Series) -> str:
-    """Mean of distances in pixels and its interval; what is known where one is not finite."""
-    known = values.to_numpy(float)
-    known = known[np.isfinite(known)]
-    if values.isna().any():
-        return "not told at any width"
-    if len(known) < len(values):
-        return "beyond the widest" if not len(known) else f"> {known.min():.0f}"
-    low, high = mean_interval(known)
-    return f"{known.mean():.0f}" + ("" if np.isnan(low) else f" ({low:.0f} to {high:.0f})")
+    """Mean of distances in pixels and its interval, or for how many seeds they are out of sight.
+
+    Args:
+        values: one per seed; infinity: beyond what was measured; NaN: there is none.
+    """
+    all_of_them = values.to_numpy(float)
+    known = all_of_them[np.isfinite(all_of_them)]
+    if len(known) == len(all_of_them):
+        low, high = mean_interval(known)
+        spread = "" if np.isnan(low) or low == high else f" ({low:.0f} to {high:.0f})"
+        return f"{known.mean():.0f}{spread}"
+    parts = [f"{known.min():.0f} to {known.max():.0f} in {len(known)}"] if len(known) else []
+    beyond, none = np.isinf(all_of_them).sum(), np.isnan(all_of_them).sum()
+    parts += [f"farther than measured in {beyond}"] if beyond else []
+    parts += [f"none in {none}"] if none else []
+    return f"{', '.join(parts)} of {len(all_of_them)}"
 
 
 def _text(value: object) -> str:

@@ -4,6 +4,9 @@ Class 0 has the red square on the left and stands near the top; class 1 has the 
 left and stands near the bottom. A network that knows where it looks may learn the height alone.
 """
 
+from collections.abc import Mapping
+from typing import NamedTuple
+
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
@@ -14,37 +17,64 @@ LEFTS, RIGHTMOST = (0, 9), 27  # first column of the left square; the largest of
 APART = SQUARE + 1  # columns between the first ones of the two squares, at least
 MOVED = 16  # rows from the height of one class to that of the other
 RED, GREEN = 0, 1  # channels
+DIFFERENT = 2960  # images of both classes
 
 Images = Float[Tensor, "n 3 32 32"]
 
 
-def red_green(count: int, seed: int) -> tuple[Images, Images, Int64[Tensor, " n"]]:
-    """Images, their twins at the height of the other class, and their classes.
+class RedGreen(NamedTuple):
+    """Images of a split.
 
-    Positions are those of the released code. There, the generator starts anew at every call, so
-    that validation images and similar test images are train images: give each split another seed.
+    Attributes:
+        similar: black in [0, 1], each class near its own height.
+        dissimilar: the same images with both squares moved to the height of the other class.
+        classes: 0 where the red square is on the left, else 1.
+    """
+
+    similar: Images
+    dissimilar: Images
+    classes: Int64[Tensor, " n"]
+
+
+def red_green(counts: Mapping[str, int], seed: int = 0) -> dict[str, RedGreen]:
+    """Splits that share no image.
+
+    Positions are those of the released code, each at most once in all splits. There, the generator
+    starts anew at every call, so that validation images and similar test images are train images.
 
     Args:
-        count: number of images; every other one is of class 1.
-        seed: of the positions.
+        counts: number of images by name of the split, even; every other one is of class 1.
+        seed: deals positions to splits.
 
-    Returns:
-        The images, black in [0, 1], and the same images with both squares moved by 16 rows: the
-        "similar" and the "dissimilar" test images of the paper.
+    Raises:
+        ValueError: more images than there are positions.
     """
+    positions = torch.tensor(
+        [
+            (top, left, right)
+            for top in range(TOPS[0], TOPS[1] + 1)
+            for left in range(LEFTS[0], LEFTS[1] + 1)
+            for right in range(left + APART, RIGHTMOST + 1)
+        ]
+    )
+    if sum(counts.values()) > DIFFERENT:
+        raise ValueError(f"there are {DIFFERENT} different images; got {sum(counts.values())}")
     generator = torch.Generator().manual_seed(seed)
+    orders = [torch.randperm(len(positions), generator=generator) for _ in range(2)]
+    splits, first = {}, 0
+    for name, count in counts.items():
+        dealt = [positions[order[first : first + count // 2]] for order in orders]
+        splits[name] = _images(torch.stack(dealt, 1).flatten(0, 1))
+        first += count // 2
+    return splits
 
-    def draw(low: int, high: int) -> Tensor:
-        return torch.randint(low, high + 1, (count,), generator=generator)
 
-    classes = torch.arange(count) % 2
-    tops, lefts = draw(*TOPS), draw(*LEFTS)
-    room = RIGHTMOST - (lefts + APART)
-    share = torch.rand(count, generator=generator)
-    rights = lefts + APART + (share * (room + 1)).long()
+def _images(positions: Int64[Tensor, "n 3"]) -> RedGreen:
+    tops, lefts, rights = positions.unbind(1)
+    classes = torch.arange(len(positions)) % 2
     heights = tops + MOVED * classes, tops + MOVED * (1 - classes)
     similar, dissimilar = (_drawn(rows, lefts, rights, classes) for rows in heights)
-    return similar, dissimilar, classes
+    return RedGreen(similar, dissimilar, classes)
 
 
 def _drawn(tops: Tensor, lefts: Tensor, rights: Tensor, classes: Tensor) -> Images:

@@ -1,5 +1,5 @@
 import pytest
-import torch
+from pydantic import ValidationError
 
 from posinfo.experiments.boundary.red_green import RedGreenCell, RedGreenImages, run
 from posinfo.networks.models.stacked_convnets import ConvNetConfig
@@ -39,15 +39,6 @@ def test_losses_are_means_over_seeds(results):
     assert history["validation_loss"][-1] < history["validation_loss"][0]
 
 
-def test_splits_differ(monkeypatch):
-    """Of the released generator, validation and similar test images are train images."""
-    seen = {}
-
-    def drawn(count, seed):
-        seen[count] = seed
-        images = torch.zeros(count, 3, 32, 32)
-        return images, images, torch.arange(count) % 2
-
-    monkeypatch.setattr("posinfo.experiments.boundary.red_green.red_green", drawn)
-    run(red_green_cell("zero", epochs=1), {}, Work())
-    assert set(seen) == {400, 80, 100} and len(set(seen.values())) == 3
+def test_more_images_than_there_are_are_refused():
+    with pytest.raises(ValidationError, match="there are 2960 different images; got 3000 in all"):
+        RedGreenImages(train=2000, validation=500, test=500)

@@ -50,7 +50,7 @@ def test_networks_of_shifts_and_canvases_are_those_of_augshift_and_permutenet():
     shifts = SECTIONS["boundary"]["shifts"]
     other = changed(
         base("augshift"), augshift__training=shifts["training"], augshift__seeds=[0],
-        augshift__dataset=shifts["dataset"], augshift__latent_weight=0,
+        augshift__dataset=shifts["dataset"], augshift__latent_weight=0, augshift__width=shifts["width"],
         augshift__methods=[{"method": "fconv"}], augshift__shifts=shifts["shifts"],
     )  # fmt: skip
     for mine, theirs in (("shift_train", "train"), ("shifts", "evaluate")):
@@ -90,9 +90,19 @@ def test_reach_of_a_trained_network_needs_that_of_the_narrowest_border():
             {"boundary__distance__networks__resnet18__weights": "imagenet"},
             "trained from scratch, weights are untrained; got 'imagenet'",
         ),
-        ({"boundary__distance__crop": 700}, "crop must be smaller than picture_size 672"),
+        ({"boundary__distance__crop": 880}, "crop must leave 32 px on each side"),
         ({"boundary__canvases__shared__grid": 1}, "grid"),
         ({"boundary__canvases__shared__grid": 17}, "grid"),
+        ({"boundary__red_green__training__mirrored": True}, "mirrored and compile must be false"),
+        ({"boundary__distance__networks__resnet18__seed": 3}, "a row has `seeds`"),
+        (
+            {"boundary__shifts__efficiency": [{"images": 8, "epochs": n} for n in (4, 9)]},
+            "each number of images may stand once",
+        ),
+        (
+            {"boundary__shifts__efficiency": [{"images": 1600, "epochs": 4}]},
+            "images must be fewer than 1600, all; got 1600",
+        ),
         ({"boundary__shifts__training__epochs": 3}, "trained on for training.epochs 3"),
     ],
 )  # fmt: skip
@@ -106,7 +116,7 @@ def test_what_cannot_be_is_refused(changes, message):
     ("rows", "message"),
     [
         ([{"padding": "reflect", "arch": "vit_b_16", "width": None, "grid": 7}], "no padded layer"),
-        ([{"padding": "none", "location_size": 8, "grid": 2}], "too small"),
+        ([{"padding": "none"}], "too small"),
     ],
 )
 def test_a_padding_that_a_network_cannot_take_is_refused_before_training(rows, message):

@@ -6,7 +6,7 @@ from posinfo.networks.models.audited import AuditedConfig
 from posinfo.networks.models.place_classifiers import (
     PlaceConfig,
     build_place_classifier,
-    saved_bytes,
+    needed_bytes,
 )
 
 SIDE = 64
@@ -56,9 +56,20 @@ def test_seed_draws_the_linear_layer_and_leaves_pytorch_s_generator_alone():
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
+def test_released_border_that_would_not_be_heeded_is_refused():
+    with pytest.raises(ValueError, match="its first convolution pads in its own way"):
+        build_place_classifier(config("timm/tf_efficientnet_lite0", first_padding=5), SIDE, 0)
+    with pytest.raises(ValueError, match="a released border is of zeros; got padding 'circular'"):
+        build_place_classifier(config(first_padding=5, padding="circular"), SIDE, 0)
+
+
 def test_memory_of_maps_grows_with_their_area_and_needs_none():
-    small, large = (saved_bytes(config(), side) for side in (128, 1024))
+    small, large = (needed_bytes(config(), side, 1, trained=True) for side in (128, 1024))
     assert large / small == pytest.approx(64, rel=0.01)
     stem = 4 * (3 * 128**2 + 2 * 4 * 64**2)  # the image, and the maps of stem and its batch norm
-    assert small > stem
-    assert saved_bytes(config(), 2**18) > 2**40
+    assert stem < small < 10 * stem
+    assert needed_bytes(config(), 128, 3, trained=True) == 3 * small
+    assert 4 * 3 * 128**2 < needed_bytes(config(), 128, 1, trained=False) < small
+    assert needed_bytes(config(), 2**18, 1, trained=True) > 2**40
+    released = config(first_padding=10_000)
+    assert needed_bytes(released, 128, 1, trained=True) > 1e9

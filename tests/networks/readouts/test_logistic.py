@@ -14,7 +14,7 @@ def features(count, seed, useful=0.0):
 def test_a_planted_difference_is_found_and_none_is_not():
     for useful, low, high in ((8, 0.97, 1), (0, 0.35, 0.65)):
         readout = fit_logistic(features(80, 0, useful), features(40, 1, useful), [0.01, 0.1, 1.0])
-        accuracy = readout.classifier.score(*features(400, 2, useful))
+        accuracy = readout.accuracy_on(features(400, 2, useful))
         assert low <= accuracy <= high
 
 
@@ -28,4 +28,14 @@ def test_features_that_are_the_same_in_both_classes_give_chance():
     one, _ = features(30, 0)
     twins = np.repeat(one, 2, axis=0), np.tile([0, 1], 30)
     readout = fit_logistic(twins, twins, [0.01, 100.0])
-    assert readout.classifier.score(*twins) == 0.5
+    assert readout.accuracy_on(twins) == 0.5
+
+
+def test_rounding_is_no_feature():
+    """Of a maximum that is the black area's, say, which differs in the last bits by place."""
+    one, _ = features(40, 0)
+    twins, classes = np.repeat(one, 2, axis=0), np.tile([0, 1], 40)
+    twins[:, 3] = 7 * (1 + 3e-7 * classes).astype(np.float32)
+    assert len(np.unique(twins[:, 3])) == 2
+    readout = fit_logistic((twins, classes), (twins, classes), [1.0, 100.0])
+    assert readout.accuracy_on((twins, classes)) == 0.5 and not readout.useful[3]

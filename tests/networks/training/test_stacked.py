@@ -26,7 +26,8 @@ def networks(seeds=SEEDS):
 
 @pytest.fixture(scope="module")
 def splits():
-    return [(images, labels) for images, _, labels in (red_green(n, n) for n in (90, 40))]
+    found = red_green({"train": 90, "validation": 40})
+    return [(split.similar, split.classes) for split in found.values()]
 
 
 @pytest.mark.parametrize("keep", ["best", "last"])

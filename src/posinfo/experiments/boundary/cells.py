@@ -89,7 +89,7 @@ def distance_cells(settings: BoundarySettings) -> dict[str, DistanceCell]:
                 cells[border_label(name, border, seed)] = DistanceCell(
                     inputs={split: f"tiles/{split}" for split in SPLITS},
                     modules=row.modules,
-                    parameters={"row": name, "border": border, "seed": seed, **dict(row)},
+                    parameters={**row.shown(), "row": name, "border": border, "seed": seed},
                     place=row.place(seed, quadrants.first_padding),
                     weights=_weights(name, row),
                     trained=row.trained,
@@ -109,7 +109,7 @@ def reach_cells(settings: BoundarySettings) -> dict[str, ReachCell]:
             cell = ReachCell(
                 inputs={"pictures": "pictures/photographs"},
                 modules=row.modules,
-                parameters={"row": name, "seed": seed, **dict(row)},
+                parameters={**row.shown(), "row": name, "seed": seed},
                 place=row.place(seed),
                 weights=_weights(name, row),
                 crop=section.crop,

@@ -12,11 +12,12 @@ from posinfo.networks.models.place_classifiers import (
     PlaceClassifier,
     PlaceConfig,
     build_place_classifier,
-    saved_bytes,
+    needed_bytes,
 )
 from posinfo.networks.readouts.logistic import fit_logistic
 from posinfo.networks.training.config import TrainingConfig
 from posinfo.networks.training.places import (
+    PIXELS_AT_ONCE,
     PlacedTiles,
     place_accuracy,
     place_features,
@@ -51,21 +52,22 @@ class DistanceCell(Cell):
     seed: int
 
     def check(self) -> None:
-        """Whether the network takes such images, and the memory of this machine its maps.
+        """Whether the network takes such images, and the memory of this host its maps.
 
         Raises:
             FileNotFoundError, ValueError: see ``AuditedConfig.check``; maps larger than the memory.
         """
-        side = self.quadrants.side
+        side, border = self.quadrants.side, self.quadrants.border
         self.place.network.check(side)
-        at_once = self.training.batch_size if self.trained == SCRATCH else 1
-        of_one = saved_bytes(self.place, side)  # type: ignore[arg-type]
-        needed, there = at_once * of_one, psutil.virtual_memory().total
-        if needed > there:
+        scratch = self.trained == SCRATCH
+        images = self.training.batch_size if scratch else max(1, PIXELS_AT_ONCE // side**2)
+        needed = needed_bytes(self.place, side, images, trained=scratch)
+        if needed > psutil.virtual_memory().total:
             raise ValueError(
-                f"a border of {self.quadrants.border} px makes images of {side} x {side} px, of "
-                f"which {at_once} at once need {decimal(needed)} of memory, and there are "
-                f"{decimal(there)}: take a narrower border or network, or a smaller batch"
+                f"a border of {border} px makes images of {side} x {side} px, of which {images} at "
+                f"once need {decimal(needed)} of memory, and there are "
+                f"{decimal(psutil.virtual_memory().total)}: take a narrower border or network, or "
+                "a smaller batch"
             )
 
 
@@ -105,7 +107,7 @@ def _read(
     work.on_total(sum(map(len, splits.values())))
     read = {split: place_features(network, tiles, work) for split, tiles in splits.items()}
     chosen = fit_logistic(read["train"], read["validation"], cell.strengths)
-    return {s: float(chosen.classifier.score(*each)) for s, each in read.items()}, Result()
+    return {s: chosen.accuracy_on(each) for s, each in read.items()}, Result()
 
 
 def _train(

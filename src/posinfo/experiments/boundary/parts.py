@@ -23,6 +23,7 @@ Paddings = Annotated[
     tuple[Annotated[str, one_of("padding", CONVOLUTION_PADDINGS)], ...], Field(min_length=1), Once
 ]
 Pixels = Annotated[int, Field(ge=0)]
+LARGEST_STRIDE = 32  # px, of a network's last map
 
 
 class PatchLocationParameters(Section):
@@ -42,6 +43,11 @@ class PatchLocationParameters(Section):
     training: TrainingConfig
     seeds: Seeds
 
+    @model_validator(mode="after")
+    def _uses_its_protocol(self) -> "PatchLocationParameters":
+        _require_used("patch_location", self.training)
+        return self
+
 
 class RedGreenParameters(Section):
     """Part 3.
@@ -59,6 +65,11 @@ class RedGreenParameters(Section):
     images: RedGreenImages
     training: TrainingConfig
     seeds: Seeds
+
+    @model_validator(mode="after")
+    def _uses_its_protocol(self) -> "RedGreenParameters":
+        _require_used("red_green", self.training)
+        return self
 
 
 class DistanceNetwork(AuditedConfig):
@@ -80,7 +91,13 @@ class DistanceNetwork(AuditedConfig):
     def _starts_at_random(self) -> "DistanceNetwork":
         if self.trained == SCRATCH and self.weights != "untrained":
             raise ValueError(f"trained from scratch, weights are untrained; got {self.weights!r}")
+        if "seed" in self.model_fields_set:
+            raise ValueError("a row has `seeds`, a list, and no `seed`")
         return self
+
+    def shown(self) -> dict[str, Any]:
+        """The settings that a cell of it is shown with, but for its border and its seed."""
+        return self.model_dump(exclude={"seed", "seeds", "borders"})
 
     def network(self, seed: int) -> AuditedConfig:
         """Without what is done with it."""
@@ -122,15 +139,21 @@ class DistanceParameters(Section):
     strengths: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1), Once]
     networks: Annotated[dict[Label, DistanceNetwork], WithoutNulls, Field(min_length=1)]
     seeds: Seeds
-    picture_size: int = Field(ge=64)
+    picture_size: int = Field(ge=128)
     crop: int = Field(ge=32)
     tolerance: float = Field(gt=0, lt=1)
 
     @model_validator(mode="after")
+    def _uses_its_protocol(self) -> "DistanceParameters":
+        _require_used("distance", self.training)
+        return self
+
+    @model_validator(mode="after")
     def _crop_fits(self) -> "DistanceParameters":
-        if self.crop >= self.picture_size:
+        if self.crop + 2 * LARGEST_STRIDE > self.picture_size:
             raise ValueError(
-                f"crop must be smaller than picture_size {self.picture_size}; got {self.crop}"
+                f"crop must leave {LARGEST_STRIDE} px on each side of picture_size "
+                f"{self.picture_size}; got {self.crop}"
             )
         return self
 
@@ -186,10 +209,15 @@ class ShiftsParameters(Section):
     efficiency_seeds: Seeds
 
     @model_validator(mode="after")
-    def _all_images_have_one_protocol(self) -> "ShiftsParameters":
-        if any(
-            each.images is None and each.epochs != self.training.epochs for each in self.efficiency
-        ):
+    def _sizes_fit_together(self) -> "ShiftsParameters":
+        names = [each.name for each in self.efficiency]
+        if len(set(names)) < len(names):
+            raise ValueError(f"efficiency: each number of images may stand once; got {names}")
+        limit, most = self.dataset.train_limit, max(each.images or 0 for each in self.efficiency)
+        if limit and most >= limit:
+            raise ValueError(f"efficiency: images must be fewer than {limit}, all; got {most}")
+        epochs = {each.epochs for each in self.efficiency if each.images is None}
+        if epochs - {self.training.epochs}:
             raise ValueError(
                 f"efficiency: all images are trained on for training.epochs {self.training.epochs}"
             )
@@ -224,3 +252,9 @@ class CanvasesParameters(Section):
                     f"location of {cell.location_size} px: enlarge `location_size`"
                 )
         return cells
+
+
+def _require_used(part: str, training: TrainingConfig) -> None:
+    """Refuse what a part does not do."""
+    if training.mirrored or training.compile:
+        raise ValueError(f"boundary.{part}.training: mirrored and compile must be false")

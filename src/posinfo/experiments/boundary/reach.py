@@ -1,6 +1,7 @@
 """Part 2, beside the knee: the receptive field, and how far a border changes the last map."""
 
 from collections.abc import Iterator
+from math import inf
 
 import numpy as np
 import pandas as pd
@@ -46,7 +47,8 @@ def run(cell: ReachCell, inputs: Inputs, work: Work) -> Result:
     Returns:
         A row per photograph: ``photograph, error_distance, field, seed``. ``error_distance`` is how
         far from the border of a crop the map differs from that of the picture around it by
-        ``tolerance`` or more, see ``reach_of_error``; NaN: everywhere. ``field`` is the receptive
+        ``tolerance`` or more, see ``reach_of_error``; infinity: in the middle of the crop, too.
+        ``field`` is the receptive
         field; NaN: it has no end. Tensor ``rings`` (p, r): the error of each ring of the map.
         ``stride`` in ``facts`` is pixels per ring.
     """
@@ -71,11 +73,11 @@ def run(cell: ReachCell, inputs: Inputs, work: Work) -> Result:
     far = [reach_of_error(each, cell.tolerance) for each in rings]
     rows = {
         "photograph": pictures.table.photograph,
-        "error_distance": [np.nan if d is None else d * reach.stride for d in far],
+        "error_distance": [inf if d is None else float(d * reach.stride) for d in far],
         "field": np.nan if reach.field is None else float(reach.field),
         "seed": cell.seed,
     }
-    facts = {"stride": reach.stride, "context": context}
+    facts = {"stride": reach.stride, "context": context, "crop": side - 2 * context}
     tensors = {"rings": torch.from_numpy(rings)}
     return Result(rows=pd.DataFrame(rows), tensors=tensors, facts=facts)
 

@@ -1,7 +1,7 @@
 """Part 3: the order of two squares is the class, their height a hint (experiment 2, table 1)."""
 
 import pandas as pd
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from posinfo.choices import Section
@@ -10,19 +10,25 @@ from posinfo.experiments.boundary.patch_location import mean_history
 from posinfo.networks.models.stacked_convnets import ConvNetConfig, StackedConvNets
 from posinfo.networks.training.config import TrainingConfig
 from posinfo.networks.training.stacked import predict_stacked, train_stacked
-from posinfo.stimuli.red_green import red_green
+from posinfo.stimuli.red_green import DIFFERENT, red_green
 from posinfo.work import Work
 
 CHANNELS, CLASSES = 3, 2
-SPLIT_SEEDS = {"train": 0, "validation": 1, "test": 2}
 
 
 class RedGreenImages(Section):
-    """How many images each split has; those of a test image's twin are as many again."""
+    """How many images each split has, even numbers; twins of test images are as many again."""
 
-    train: int = Field(ge=2)
-    validation: int = Field(ge=2)
-    test: int = Field(ge=2)
+    train: int = Field(ge=2, multiple_of=2)
+    validation: int = Field(ge=2, multiple_of=2)
+    test: int = Field(ge=2, multiple_of=2)
+
+    @model_validator(mode="after")
+    def _are_as_many_as_there_are(self) -> "RedGreenImages":
+        asked = self.train + self.validation + self.test
+        if asked > DIFFERENT:
+            raise ValueError(f"there are {DIFFERENT} different images; got {asked} in all splits")
+        return self
 
 
 class RedGreenCell(Cell):
@@ -49,10 +55,10 @@ def run(cell: RedGreenCell, inputs: Inputs, work: Work) -> Result:
         and the share of test images whose features are those of their twin to the bit. The losses
         by epoch are means over seeds.
     """
-    splits = {
-        name: red_green(getattr(cell.images, name), seed) for name, seed in SPLIT_SEEDS.items()
-    }
-    train, validation = ((splits[s][0], splits[s][2]) for s in ("train", "validation"))
+    splits = red_green(cell.images.model_dump())
+    train, validation = (
+        (splits[name].similar, splits[name].classes) for name in ("train", "validation")
+    )
     networks = StackedConvNets(cell.network, CHANNELS, CLASSES, cell.seeds).to(work.device)
     history = train_stacked(networks, train, validation, cell.training, work)
     *twins, labels = splits["test"]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import numpy as np
 import pandas as pd
 import torch
 from matplotlib.figure import Figure
@@ -67,7 +68,9 @@ def _tables(settings: BoundarySettings, results: Results) -> dict[str, pd.DataFr
 
 
 def _comparisons(tables: dict[str, pd.DataFrame]) -> Iterator[pd.DataFrame]:
-    """Paired over seeds: paddings, methods, numbers of images; networks by their knees."""
+    """Paired over seeds: paddings, methods, rows of canvases; networks by their finite knees."""
+    knees = tables["knees"][np.isfinite(tables["knees"].knee.astype(float))]
+    yield _compared(knees.assign(place="", cell=knees.row), "distance", ["knee"])
     of_padding = tables["red_green"].rename(columns={"padding": "cell"})
     yield _compared(of_padding.assign(place=""), "red_green", ["similar", "dissimilar"])
     shifts = tables["shifts"]
@@ -79,8 +82,7 @@ def _comparisons(tables: dict[str, pd.DataFrame]) -> Iterator[pd.DataFrame]:
     for name, measure in (("canvases", "accuracy"), ("ring_gaps", "gap")):
         table = tables[name]
         places = table.task.astype(str) + " " + table.grid.astype(str)
-        cells = table.padding.astype(str) + "-" + table.canvas.astype(str)
-        yield _compared(table.assign(place=places, cell=cells), "canvases", [measure])
+        yield _compared(table.assign(place=places, cell=table.row), "canvases", [measure])
 
 
 def _compared(scores: pd.DataFrame, part: str, measures: list[str]) -> pd.DataFrame:

@@ -9,12 +9,13 @@ from posinfo.experiments.boundary.cells import border_label
 from posinfo.experiments.boundary.settings import BoundarySettings
 from posinfo.experiments.trained_network import network_label
 from posinfo.measures.ring_profiles import ring_scores
+from posinfo.networks.models.stacked_convnets import FULL
 
 PATCH = ["padding", "seed", "accuracy", "identical", "floor", "n"]
 RED_GREEN = ["padding", "seed", "similar", "dissimilar", "identical", "floor", "n"]
 DISTANCE = [
-    "row", "arch", "weights", "padding", "trained", "pooling", "canvas", "border_kind", "border",
-    "seed", "accuracy", "train_accuracy", "validation_accuracy", "floor", "n",
+    "row", "arch", "part", "weights", "padding", "trained", "pooling", "canvas", "border_kind",
+    "border", "seed", "accuracy", "train_accuracy", "validation_accuracy", "floor", "n",
 ]  # fmt: skip
 REACH = ["row", "photograph", "error_distance", "field", "seed"]
 SHIFTS = [
@@ -24,7 +25,7 @@ SHIFTS = [
 ]  # fmt: skip
 CANVASES = [
     "dataset", "arch", "width", "padding", "canvas", "grid", "task", "seed", "accuracy", "floor",
-    "split", "n", "cell",
+    "split", "n", "row", "cell",
 ]  # fmt: skip
 
 
@@ -42,7 +43,7 @@ def distance_scores(settings: BoundarySettings, results: Results) -> pd.DataFram
     """A row per network, border and seed."""
     section, frames = settings.boundary.distance, []
     for name, row in settings.of("distance").items():
-        about = row.model_dump(include={"arch", "weights", "padding", "trained", "pooling"})
+        about = row.model_dump(include=set(DISTANCE) & set(type(row).model_fields))
         for border in section.borders_of(row):
             for seed in row.seeds or section.seeds:
                 result = results["distance"][border_label(name, border, seed)]
@@ -90,6 +91,9 @@ def canvas_scores(
     section, scores, rings = settings.boundary.canvases, [], []
     for label, cell in settings.of("canvases").items():
         about = {name: value for name, value in cell.columns().items() if name in CANVASES}
+        about["row"] = label.replace(f"-{cell.task}-{cell.grid}x{cell.grid}", "")
+        if cell.arch.endswith("_fconv"):
+            about["padding"] = FULL  # as other parts call it
         about |= {"dataset": section.dataset.name, "split": settings.boundary.split, "cell": label}
         for seed in section.seeds:
             result = results["canvases"][network_label(label, seed)]

@@ -4,13 +4,20 @@ from collections.abc import Callable, Mapping
 
 import pandas as pd
 
-from posinfo.measures.border_tables import beside_paper, pixels_over_seeds, summary, with_means
+from posinfo.measures.border_tables import (
+    PAPER,
+    beside_paper,
+    pixels_over_seeds,
+    summary,
+    with_means,
+)
 from posinfo.measures.paired_comparisons import comparisons_markdown
+from posinfo.measures.published import published_rows
 
 Tables = Mapping[str, pd.DataFrame]
 ACCURACY = {"accuracy": "accuracy"}
 THEIRS = {"accuracy": "paper"}
-CANVAS = {"padding": "padding", "canvas": "canvas", "task": "task", "grid": "grid"}
+CANVAS = {"row": "row", "padding": "padding", "canvas": "canvas", "task": "task", "grid": "grid"}
 NETWORKS = {  # as published.csv names them
     "narrow_resnet18": "resnet18", "resnet18": "resnet18", "bagnet33": "bagnet33",
     "narrow_densenet121": "densenet121", "densenet121": "densenet121",
@@ -52,6 +59,8 @@ def _distance(tables: Tables, published: pd.DataFrame) -> str:
         tables["distance"], ["row", "arch", "trained", "weights", "border"], ["accuracy"]
     )
     table["network"] = table.arch.str.replace(r"\(.*", "", regex=True).map(NETWORKS).fillna("")
+    as_theirs = table.padding.isin(["as_built", "zero"]) & table.part.eq("")
+    table["network"] = table.network.where(as_theirs, "")
     keys = ["network", "trained", "weights", "border"]
     for of in ("paper", "repository"):
         table = beside_paper(table, published, f"Figure 4 ({of})", keys, {"accuracy": of})
@@ -65,8 +74,9 @@ def _distance(tables: Tables, published: pd.DataFrame) -> str:
         by_row[row] = line
     text = pd.DataFrame(by_row.values()).fillna("").to_markdown(index=False, disable_numparse=True)
     return (
-        "Accuracy by the width of the border, mean over seeds; in brackets, where it is of that "
-        f"network, what the paper's figure 4 and the one of its repository show.\n\n{text}\n\n"
+        "Accuracy by the width of the border, mean over seeds; in brackets what the paper's figure "
+        "4 and the one of its repository show of such a network at full width, photographs of "
+        f"ImageNet, and of a border that is the first convolution's.\n\n{text}\n\n"
         f"{_knees(tables)}"
     )
 
@@ -117,7 +127,13 @@ def _canvases(tables: Tables, published: pd.DataFrame) -> str:
 def _data_efficiency(tables: Tables, published: pd.DataFrame) -> str:
     table = summary(tables["data_efficiency"], ["n_train", "epochs", "method"], ["top1"])
     others = {"n_train": "train images", "epochs": "epochs", "method": "method"}
-    return _markdown(table, {"top1": "top-1"}, others, {})
+    theirs = published_rows(published, PAPER, ["Figure 7"])
+    top1 = theirs.pivot(index="per_class", columns="method", values="top1")
+    gains = [f"{gain:+.3f} at {n}" for n, gain in (top1.fconv - top1.baseline).items()]
+    return (
+        f"{_markdown(table, {'top1': 'top-1'}, others, {})}\n\nF-Conv minus S-Conv in the paper, "
+        f"of ResNet-50 by ImageNet's images per class: {', '.join(gains)}."
+    )
 
 
 def _markdown(

@@ -24,6 +24,7 @@ from posinfo.networks.models.resnet18 import (
 from posinfo.networks.models.shift_invariant import (
     blurred_resnet18,
     fully_padded_canvas_resnet18,
+    fully_padded_narrow_resnet18,
     fully_padded_resnet18,
 )
 
@@ -164,5 +165,6 @@ OWN: dict[str, Callable[..., nn.Module]] = {
     "cifar_resnet18_fconv": fully_padded_resnet18,
     "narrow_densenet121": narrow_densenet121,
     "narrow_resnet18": narrow_resnet18,
+    "narrow_resnet18_fconv": fully_padded_narrow_resnet18,
     "segmenter_resnet18": segmenter_resnet18,
 }

@@ -13,6 +13,7 @@ from torch.autograd.graph import saved_tensors_hooks
 from posinfo.choices import Section, one_of
 from posinfo.networks.models.audited import AuditedConfig
 from posinfo.networks.surgery.observed import OUTPUT, Observed
+from posinfo.networks.surgery.padding import AS_BUILT
 
 POOLINGS = ("max", "average")
 PLACES = 2
@@ -73,36 +74,64 @@ def build_place_classifier(config: PlaceConfig, image_size: int, seed: int) -> P
         seed: of the linear layer.
 
     Raises:
-        FileNotFoundError, ValueError: see ``AuditedConfig.load``; a network without a convolution
-            whose padding could be changed.
+        FileNotFoundError, ValueError: see ``AuditedConfig.load`` and ``pad_first``.
     """
     observed = config.network.load(image_size)
-    if config.first_padding is not None:
-        convolutions = [each for each in observed.modules() if isinstance(each, nn.Conv2d)]
-        if not convolutions:
-            raise ValueError(f"arch {config.network.arch!r} has no Conv2d that could pad")
-        convolutions[0].padding = (config.first_padding, config.first_padding)
+    pad_first(observed, config)
     return PlaceClassifier(observed, config.pooling, image_size, seed).eval()
 
 
-@lru_cache(maxsize=256)
-def saved_bytes(config: PlaceConfig, image_size: int) -> int:
-    """What one image's maps take in memory until gradients are computed; on shapes alone.
+def pad_first(network: nn.Module, config: PlaceConfig) -> None:
+    """Give the first convolution the padding of the configuration, in place, if it has one.
+
+    Raises:
+        ValueError: the network has no convolution that would heed it, or pads in another way.
+    """
+    if config.first_padding is None:
+        return
+    convolutions = [each for each in network.modules() if isinstance(each, nn.Conv2d)]
+    arch, padding = config.network.arch, config.network.padding
+    if not convolutions or type(convolutions[0]) is not nn.Conv2d:
+        raise ValueError(
+            f"arch {arch!r}: its first convolution pads in its own way: a released border, which "
+            "is that of the first convolution, cannot be given to it; take border: black"
+        )
+    if padding not in (AS_BUILT, "zero"):
+        raise ValueError(f"a released border is of zeros; got padding {padding!r}")
+    convolutions[0].padding = (config.first_padding, config.first_padding)
+
+
+def needed_bytes(config: PlaceConfig, image_size: int, images: int, *, trained: bool) -> int:
+    """What maps take in memory, at least; on shapes alone.
 
     Args:
         config: the network.
-        image_size: side of the image in pixels.
+        image_size: side of the images in pixels.
+        images: that are computed at once.
+        trained: whether maps are kept for gradients; otherwise the largest one counts, twice.
     """
-    sizes: list[int] = []
+    one = config.network.model_copy(update={"seed": 0})
+    sizes = _map_bytes(config.model_copy(update={"network": one}), image_size)  # type: ignore[arg-type]
+    return images * (sum(sizes) if trained else 2 * max(sizes))
 
-    def pack(saved: Tensor) -> Tensor:
-        sizes.append(saved.nbytes)
-        return saved
+
+@lru_cache(maxsize=256)
+def _map_bytes(config: PlaceConfig, image_size: int) -> tuple[int, ...]:
+    sizes: dict[int, int] = {}
+    kept: list[Tensor] = []  # or another would have the identity of one that is gone
 
     def run(network: nn.Module, images: Callable[[int], Tensor]) -> None:
+        pad_first(network, config)
         parameters = {id(each) for each in network.parameters()}
-        with saved_tensors_hooks(lambda t: t if id(t) in parameters else pack(t), lambda t: t):
+
+        def pack(saved: Tensor) -> Tensor:
+            if id(saved) not in parameters:
+                kept.append(saved)
+                sizes[id(saved)] = saved.nbytes
+            return saved
+
+        with saved_tensors_hooks(pack, lambda saved: saved):
             network(images(image_size))
 
     config.network.on_shapes(run)
-    return sum(sizes)
+    return tuple(sizes.values())

@@ -7,6 +7,7 @@ from timm.layers.blur_pool import BlurPool2d
 from torch import nn
 from torchvision.models.resnet import BasicBlock
 
+from posinfo.networks.models.narrow_networks import narrow_resnet18
 from posinfo.networks.models.resnet18 import WIDTH, canvas_resnet18, cifar_resnet18
 
 STRIDED = 2
@@ -78,6 +79,14 @@ def fully_padded_canvas_resnet18(width: int = WIDTH) -> nn.Module:
     """``canvas_resnet18`` after ``pad_fully``."""
     network = canvas_resnet18(width)
     pad_fully(network)
+    return network
+
+
+def fully_padded_narrow_resnet18(width: int = WIDTH) -> nn.Module:
+    """``narrow_resnet18`` after ``pad_fully``; its max-pool is of 2 px, as in the released code."""
+    network = narrow_resnet18(width)
+    pad_fully(network)
+    network.maxpool = nn.MaxPool2d(2)
     return network
 
 

@@ -4,7 +4,7 @@ On a GPU all of them are computed at once; what that saves is the time between c
 which a CPU has none.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import torch
@@ -110,8 +110,8 @@ class StackedConvNets(nn.Module):
             name.replace(SEPARATOR, "."): parameter for name, parameter in self.named_parameters()
         }
 
-        def of_one(weights: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-            return functional_call(self._like[0], weights, (images,))
+        def of_one(weights: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+            return functional_call(self._like[0], dict(weights), (images,))
 
         if images.device.type != ONE_BY_ONE:
             return vmap(of_one, out_dims=1)(named)

@@ -61,6 +61,10 @@ def train_stacked(
     for epoch in range(1, config.epochs + 1):
         losses = fit(networks, batches(), loss_of, optimiser, schedule, work.on_progress).mean(0)
         found = _losses(predict_stacked(networks, validation[0], work)[1], validation[1])
+        if not found.isfinite().all():
+            raise FloatingPointError(
+                f"epoch {epoch}: validation losses are {found.tolist()}: lower the learning rate"
+            )
         better = found < best if config.keep == "best" else torch.ones_like(best, dtype=torch.bool)
         best = torch.where(better, found, best)
         _keep(kept, networks, better)
@@ -76,7 +80,8 @@ def predict_stacked(
 ) -> tuple[Float[Tensor, "n s f"], Float[Tensor, "n s k"]]:
     """Features and logits of each classifier, on the CPU."""
     networks.eval()
-    with torch.inference_mode():
+    # cuDNN's fast algorithms need not give shifted images the same features to the bit
+    with torch.inference_mode(), torch.backends.cudnn.flags(enabled=False):
         batches = [networks(batch.to(work.device)) for batch in images.split(EVALUATED_AT_ONCE)]
     features, logits = (torch.cat(each).cpu() for each in zip(*batches, strict=True))
     return features, logits
