@@ -50,7 +50,8 @@ def test_networks_of_shifts_and_canvases_are_those_of_augshift_and_permutenet():
     shifts = SECTIONS["boundary"]["shifts"]
     other = changed(
         base("augshift"), augshift__training=shifts["training"], augshift__seeds=[0],
-        augshift__dataset=shifts["dataset"], augshift__latent_weight=0, augshift__width=shifts["width"],
+        augshift__dataset=shifts["dataset"], augshift__latent_weight=0,
+        augshift__width=shifts["width"],
         augshift__methods=[{"method": "fconv"}], augshift__shifts=shifts["shifts"],
     )  # fmt: skip
     for mine, theirs in (("shift_train", "train"), ("shifts", "evaluate")):
