@@ -43,7 +43,7 @@ def distance_scores(settings: BoundarySettings, results: Results) -> pd.DataFram
     """A row per network, border and seed."""
     section, frames = settings.boundary.distance, []
     for name, row in settings.of("distance").items():
-        about = row.model_dump(include=set(DISTANCE) & set(type(row).model_fields))
+        about = row.model_dump(include={"arch", "part", "weights", "padding", "trained", "pooling"})
         for border in section.borders_of(row):
             for seed in row.seeds or section.seeds:
                 result = results["distance"][border_label(name, border, seed)]

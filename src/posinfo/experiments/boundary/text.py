@@ -56,7 +56,9 @@ def _red_green(tables: Tables, published: pd.DataFrame) -> str:
 
 def _distance(tables: Tables, published: pd.DataFrame) -> str:
     table = summary(
-        tables["distance"], ["row", "arch", "trained", "weights", "border"], ["accuracy"]
+        tables["distance"],
+        ["row", "arch", "part", "padding", "trained", "weights", "border"],
+        ["accuracy"],
     )
     table["network"] = table.arch.str.replace(r"\(.*", "", regex=True).map(NETWORKS).fillna("")
     as_theirs = table.padding.isin(["as_built", "zero"]) & table.part.eq("")
@@ -72,7 +74,9 @@ def _distance(tables: Tables, published: pd.DataFrame) -> str:
             said = f"{each['accuracy']:.3f}" + (f" [{', '.join(theirs)}]" if theirs else "")
             line[f"{each['border']} px"] = said
         by_row[row] = line
-    text = pd.DataFrame(by_row.values()).fillna("").to_markdown(index=False, disable_numparse=True)
+    widths = [f"{border} px" for border in sorted(table.border.unique())]
+    frame = pd.DataFrame(by_row.values(), columns=["network", "n", *widths]).fillna("")
+    text = frame.to_markdown(index=False, disable_numparse=True)
     return (
         "Accuracy by the width of the border, mean over seeds; in brackets what the paper's figure "
         "4 and the one of its repository show of such a network at full width, photographs of "
