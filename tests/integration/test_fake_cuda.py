@@ -24,6 +24,14 @@ ASKED = [
     for each, name in zip(NUMERIC, NAMES, strict=True)
     if name != "posenet_ablations-features"
 ]
+
+
+@pytest.fixture(autouse=True)
+def seeds_one_by_one(monkeypatch):
+    """The pretended device does not see into vmap; that it gives the same is a test of its own."""
+    monkeypatch.setattr("posinfo.networks.models.stacked_convnets.ONE_BY_ONE", "cuda")
+
+
 every_step = pytest.mark.parametrize(
     ("experiment", "step"), [pytest.param(*each, id=name) for *each, name in ASKED]
 )

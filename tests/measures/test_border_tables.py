@@ -61,6 +61,9 @@ def test_knees_stand_beside_field_and_twice_the_error_distance():
     table = knees(scores, reach).set_index("seed")
     assert table.knee.tolist() == [24, np.inf] and table.field.tolist() == [40, 40]
     assert table.error_distance.tolist() == [12, np.inf]
+    assert list(knees(scores.head(0), reach.head(0)).columns) == [
+        "row", "seed", "knee", "field", "error_distance", "error_reach", "n_photographs",
+    ]  # fmt: skip
     assert table.error_reach.tolist() == [24, np.inf] and table.n_photographs.tolist() == [3, 1]
 
 

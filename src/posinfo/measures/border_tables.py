@@ -11,6 +11,7 @@ from posinfo.measures.published import beside_published, published_rows
 from posinfo.measures.reporting import number, with_sd
 
 PAPER = "kayhan2020"
+KNEES = ["row", "seed", "knee", "field", "error_distance", "error_reach", "n_photographs"]
 SETTING = {"frozen": "frozen", "scratch": "from scratch"}
 
 
@@ -72,7 +73,7 @@ def knees(scores: pd.DataFrame, reach: pd.DataFrame) -> pd.DataFrame:
                 "n_photographs": len(of_row),
             }
         )
-    return pd.DataFrame(lines)
+    return pd.DataFrame(lines, columns=KNEES)
 
 
 def ring_gaps(rings: pd.DataFrame) -> pd.DataFrame:

@@ -86,7 +86,7 @@ def run(cell: DistanceCell, inputs: Inputs, work: Work) -> Result:
         )
         for split in SPLITS
     }
-    network = build_place_classifier(cell.place, cell.quadrants.side, cell.seed).to(work.device)
+    network = build_place_classifier(cell.place, cell.quadrants.side, cell.seed, work.device)
     fitted = _train if cell.trained == SCRATCH else _read
     accuracies, result = fitted(network, splits, cell, work)
     row = {

@@ -53,10 +53,10 @@ def run(cell: ReachCell, inputs: Inputs, work: Work) -> Result:
         ``stride`` in ``facts`` is pixels per ring.
     """
     pictures = inputs["pictures"]
-    classifier = build_place_classifier(cell.place, cell.crop, cell.seed)
+    classifier = build_place_classifier(cell.place, cell.crop, cell.seed, work.device)
     if "network" in inputs:
         classifier.load_state_dict(dict(inputs["network"].tensors))
-    observed = classifier.eval().observed.to(work.device)
+    observed = classifier.eval().observed
     spread = probe_reach(observed)
     name = [each for each, reach in spread.reaches.items() if reach.stride][-1]
     name = OUTPUT if spread.reaches[OUTPUT].stride else name

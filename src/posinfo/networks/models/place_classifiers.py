@@ -14,6 +14,7 @@ from posinfo.choices import Section, one_of
 from posinfo.networks.models.audited import AuditedConfig
 from posinfo.networks.surgery.observed import OUTPUT, Observed
 from posinfo.networks.surgery.padding import AS_BUILT
+from posinfo.work import CPU
 
 POOLINGS = ("max", "average")
 PLACES = 2
@@ -46,11 +47,13 @@ class PlaceClassifier(nn.Module):
     def __init__(self, observed: Observed, pooling: str, image_size: int, seed: int) -> None:
         super().__init__()
         self.observed, self.pooling = observed.eval(), pooling
+        device = next(observed.parameters()).device
         with torch.inference_mode():
-            channels = self.features(torch.zeros(1, 3, image_size, image_size)).shape[1]
+            image = torch.zeros(1, 3, image_size, image_size, device=device)
+            channels = self.features(image).shape[1]
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.head = nn.Linear(channels, PLACES)
+            self.head = nn.Linear(channels, PLACES).to(device)
 
     def features(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n c"]:
         """The last maps, pooled."""
@@ -65,18 +68,21 @@ class PlaceClassifier(nn.Module):
         return self.head(self.features(images))
 
 
-def build_place_classifier(config: PlaceConfig, image_size: int, seed: int) -> PlaceClassifier:
+def build_place_classifier(
+    config: PlaceConfig, image_size: int, seed: int, device: torch.device = CPU
+) -> PlaceClassifier:
     """A network with its weights and a new linear layer, in evaluation mode.
 
     Args:
         config: the network.
         image_size: side of the images in pixels.
         seed: of the linear layer.
+        device: holds it.
 
     Raises:
         FileNotFoundError, ValueError: see ``AuditedConfig.load`` and ``pad_first``.
     """
-    observed = config.network.load(image_size)
+    observed = config.network.load(image_size).to(device)
     pad_first(observed, config)
     return PlaceClassifier(observed, config.pooling, image_size, seed).eval()
 
