@@ -3,8 +3,6 @@
 import numpy as np
 import pytest
 
-from posinfo.measures.intervals import mean_interval
-
 
 def test_one_convolution_with_zero_padding_tells_two_corners_apart(boundary):
     assert (boundary("patch_location").query("padding == 'zero'").accuracy == 1).all()
@@ -16,14 +14,29 @@ def test_without_a_border_it_cannot(boundary, padding):
     assert (rows.accuracy == 0.5).all() and (rows.identical == 1).all() and len(rows) == 5
 
 
-@pytest.mark.parametrize("padding", ["none", "zero"])
+@pytest.mark.parametrize(
+    "padding",
+    [
+        "none",
+        pytest.param(
+            "zero",
+            marks=pytest.mark.xfail(
+                strict=True,
+                reason=".245 of ten seeds: 27 % of twins are the same to the bit",
+            ),
+        ),
+    ],
+)
 def test_a_network_with_a_border_learns_the_height_in_place_of_the_order(boundary, padding):
     rows = boundary("red_green").query("padding == @padding")
+    assert rows.dissimilar.mean() <= 0.2
+
+
+@pytest.mark.parametrize("padding", ["none", "zero"])
+def test_what_it_tells_of_twins_at_the_other_height_are_those_that_are_the_same(boundary, padding):
+    rows = boundary("red_green").query("padding == @padding")
     assert rows.similar.mean() >= 0.95
-    # a zero-padded network of this depth cannot tell twins whose squares meet no border; all others
-    # are answered by their height
-    told = rows.dissimilar.mean() - rows.identical.mean()
-    assert told <= 0.05 and (rows.dissimilar.mean() <= 0.2 or padding == "zero")
+    assert rows.dissimilar.mean() - rows.identical.mean() <= 0.05
 
 
 @pytest.mark.parametrize("padding", ["circular", "full"])
@@ -33,12 +46,21 @@ def test_without_a_border_twins_are_the_same_to_the_bit(boundary, padding):
     assert rows.similar.mean() >= 0.6
 
 
-def test_resnet18_loses_its_place_between_a_third_of_its_field_and_the_whole(boundary):
+def test_resnet18_loses_its_place_inside_of_its_field(boundary):
     rows = boundary("knees").query("row == 'resnet18'")
     assert np.isfinite(rows.knee).all() and (rows.field == 435).all()
-    # the mean over three seeds is 141 px: a third, 145, lies inside of its interval
-    _, high = mean_interval(rows.knee.to_numpy())
-    assert 435 / 3 <= high <= 435
+    assert rows.knee.mean() <= 435
+
+
+@pytest.mark.xfail(strict=True, reason="141 px (118 to 164) of three seeds; a third is 145")
+def test_resnet18_loses_its_place_beyond_a_third_of_its_field(boundary):
+    assert boundary("knees").query("row == 'resnet18'").knee.mean() >= 435 / 3
+
+
+@pytest.mark.xfail(strict=True, reason="no gap: every location of 3x3 and 5x5 is told")
+def test_zero_padding_has_the_largest_gap_between_rings_in_location(boundary):
+    gaps = boundary("ring_gaps").query("task == 'location' and grid == 3 and canvas == 'black'")
+    assert gaps.groupby("padding").gap.mean().idxmax() == "zero"
 
 
 def test_no_network_knows_its_place_beyond_its_field(boundary):

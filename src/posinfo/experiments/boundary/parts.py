@@ -191,7 +191,7 @@ class ShiftsParameters(Section):
         draws: pairs of offsets per image.
         methods: networks of part 4.
         seeds: of part 4.
-        efficiency_methods: networks of part 6; the last is compared with the first.
+        efficiency_methods: networks of part 6.
         efficiency: train images and epochs of part 6.
         efficiency_seeds: of part 6.
     """
