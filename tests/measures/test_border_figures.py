@@ -47,6 +47,7 @@ def test_seeds_are_points_by_padding_and_by_number_of_images():
     )
     (axis,) = figures.data_efficiency_figure(scores).axes
     np.testing.assert_allclose(axis.lines[0].get_xydata(), [[10, 0.3], [100, 0.9]])
+    assert [tick.get_text() for tick in axis.get_xticklabels()] == ["10", "100"]
 
 
 def test_parts_that_were_not_asked_for_leave_empty_figures():

@@ -73,6 +73,9 @@ def data_efficiency_figure(scores: pd.DataFrame) -> Figure:
         axis.scatter(rows.n_train, rows.top1, color=f"C{index}", s=10)
     if len(scores):
         axis.set_xscale("log")
+        counts = sorted(scores.n_train.unique())
+        axis.set_xticks(counts, [str(count) for count in counts])
+        axis.minorticks_off()
         axis.legend(fontsize=8)
     axis.set(xlabel="train images", ylabel="top-1")
     return figure
