@@ -62,7 +62,7 @@ def test_own_networks_take_a_width():
     "arch", ["resnet18(width=8)", "canvas_resnet18(width=0)", "canvas_resnet18()"]
 )
 def test_widths_that_cannot_be(arch):
-    with pytest.raises(ValueError, match=r"canvas_resnet18\(width=N\), cifar_resnet18"):
+    with pytest.raises(ValueError, match=r"canvas_resnet18\(width=N\), .*cifar_resnet18\("):
         check_arch(arch)
 
 

@@ -204,8 +204,10 @@ def _family(arch: str) -> Callable[[nn.Module], list[str]] | None:
 FAMILIES: dict[str, Callable[[nn.Module], list[str]]] = {
     "vgg": _vgg,
     "resnet": _resnet,
+    "bagnet33": _resnet,
     "canvas_resnet18": _resnet,
     "cifar_resnet18": _resnet,
+    "narrow_resnet18": _resnet,
     "segmenter_resnet18": _resnet,
     "resnext": _resnet,
     "wide_resnet": _resnet,
