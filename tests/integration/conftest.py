@@ -219,7 +219,9 @@ def finished(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Callab
         with FileLock(f"{root}.lock"):
             if not said.exists():
                 shutil.rmtree(root, ignore_errors=True)
-                made = Copy(root)
+                # which uses features of posenet
+                base = run("posenet") if pipeline == "posenet_ablations" else None
+                made = Copy(root, base)
                 if pipeline == "posenet":  # as on the first day: imports and database of its own
                     (root / "mlflow.db").unlink()
                     result = made.run_afresh(f"--pipeline={pipeline}", *arguments)

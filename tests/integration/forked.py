@@ -16,9 +16,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 LIBRARIES = (
-    "kedro.io", "kedro_datasets.pandas", "matplotlib.figure", "mlflow",
-    "mlflow.store.tracking.sqlalchemy_store", "pandas", "scipy.stats", "sklearn.datasets", "timm",
-    "torch", "torchvision",
+    "IPython", "dynaconf", "h5py", "jinja2", "kedro.io", "kedro_datasets.pandas",
+    "matplotlib.figure", "mlflow", "mlflow.pyfunc", "mlflow.store.tracking.sqlalchemy_store",
+    "omegaconf", "optuna", "pandas", "scipy.stats", "skimage.data", "sklearn.datasets",
+    "sklearn.linear_model", "timm", "torch", "torchvision",
 )  # fmt: skip
 OF_A_PROJECT = ("posinfo", "kedro.framework.project")  # reads conf/logging.yml
 

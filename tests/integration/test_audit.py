@@ -8,7 +8,9 @@ import subprocess
 
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 
+from posinfo.audit_command import audit_command
 from tests.integration.conftest import Copy, assert_no_warning_is_ours, to_compute
 from tests.integration.forked import run_module
 
@@ -136,13 +138,7 @@ def test_network_of_ones_own_passes_fails_and_errs(project):
     ("arguments", "message"),
     [
         (["resnet81"], "got 'resnet81' (did you mean 'resnet18'?)"),
-        (["mine:build"], "arch 'mine:build' cannot be imported"),
-        (["resnet18", "--fail-if=speed<1"], "fail_if must be one of"),
-        (["resnet18", "--weights=none.pth"], "none.pth"),
-        (["resnet18", "--baseline=none.json"], "there is no file"),
-        (["resnet18", "--images=nowhere"], "there is no folder"),
         (["resnet18", "--output=logits"], "the network returns no 'logits'"),
-        (["--weights=pretrained"], "go with NETWORK"),
     ],
 )
 def test_what_cannot_be_audited_ends_with_code_2_before_the_long_work(project, arguments, message):
@@ -151,3 +147,40 @@ def test_what_cannot_be_audited_ends_with_code_2_before_the_long_work(project, a
     assert result.returncode == 2, said
     assert message in said
     assert "structure 1/1" not in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parameters"),
+    [
+        (["--fail-if=speed<1"], {"audit": {"fail_if": ["speed<1"]}}),
+        (["--image-size=80"], {"audit": {"image_size": 80}}),
+        (["--images=/a"], {"audit": {}, "photos": {"test_dir": "/a"}}),
+        (["--baseline=/b.json"], {"audit": {"baseline": "/b.json"}}),
+        (
+            ["resnet18", "--weights=c.pth", "--output=logits", "--part=features", "--label=mine"],
+            {
+                "audit": {
+                    "networks": {
+                        "mine": {
+                            "arch": "resnet18", "weights": "c.pth", "part": "features",
+                            "output": "logits",
+                        },
+                    },
+                    "only": ["mine"],
+                },
+            },
+        ),
+    ],
+)  # fmt: skip
+def test_options_are_parameters_of_the_pipeline(monkeypatch, arguments, parameters):
+    asked = []
+    monkeypatch.setattr(
+        "posinfo.audit_command._run", lambda *run: asked.append(run) or [{"passed": True}]
+    )
+    assert CliRunner().invoke(audit_command, [*arguments, "--env=test"]).exit_code == 0
+    assert asked == [("test", parameters)]
+
+
+def test_options_of_a_network_need_one():
+    result = CliRunner().invoke(audit_command, ["--weights=pretrained"])
+    assert result.exit_code == 2 and "go with NETWORK" in result.output

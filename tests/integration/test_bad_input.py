@@ -4,11 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from posinfo.experiments import AUGSHIFT, EXPERIMENTS, PERMUTENET, POSENET
+from posinfo.experiments import AUDIT, AUGSHIFT, BOUNDARY, EXPERIMENTS, PERMUTENET, POSENET
 from posinfo.pipelines.requests import Request
 from posinfo.work import Work
 from tests.experiments.conftest import changed
 from tests.integration.conftest import merged
+
+MINE = {"audit__only": ["mine"]}
 
 
 def request(experiment, tmp_path, **changes):
@@ -98,6 +100,34 @@ def test_settings_of_the_tests_are_no_bad_input(experiment, tmp_path):
             "the smallest canvas (grid x location_size) is",
         ),
         (AUGSHIFT, {"augshift__latent_weight": -1}, "greater than or equal to 0"),
+        (
+            BOUNDARY,
+            {"boundary__distance__borders": [0, 300_000], "boundary__only": ["distance"]},
+            "a border of 300000 px makes",
+        ),
+        (
+            BOUNDARY,
+            {"boundary__canvases__shared__location_size": 16},
+            "do not fit a canvas location of 16 px",
+        ),
+        (
+            BOUNDARY,
+            {"boundary__red_green__paddings": ["same"]},
+            "padding must be one of zero, none, reflect",
+        ),
+        (
+            AUDIT,
+            {"audit__networks": {"mine": {"arch": "mine:build", "weights": "as-built"}}, **MINE},
+            "arch 'mine:build' cannot be imported",
+        ),
+        (
+            AUDIT,
+            {"audit__networks": {"mine": {"arch": "resnet18", "weights": "none.pth"}}, **MINE},
+            "weights: there is no file none.pth",
+        ),
+        (AUDIT, {"audit__fail_if": ["speed<1"]}, "fail_if must be one of"),
+        (AUDIT, {"audit__baseline": "none.json"}, "there is no file none.json"),
+        (AUDIT, {"photos__test_dir": "nowhere"}, "there is no folder nowhere"),
     ],
 )
 def test_bad_settings_are_refused_before_any_work(experiment, changes, message, tmp_path):
@@ -133,6 +163,13 @@ def test_bad_settings_that_only_images_show_are_refused_by_the_step(
         cell = next(iter(plan[step].values()))
         cell.step.run(cell.cell, results, Work())
     assert message in str(raised.value)
+
+
+def test_too_few_photographs_for_three_splits_are_refused(tmp_path, save_photo):
+    train, test = (str(save_photo(f"{name}/a.jpg").parent) for name in ("train", "test"))
+    folders = {"photos__train_dir": train, "photos__test_dir": test}
+    with pytest.raises(ValueError, match="1 train photograph cannot be split"):
+        request(BOUNDARY, tmp_path, boundary__only=["distance"], **folders)
 
 
 def test_damaged_photograph_is_named_before_any_feature(tmp_path, save_photo, work):

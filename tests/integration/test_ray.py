@@ -126,13 +126,13 @@ def configure(copy: Copy, jobs: int, backend: str) -> None:
 
 def test_backends_end_in_one_table_even_if_a_node_is_killed(project, cluster):
     scores = {}
-    for jobs, backend in ((1, "sequential"), (2, "loky"), (2, "ray")):
+    for jobs, backend in ((1, "sequential"), (2, "ray")):  # loky: test_permutenet
         configure(project, jobs, backend)
         said = project.done(PIPELINE, CONFIG, **cluster.environment)
         assert len(computed(said)) == 5
         scores[backend] = project.read(SCORES)
         shutil.rmtree(project.data)
-    assert scores["loky"] == scores["sequential"] and scores["ray"] == scores["sequential"]
+    assert scores["ray"] == scores["sequential"]
 
     configure(project, 3, "ray")
     refused = project.run(PIPELINE, CONFIG, **cluster.environment)

@@ -5,6 +5,7 @@ import importlib.util
 import re
 from collections.abc import Callable
 from difflib import get_close_matches
+from functools import partial
 from typing import Annotated
 
 import timm
@@ -21,12 +22,7 @@ from posinfo.networks.models.resnet18 import (
     cifar_resnet18,
     segmenter_resnet18,
 )
-from posinfo.networks.models.shift_invariant import (
-    blurred_resnet18,
-    fully_padded_canvas_resnet18,
-    fully_padded_narrow_resnet18,
-    fully_padded_resnet18,
-)
+from posinfo.networks.models.shift_invariant import blurred_resnet18, fully_padded
 
 IMAGE = "image"
 TIMM = "timm/"
@@ -159,12 +155,12 @@ def _name_and_width(arch: str) -> tuple[str, int | None]:
 OWN: dict[str, Callable[..., nn.Module]] = {
     "bagnet33": bagnet33,
     "canvas_resnet18": canvas_resnet18,
-    "canvas_resnet18_fconv": fully_padded_canvas_resnet18,
+    "canvas_resnet18_fconv": partial(fully_padded, canvas_resnet18),
     "cifar_resnet18": cifar_resnet18,
     "cifar_resnet18_blurpool": blurred_resnet18,
-    "cifar_resnet18_fconv": fully_padded_resnet18,
+    "cifar_resnet18_fconv": partial(fully_padded, cifar_resnet18),
     "narrow_densenet121": narrow_densenet121,
     "narrow_resnet18": narrow_resnet18,
-    "narrow_resnet18_fconv": fully_padded_narrow_resnet18,
+    "narrow_resnet18_fconv": partial(fully_padded, narrow_resnet18),
     "segmenter_resnet18": segmenter_resnet18,
 }

@@ -1,14 +1,14 @@
 """Strides and padding that make a ResNet less sensitive to shifts."""
 
 from collections import OrderedDict
+from collections.abc import Callable
 
 import torch
 from timm.layers.blur_pool import BlurPool2d
 from torch import nn
 from torchvision.models.resnet import BasicBlock
 
-from posinfo.networks.models.narrow_networks import narrow_resnet18
-from posinfo.networks.models.resnet18 import WIDTH, canvas_resnet18, cifar_resnet18
+from posinfo.networks.models.resnet18 import WIDTH, cifar_resnet18
 
 STRIDED = 2
 
@@ -37,7 +37,8 @@ def pad_fully(network: nn.Module) -> None:
     """Full convolution (Kayhan and van Gemert, CVPR 2020), in place: F-Conv.
 
     Every convolution pads by its kernel less one, so that each of its weights meets each pixel, and
-    maps grow. Shortcuts are padded by zeros to the size of what they are added to.
+    maps grow. Shortcuts are padded by zeros to the size of what they are added to; a max-pool of
+    the network has 2 px and no padding, as in the released code.
 
     Sums over all positions are blind to where an object stands while its background is 0 in every
     layer, as it is before training. A trained batch norm gives the background another value, and
@@ -45,11 +46,14 @@ def pad_fully(network: nn.Module) -> None:
     padding, and it is not gone.
 
     Args:
-        network: a ResNet of ``posinfo.networks.models.resnet18``, before ``blur_strides``.
+        network: a ResNet of ``posinfo.networks.models``, before ``blur_strides``.
     """
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d):
             layer.padding = tuple(side - 1 for side in layer.kernel_size)  # type: ignore
+    for name, layer in network.named_children():
+        if isinstance(layer, nn.MaxPool2d):
+            setattr(network, name, nn.MaxPool2d(2))
     # its weights have the names and shapes of the network without: neither may take the other's
     network.register_buffer("padded_fully", torch.tensor(True))
     for block in _blocks(network):
@@ -68,25 +72,15 @@ def blurred_resnet18(width: int = WIDTH) -> nn.Module:
     return network
 
 
-def fully_padded_resnet18(width: int = WIDTH) -> nn.Module:
-    """``cifar_resnet18`` after ``pad_fully``."""
-    network = cifar_resnet18(width)
+def fully_padded(build: Callable[[int], nn.Module], width: int = WIDTH) -> nn.Module:
+    """A network after ``pad_fully``.
+
+    Args:
+        build: makes a ResNet of ``posinfo.networks.models`` of a width.
+        width: channels of its first stage.
+    """
+    network = build(width)
     pad_fully(network)
-    return network
-
-
-def fully_padded_canvas_resnet18(width: int = WIDTH) -> nn.Module:
-    """``canvas_resnet18`` after ``pad_fully``."""
-    network = canvas_resnet18(width)
-    pad_fully(network)
-    return network
-
-
-def fully_padded_narrow_resnet18(width: int = WIDTH) -> nn.Module:
-    """``narrow_resnet18`` after ``pad_fully``; its max-pool is of 2 px, as in the released code."""
-    network = narrow_resnet18(width)
-    pad_fully(network)
-    network.maxpool = nn.MaxPool2d(2)
     return network
 
 
