@@ -241,7 +241,10 @@ def test_two_processes_compute_the_same_bits_as_one(permuted, project):
         pd.read_csv(copy.data / REPORTS / "scores.csv").query("network == 'gapnet'")
         for copy in (permuted, project)
     )
-    pd.testing.assert_frame_equal(two, one.reset_index(drop=True), check_exact=True)
+    # where other cells have no width, whole numbers are read as floats
+    pd.testing.assert_frame_equal(
+        two, one.reset_index(drop=True), check_exact=True, check_dtype=False
+    )
     tensors = project.stored("permutenet/*/*/tensors.safetensors")
     assert tensors.items() <= permuted.stored("permutenet/*/*/tensors.safetensors").items()
     assert len(tensors) == 1 + 2 * 4
