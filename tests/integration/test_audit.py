@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -16,6 +17,7 @@ from tests.integration.forked import run_module
 
 REPORTS = "08_reporting/audit"
 LABEL = "efficientnet_lite0"
+HERE = Path.cwd()
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 
 NETWORK = """
@@ -154,8 +156,8 @@ def test_what_cannot_be_audited_ends_with_code_2_before_the_long_work(project, a
     [
         (["--fail-if=speed<1"], {"audit": {"fail_if": ["speed<1"]}}),
         (["--image-size=80"], {"audit": {"image_size": 80}}),
-        (["--images=/a"], {"audit": {}, "photos": {"test_dir": "/a"}}),
-        (["--baseline=/b.json"], {"audit": {"baseline": "/b.json"}}),
+        (["--images=a"], {"audit": {}, "photos": {"test_dir": str(HERE / "a")}}),
+        (["--baseline=b.json"], {"audit": {"baseline": str(HERE / "b.json")}}),
         (
             ["resnet18", "--weights=c.pth", "--output=logits", "--part=features", "--label=mine"],
             {

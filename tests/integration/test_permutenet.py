@@ -238,13 +238,10 @@ def test_two_processes_compute_the_same_bits_as_one(permuted, project):
     project.configure("parallel: {n_jobs: 2, threads_per_job: 1}\n    permutenet: {only: [gapnet]}")
     assert len(computed(project.done(PIPELINE, CONFIG))) == 1 + 2 * 4
     one, two = (
-        pd.read_csv(copy.data / REPORTS / "scores.csv").query("network == 'gapnet'")
+        pd.read_csv(copy.data / REPORTS / "scores.csv", dtype=str).query("network == 'gapnet'")
         for copy in (permuted, project)
     )
-    # where other cells have no width, whole numbers are read as floats
-    pd.testing.assert_frame_equal(
-        two, one.reset_index(drop=True), check_exact=True, check_dtype=False
-    )
+    pd.testing.assert_frame_equal(two, one.reset_index(drop=True))
     tensors = project.stored("permutenet/*/*/tensors.safetensors")
     assert tensors.items() <= permuted.stored("permutenet/*/*/tensors.safetensors").items()
     assert len(tensors) == 1 + 2 * 4

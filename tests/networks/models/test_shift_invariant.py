@@ -1,10 +1,11 @@
 import pytest
 import torch
 from torch import nn
-from torch.nn.functional import conv2d, pad, relu
+from torch.nn.functional import conv2d, max_pool2d, pad, relu
 
+from posinfo.networks.models.narrow_networks import narrow_resnet18
 from posinfo.networks.models.resnet18 import cifar_resnet18
-from posinfo.networks.models.shift_invariant import blur_strides, pad_fully
+from posinfo.networks.models.shift_invariant import blur_strides, fully_padded, pad_fully
 
 TRI3 = torch.tensor([[1.0, 2, 1], [2, 4, 2], [1, 2, 1]]) / 16
 
@@ -55,6 +56,13 @@ def test_fully_padded_block_against_a_direct_computation(stage):
         norm = block.downsample.get_submodule("1")
         shortcut = norm(conv2d(pad(x, (3, 3, 3, 3)), weight, stride=2))
     torch.testing.assert_close(block(x), relu(main + shortcut))
+
+
+def test_fully_padded_stem_pools_without_padding():
+    stem = fully_padded(narrow_resnet18, 4)[:4]
+    x = maps(channels=3, side=16)
+    inner = relu(stem.bn1(conv2d(x, stem.conv1.weight, padding=6, stride=2)))
+    torch.testing.assert_close(stem(x), max_pool2d(inner, 2))
 
 
 PADDINGS = {"full": pad_fully, "zero": lambda network: None}
