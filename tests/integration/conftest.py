@@ -2,7 +2,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -26,11 +25,11 @@ from posinfo.experiment import Experiment
 from posinfo.pipelines.requests import Request
 from posinfo.settings import CONFIG_LOADER_ARGS
 from tests.conftest import PROJECT
-from tests.integration.forked import run_module
+from tests.integration.forked import Fork, run_module
 
 CONFIG = "--config=run.yml"
 PARENT = "mlflow.parentRunId"
-RUN = [sys.executable, "-m", "kedro", "run", "--env=test"]
+VARIABLES = {"COLUMNS": "400", "DO_NOT_TRACK": "1"}
 
 
 class Copy:
@@ -67,25 +66,21 @@ class Copy:
             assert database.execute(update, location).rowcount == 1
 
     def kedro(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        variables = {**os.environ, "COLUMNS": "400", "DO_NOT_TRACK": "1", **environment}
+        variables = {**os.environ, **VARIABLES, **environment}
         return run_module("kedro", *arguments, folder=self.root, environment=variables)
 
-    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
-        """A run in an interpreter of its own, as a user's is."""
-        return subprocess.Popen(
-            [*RUN, *arguments],
-            cwd=self.root,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            # a shell that runs the tests in the background has Ctrl-C ignored, and children inherit
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
-        )
+    def start(self, *arguments: str, said: str | Path = os.devnull, **environment: str) -> Fork:
+        """A run that goes on beside the test; it says all in one file."""
+        return Fork(
+            "kedro", "run", "--env=test", *arguments, folder=self.root, said=(said, said),
+            environment={**os.environ, **VARIABLES, **environment},
+        )  # fmt: skip
 
     def run_afresh(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """As ``run``, in an interpreter of its own: what it does not import is missing."""
         return subprocess.run(
-            [*RUN, *arguments],
-            cwd=self.root, env={**os.environ, "COLUMNS": "400"}, capture_output=True, text=True,
+            [sys.executable, "-m", "kedro", "run", "--env=test", *arguments],
+            cwd=self.root, env={**os.environ, **VARIABLES}, capture_output=True, text=True,
             check=False,
         )  # fmt: skip
 

@@ -7,10 +7,13 @@ imported, so that each run finds the copy that it is started in.
 
 import importlib
 import json
+import math
 import os
 import runpy
+import signal
 import subprocess
 import sys
+import time
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -37,17 +40,63 @@ def run_module(
             they start is that of the tests.
     """
     with TemporaryDirectory() as place:
-        said = [os.path.join(place, name) for name in ("stdout", "stderr")]
-        server = _server()
-        assert server.stdin is not None and server.stdout is not None
-        request = [module, arguments, str(folder), environment, said]
-        server.stdin.write(json.dumps(request) + "\n")
-        server.stdin.flush()
-        code = server.stdout.readline()
-        assert code, "the process that forks has ended"
+        stdout, stderr = said = Path(place) / "stdout", Path(place) / "stderr"
+        code = Fork(module, *arguments, folder=folder, environment=environment, said=said).wait()
         return subprocess.CompletedProcess(
-            [module, *arguments], int(code), *(Path(path).read_text() for path in said)
+            [module, *arguments], code, stdout.read_text(), stderr.read_text()
         )
+
+
+class Fork:
+    """``python -m module *arguments``, begun; its methods are those of ``subprocess.Popen``.
+
+    Args:
+        said: the files that stdout and stderr are written to; they may be the same.
+        module, arguments, folder, environment: see ``run_module``.
+    """
+
+    def __init__(
+        self,
+        module: str,
+        *arguments: str,
+        folder: Path,
+        environment: dict[str, str],
+        said: tuple[str | Path, str | Path] = (os.devnull, os.devnull),
+    ) -> None:
+        request = [module, arguments, str(folder), environment, [str(path) for path in said]]
+        self.returncode: int | None = None
+        self.pid = _ask(request)
+        assert self.pid is not None
+
+    def poll(self) -> int | None:
+        if self.returncode is None:
+            self.returncode = _ask(self.pid)
+        return self.returncode
+
+    def wait(self, timeout: float = math.inf) -> int:
+        end = time.monotonic() + timeout
+        while (code := self.poll()) is None:
+            if time.monotonic() > end:
+                raise subprocess.TimeoutExpired("a fork", timeout)
+            time.sleep(0.01)
+        return code
+
+    def send_signal(self, number: signal.Signals) -> None:
+        if self.poll() is None:  # else the number may be another's by now
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
+def _ask(request: list[object] | int | None) -> int | None:
+    server = _server()
+    assert server.stdin is not None and server.stdout is not None
+    server.stdin.write(json.dumps(request) + "\n")
+    server.stdin.flush()
+    answer = server.stdout.readline()
+    assert answer, "the process that forks has ended"
+    return json.loads(answer)
 
 
 @cache
@@ -58,17 +107,23 @@ def _server() -> subprocess.Popen[str]:
 
 
 def serve() -> None:
-    """Fork for each line of stdin, and write the exit code of each fork; ends with stdin."""
+    """Answer each line of stdin; ends with it.
+
+    To a list, fork and answer the fork's number; to such a number, answer the exit code that the
+    fork has ended with, or null.
+    """
     for name in LIBRARIES:
         importlib.import_module(name)
     assert not set(OF_A_PROJECT) & set(sys.modules)
     for line in sys.stdin:
-        fork = os.fork()
-        if fork == 0:
-            run(*json.loads(line))
+        request = json.loads(line)
+        if isinstance(request, int):
+            ended, status = os.waitpid(request, os.WNOHANG)
+            answer = os.waitstatus_to_exitcode(status) if ended else None
+        elif (answer := os.fork()) == 0:
+            run(*request)
             return  # the interpreter ends as it does after any program
-        _, status = os.waitpid(fork, 0)
-        sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
+        sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()
 
 
@@ -77,11 +132,13 @@ def run(
 ) -> None:
     """Become ``python -m module *arguments``; the paths in ``said`` are of its two streams."""
     for stream, path in enumerate((os.devnull, *said)):
-        file = os.open(path, os.O_RDWR | os.O_CREAT)
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
         os.dup2(file, stream)
         os.close(file)
     os.environ.clear()
     os.environ.update(environment)
+    # a shell that runs the tests in the background has Ctrl-C ignored, and children inherit
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     os.chdir(folder)
     sys.path[0:1] = [folder, *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))]
     sys.argv = [module, *arguments]

@@ -6,7 +6,6 @@ from safetensors.torch import load_file
 
 from posinfo.experiments import AUGSHIFT
 from tests.integration.conftest import (
-    CONFIG,
     Copy,
     assert_no_warning_is_ours,
     assert_pictures,
@@ -107,15 +106,3 @@ def test_each_network_is_a_child_run(shifted):
     metrics = child.data.metrics
     assert metrics["consistency_exact_crop-1"] == pytest.approx(row.consistency_exact)
     assert {"top1_zero-2", "train_loss", "validation_accuracy"} <= set(metrics)
-
-
-def test_stages_refuse_images_and_networks_of_other_settings(shifted, tmp_path):
-    project = Copy(tmp_path, shifted)
-    project.configure("augshift: {dataset: {train_limit: 70}}")
-    why = "made with other settings or inputs than are asked for (dataset.train_limit): run the"
-    said = project.failed(PIPELINE, "--tags=modeling", CONFIG)
-    assert f"the results of images of 'textures' were {why} stage `data_preparation`" in said
-    assert project.stored("**/*.*") == shifted.stored("**/*.*")
-    project.done(PIPELINE, "--tags=data_preparation", CONFIG)
-    said = project.failed(PIPELINE, "--tags=evaluation", CONFIG)
-    assert f"the results of train of 'baseline-seed0' were {why} stage `modeling`" in said

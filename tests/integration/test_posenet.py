@@ -119,27 +119,9 @@ def test_each_backbone_is_a_child_run(measured, scores):
     assert artifacts >= {"table1.csv", "table1.md", "predicted_maps.png"}
 
 
-def test_stages_run_alone_to_the_same_bits(measured, tmp_path):
-    """One backbone of the whole table; evaluation asked for another seed is refused."""
-    project = Copy(tmp_path)
-    project.configure("posenet: {only: [posenet]}")
-    for stage in ("data_preparation", "modeling", "evaluation"):
-        said = project.done("--pipeline=posenet", f"--tags={stage}", CONFIG)
-        assert computed(said)
-    table = "posenet/evaluate/*/rows.csv"
-    assert project.stored(table).items() <= measured.stored(table).items()
-    assert len(project.stored(table)) == 1
-    project.configure("posenet: {only: [posenet], readout: {lr: 0.2}}")
-    said = project.failed("--pipeline=posenet", "--tags=evaluation", CONFIG)
-    assert (
-        "the results of readouts of 'posenet' were made with other settings or inputs than are "
-        "asked for (fit.lr): run the stage `modeling`" in said
-    )
-
-
 def test_validation_shares_the_features_and_measures_train_photographs(measured, tmp_path):
     project = Copy(tmp_path, measured)
-    project.configure("posenet: {only: [posenet, vgg16], split: validation}")
+    project.configure("posenet: {only: [posenet, efficientnet_lite0], split: validation}")
     said = project.done("--pipeline=posenet", CONFIG)
     assert to_compute(said, "posenet") == (
         "images 0 of 3, features 0 of 6, readouts 2 of 2, evaluate 2 of 2"
@@ -149,7 +131,7 @@ def test_validation_shares_the_features_and_measures_train_photographs(measured,
     scores = pd.read_csv(project.data / REPORTS / "scores.csv")
     assert set(scores.split) == {"validation"}
     images = pd.read_csv(project.data / "03_primary/posenet/images/train/rows.csv")
-    for backbone in ("posenet", "vgg16"):
+    for backbone in ("posenet", "efficientnet_lite0"):
         folder = project.data / f"07_model_output/posenet/evaluate/{backbone}"
         shown = json.loads((folder / "result.json").read_text())["facts"]["images"]
         names = [name for stimulus, name in shown if stimulus == "photos"]
@@ -159,7 +141,7 @@ def test_validation_shares_the_features_and_measures_train_photographs(measured,
         assert set(photos.n) == {len(names)}
     table = pd.read_csv(project.data / REPORTS / "table1.csv")
     assert table.published_spc.isna().all()
-    project.configure("posenet: {only: [posenet, vgg16]}")
+    project.configure("posenet: {only: [posenet, efficientnet_lite0]}")
     said = project.done("--pipeline=posenet", CONFIG)
     assert computed(said) == []
 
@@ -182,10 +164,10 @@ def test_user_photographs_and_weights_are_taken(project, save_photo):
         save_photo(f"test/below/{index}.png", size=(50, 70))
     project.configure(f"""photos: {{train_dir: {folder}, test_dir: {folder.parent / "test"}}}
     posenet:
-      only: [vgg16]
+      only: [efficientnet_lite0]
       patterns: [gaussian]
       readout: {{steps: 2}}
-      backbones: {{vgg16: {{weights: untrained}}}}
+      backbones: {{efficientnet_lite0: {{weights: untrained}}}}
 """)
     project.done("--pipeline=posenet", CONFIG)
     rows = {

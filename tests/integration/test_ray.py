@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.integration.conftest import CONFIG, RUN, Copy, computed
+from tests.integration.conftest import CONFIG, Copy, computed
 from tests.integration.postgresql import free_port
 
 PIPELINE = "--pipeline=permutenet"
@@ -144,11 +144,7 @@ def test_backends_end_in_one_table_even_if_a_node_is_killed(project, cluster):
 
     configure(project, 2, "ray")
     said = project.root / "said.txt"
-    with said.open("wb") as file:
-        process = subprocess.Popen(
-            [*RUN, PIPELINE, CONFIG], cwd=project.root, stdout=file, stderr=file,
-            env={**os.environ, "COLUMNS": "400", **cluster.environment},
-        )  # fmt: skip
+    process = project.start(PIPELINE, CONFIG, said=said, **cluster.environment)
     while len(list(project.data.glob("store/checkpoints/*.pt"))) < 2:  # both are in training
         assert process.poll() is None, said.read_text()
         time.sleep(0.05)

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from tests.integration.conftest import RUN, Copy, assert_no_warning_is_ours, computed
+from tests.integration.conftest import Copy, assert_no_warning_is_ours, computed
 
 PIPELINE = "--pipeline=sweep"
 SEARCHES = {  # what is made high in each ready search
@@ -162,9 +162,7 @@ def test_two_sweeps_at_once_share_the_trials(project, permuted):
     outputs = [project.root / f"said-{number}.txt" for number in range(2)]
     both = []
     for file in outputs:
-        with file.open("wb") as said:
-            command = [*RUN, PIPELINE, of("permutenet")]
-            both.append(subprocess.Popen(command, cwd=project.root, stdout=said, stderr=said))
+        both.append(project.start(PIPELINE, of("permutenet"), said=file))
     assert [process.wait(timeout=300) for process in both] == [0, 0], outputs[0].read_text()
     trials, alone = table(project), table(permuted)
     assert trials.trial.tolist() in ([0, 1, 2], [0, 1, 2, 3])

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import optuna
@@ -14,7 +13,7 @@ import pytest
 from optuna.trial import TrialState
 
 from tests.conftest import PROJECT
-from tests.integration.conftest import CONFIG, RUN, Copy
+from tests.integration.conftest import CONFIG, Copy
 from tests.integration.postgresql import free_port, running_server
 
 SWEEP = "--pipeline=sweep"
@@ -77,14 +76,6 @@ def copy(project, server) -> Copy:
     return project
 
 
-def start(copy: Copy, said: Path) -> subprocess.Popen[bytes]:
-    with said.open("wb") as file:
-        return subprocess.Popen(
-            [*RUN, SWEEP, CONFIG], cwd=copy.root, stdout=file, stderr=subprocess.STDOUT,
-            env={**os.environ, "COLUMNS": "400"},
-        )  # fmt: skip
-
-
 def trained(copy: Copy) -> pd.DataFrame:
     file = copy.root / EPOCH_LOG
     text = file.read_text() if file.exists() else ""
@@ -98,7 +89,7 @@ def test_two_processes_search_one_study_and_one_of_them_is_killed(copy, server, 
     address = server.database("shared")
     configured(copy, address, server.user, server.password)
     said = [copy.root / f"said-{number}.txt" for number in range(WORKERS)]
-    killed, other = processes = [start(copy, file) for file in said]
+    killed, other = processes = [copy.start(SWEEP, CONFIG, said=file) for file in said]
     while trained(copy).process.tolist().count(killed.pid) < 3:
         assert [process.poll() for process in processes] == [None, None]
         time.sleep(0.05)

@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -148,6 +149,8 @@ def _once(
     if parallel.backend == "ray":
         yield from _on_ray(list(calls), parallel, on_done)
         return
+    # loky replaces a process that has grown by 300 MB; its job is not lost, and nobody need act
+    warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
     pool = joblib.Parallel(
         parallel.n_jobs,
         backend="loky",

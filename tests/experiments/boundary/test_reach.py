@@ -5,6 +5,8 @@ import torch
 
 from posinfo.experiment import Result
 from posinfo.experiments.boundary.reach import ReachCell, run
+from posinfo.measures.true_context import context_errors
+from posinfo.networks.models.normalisation import normalise
 from posinfo.networks.models.place_classifiers import build_place_classifier
 from posinfo.work import Work
 from tests.networks.models.test_place_classifiers import config
@@ -33,6 +35,19 @@ def test_a_network_without_padding_is_right_everywhere(pictures):
 def test_padding_is_felt_near_the_border(pictures):
     rows = run(reach_cell("cifar_resnet18(width=4)"), {"pictures": pictures}, Work()).table
     assert (rows.error_distance >= 8).all() and (rows.field > 33).all()
+
+
+def test_what_a_network_cannot_reach_is_left_out_and_changes_nothing():
+    pixels = np.random.default_rng(0).integers(0, 256, (1, 3, 256, 256), dtype=np.uint8)
+    pictures = Result(arrays={"pixels": pixels}, rows=pd.DataFrame({"photograph": ["a"]}))
+    cell = reach_cell("cifar_resnet18(width=4)")
+    result = run(cell, {"pictures": pictures}, Work())
+    assert result.facts["context"] < 96 and result.facts["crop"] == CROP
+    network = build_place_classifier(cell.place, CROP, cell.seed, torch.device("cpu")).eval()
+    images = normalise(torch.from_numpy(pixels), "imagenet", cell.place.network.colours)
+    stride = {result.facts["name"]: result.facts["stride"]}
+    (expected,) = context_errors(network.observed, images, 96, stride).values()
+    torch.testing.assert_close(result.tensors["rings"], expected.rings)
 
 
 def test_a_trained_network_is_asked_with_its_weights(pictures):

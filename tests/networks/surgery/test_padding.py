@@ -1,3 +1,5 @@
+from functools import lru_cache
+
 import numpy as np
 import pytest
 import torch
@@ -90,7 +92,9 @@ class Reference(TorchFunctionMode):
         return cropped
 
 
+@lru_cache(maxsize=1)
 def trunk(arch, size, depth=None):
+    """A network that tests only read, and its blocks; built once for all kinds of padding."""
     torch.manual_seed(0)
     layers = find_layers(arch, "default", size)
     network = build_network(arch)

@@ -1,7 +1,7 @@
 """Part 2, beside the knee: the receptive field, and how far a border changes the last map."""
 
 from collections.abc import Iterator
-from math import inf
+from math import ceil, inf
 
 import numpy as np
 import pandas as pd
@@ -50,7 +50,8 @@ def run(cell: ReachCell, inputs: Inputs, work: Work) -> Result:
         ``tolerance`` or more, see ``reach_of_error``; infinity: in the middle of the crop, too.
         ``field`` is the receptive
         field; NaN: it has no end. Tensor ``rings`` (p, r): the error of each ring of the map.
-        ``stride`` in ``facts`` is pixels per ring.
+        ``facts``: ``name`` of the map, ``stride`` in pixels per ring, ``crop``, and ``context``,
+        the pixels of a picture around it.
     """
     pictures = inputs["pictures"]
     classifier = build_place_classifier(cell.place, cell.crop, cell.seed, work.device)
@@ -62,12 +63,14 @@ def run(cell: ReachCell, inputs: Inputs, work: Work) -> Result:
     name = OUTPUT if spread.reaches[OUTPUT].stride else name
     reach = spread.reaches[name]
     assert reach.stride is not None
-    side = pictures.arrays["pixels"].shape[2]
-    context = (side - cell.crop) // 2 // spread.period * spread.period
+    side, period = pictures.arrays["pixels"].shape[2], spread.period
+    room = (side - cell.crop) // 2 // period * period
+    # what lies farther from the crop changes nothing in it
+    context = room if reach.margin is None else min(room, ceil(reach.margin / period) * period)
     rings = torch.cat(
         [
             context_errors(observed, images, context, {name: reach.stride})[name].rings
-            for images in _pictures(cell, pictures, work)
+            for images in _pictures(cell, pictures, room - context, work)
         ]
     ).numpy()
     far = [reach_of_error(each, cell.tolerance) for each in rings]
@@ -77,13 +80,15 @@ def run(cell: ReachCell, inputs: Inputs, work: Work) -> Result:
         "field": np.nan if reach.field is None else float(reach.field),
         "seed": cell.seed,
     }
-    facts = {"stride": reach.stride, "context": context, "crop": side - 2 * context}
+    facts = {"name": name, "stride": reach.stride, "context": context, "crop": side - 2 * room}
     tensors = {"rings": torch.from_numpy(rings)}
     return Result(rows=pd.DataFrame(rows), tensors=tensors, facts=facts)
 
 
-def _pictures(cell: ReachCell, pictures: Result, work: Work) -> Iterator[Tensor]:
-    pixels = pictures.arrays["pixels"]
+def _pictures(cell: ReachCell, pictures: Result, trimmed: int, work: Work) -> Iterator[Tensor]:
+    side = pictures.arrays["pixels"].shape[2]
+    middle = slice(trimmed, side - trimmed)
+    pixels = pictures.arrays["pixels"][:, :, middle, middle]
     work.on_total(len(pixels))
     for first in range(0, len(pixels), AT_ONCE):
         batch = torch.from_numpy(np.array(pixels[first : first + AT_ONCE])).to(work.device)
