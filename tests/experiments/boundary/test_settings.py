@@ -42,7 +42,7 @@ def test_each_part_runs_alone(part):
 def test_a_row_runs_alone():
     plan = planned(BOUNDARY, changed(SECTIONS, boundary__only=["distance-resnet18"]))
     assert set(plan["reach"]) == {"resnet18-seed0", "resnet18-seed1", "resnet18-seed2"}
-    assert len(plan["distance"]) == 5 * 3
+    assert len(plan["distance"]) == 4 * 3
 
 
 def test_networks_of_shifts_and_canvases_are_those_of_augshift_and_permutenet():
