@@ -176,6 +176,12 @@ DEFECTS = [
         Defect("any schema will do", "if schema != SCHEMA:", "if schema is None:"),
     ),
     *within(
+        "audit.py",
+        "test_audit.py -k single_pixels",
+        Defect("TF32 measures", "backend.allow_tf32 = False", "backend.allow_tf32 = True"),
+        Defect("TF32 stays off", "backend.allow_tf32 = was", "pass"),
+    ),
+    *within(
         "audit_command.py",
         "integration/test_audit.py -k own",
         Defect("a failed audit passes", "FAILED if failed else PASSED", "PASSED"),

@@ -156,6 +156,14 @@ DEFECTS = [
         "experiments/boundary/test_reach.py",
         Defect("trained weights are forgotten", 'if "network" in inputs:', "if False:"),
         Defect("rings are pixels", "float(d * reach.stride)", "float(d)"),
+        Defect(
+            "half of what matters is left out", "ceil(reach.margin /", "ceil(reach.margin / 2 /"
+        ),
+        Defect(
+            "nothing is left out",
+            "_pictures(cell, pictures, room - context",
+            "_pictures(cell, pictures, 0 * room",
+        ),
     ),
     *within(
         "experiments/boundary/red_green.py",
