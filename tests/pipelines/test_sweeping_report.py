@@ -1,13 +1,21 @@
 import matplotlib
 import numpy as np
+import optuna
 import pandas as pd
 import pytest
 import yaml
+from optuna.distributions import FloatDistribution, IntDistribution
 
 from posinfo.pipelines import sweeping
 from posinfo.pipelines.sweep_settings import TEST
 from posinfo.pipelines.sweeping import search
-from posinfo.pipelines.sweeping_report import best_trials, configuration, make_report, trials_table
+from posinfo.pipelines.sweeping_report import (
+    best_trials,
+    configuration,
+    make_report,
+    trials_table,
+    with_short_names,
+)
 from posinfo.pipelines.sweeping_samplers import values_of
 from posinfo.pipelines.sweeping_storage import open_study
 from tests.pipelines.searched import parameters, sweep_of
@@ -107,6 +115,29 @@ def test_plots_of_one_objective(tmp_path):
     assert set(make_report(ended(sweep, 1.0), sweep).plots) == {
         "history_error", "parallel_coordinates_error", "importances_error", "epochs",
     }  # fmt: skip
+
+
+def test_plots_name_settings_by_what_tells_them_apart():
+    lr, other, width = "net.shared.training.lr", "net.training.lr", "net.shared.width"
+    study = optuna.create_study(direction="maximize")
+    for value in (1.0, 2.0):
+        trial = study.ask(
+            {
+                **dict.fromkeys((lr, other), FloatDistribution(0, 1)),
+                width: IntDistribution(1, 9),
+            }
+        )
+        trial.report(value / 2, 1)
+        study.tell(trial, value)
+    study.ask()  # and one that another process runs
+    short = {lr: "shared.training.lr", other: "net.training.lr", width: "width"}
+    copy = with_short_names(study)
+    assert copy.direction == study.direction and copy.best_value == 2
+    for mine, original in zip(copy.trials, study.trials, strict=True):
+        assert mine.params == {short[name]: value for name, value in original.params.items()}
+        assert (mine.state, mine.values, mine.intermediate_values) == (
+            original.state, original.values, original.intermediate_values,
+        )  # fmt: skip
 
 
 def test_trials_that_are_all_alike_have_no_importances(tmp_path):

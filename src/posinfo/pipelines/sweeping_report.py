@@ -91,7 +91,7 @@ def make_report(study: Study, sweep: Sweep) -> SweepReport:
         summary=_summary(
             study, sweep, scores, comparisons, [numbers[trial.number] for trial in best]
         ),
-        plots=dict(_plots(study, sweep)),
+        plots=dict(_plots(with_short_names(study), sweep)),
         configurations={
             f"trial-{numbers[trial.number]}": configuration(sweep, values_of(trial, _space(sweep)))
             for trial in best
@@ -210,6 +210,38 @@ def _lead(study: Study, complete: pd.DataFrame, names: Sequence[str]) -> str:
 def _list(numbers: Sequence[int]) -> str:
     word = "trial" if len(numbers) == 1 else "trials"
     return f"{word} {', '.join(map(str, numbers))}"
+
+
+def with_short_names(study: Study) -> Study:
+    """A copy in memory whose settings are named by the fewest last words that tell them apart.
+
+    Optuna's plots cut names after 20 letters, which are the same ones for all settings.
+    """
+    trials = study.get_trials(deepcopy=False)
+    words = {name: name.split(".") for trial in trials for name in trial.params}
+    short = {
+        name: next(
+            (
+                ".".join(own[-count:])
+                for count in range(1, len(own))
+                if sum(other[-count:] == own[-count:] for other in words.values()) == 1
+            ),
+            name,
+        )
+        for name, own in words.items()
+    }
+    copy = optuna.create_study(directions=study.directions)
+    for trial in trials:
+        copy.add_trial(
+            optuna.trial.create_trial(
+                state=trial.state,
+                values=trial.values,
+                params={short[name]: value for name, value in trial.params.items()},
+                distributions={short[name]: each for name, each in trial.distributions.items()},
+                intermediate_values=trial.intermediate_values,
+            )
+        )
+    return copy
 
 
 def _plots(study: Study, sweep: Sweep) -> Iterator[tuple[str, Figure]]:
