@@ -153,6 +153,8 @@ DEFECTS = [
             "sweep.configured(changes, TEST)",
             "sweep.configured({}, TEST)",
         ),
+        Defect("plots cut all names alike", "_plots(with_short_names(study), ", "_plots(study, "),
+        Defect("plots lose epochs", "intermediate_values=trial.intermediate_values", "values=None"),
     ),
     *within(
         "pipelines/workers.py",

@@ -112,9 +112,12 @@ def test_front_of_two_objectives(tmp_path):
 
 def test_plots_of_one_objective(tmp_path):
     sweep = sweep_of(tmp_path, {"n_trials": 2})
-    assert set(make_report(ended(sweep, 1.0), sweep).plots) == {
+    plots = make_report(ended(sweep, 1.0), sweep).plots
+    assert set(plots) == {
         "history_error", "parallel_coordinates_error", "importances_error", "epochs",
     }  # fmt: skip
+    labels = plots["parallel_coordinates_error"].axes[0].get_xticklabels()
+    assert [label.get_text() for label in labels] == ["error", "x"]  # of tiny.x
 
 
 def test_plots_name_settings_by_what_tells_them_apart():
