@@ -26,6 +26,7 @@ from posinfo.networks.surgery.padding import repad
 from posinfo.work import Work
 
 SIZES = (64, 96, 128, 224, 256, 299, 384)
+LARGER = 224
 PADDINGS = ("zero", "reflect", "replicate", "circular", "partial")
 TIMM = (
     "beit_base_patch16_224", "botnet26t_256", "cait_xxs24_224", "coat_tiny", "coatnet_nano_rw_224",
@@ -76,18 +77,29 @@ def smallest(network: GivenNetwork) -> int:
 
 
 def repadded(network: nn.Module, size: int) -> str:
-    """Which paddings it takes, and why not the others."""
-    refused = {}
+    """Which paddings it takes, at a larger size if the maps of this one are too small, and why not.
+
+    No map of 2×2 px can be reflected by 3.
+    """
+    taken: dict[int, list[str]] = {size: [], max(size, LARGER): []}
+    refused: dict[str, str] = {}
     for padding in PADDINGS:
-        try:
-            with torch.inference_mode():
-                repad(network, padding)(torch.zeros(1, 3, size, size))
-        except (RuntimeError, AssertionError, ValueError) as error:
-            refused[padding] = str(error).splitlines()[0][:110]
-    taken = [padding for padding in PADDINGS if padding not in refused]
+        for side, names in taken.items():
+            try:
+                with torch.inference_mode():
+                    repad(network, padding)(torch.zeros(1, 3, side, side))
+            except (RuntimeError, AssertionError, ValueError) as error:
+                refused.setdefault(padding, str(error).splitlines()[0][:110])
+            else:
+                names.append(padding)
+                refused.pop(padding, None)
+                break
+    parts = []
+    for side, names in taken.items():
+        listed = "all" if len(names) == len(PADDINGS) else ", ".join(names)
+        parts += [listed if side == size else f"at {side} px also {listed}"] if names else []
     reasons = dict.fromkeys(reason.partition(": ")[2] for reason in refused.values())
-    said = "all" if len(taken) == len(PADDINGS) else ", ".join(taken) or "none"
-    return said + (f" ({'; '.join(reasons)})" if reasons else "")
+    return ("; ".join(parts) or "none") + (f" ({'; '.join(reasons)})" if reasons else "")
 
 
 def line(name: str, network: nn.Module, output: str) -> list[str]:
