@@ -1,7 +1,7 @@
 """What a static audit says of the networks of torchvision and timm, as a table in Markdown.
 
     python benchmarks/audited_architectures.py                 # all: about half an hour on one core
-    python benchmarks/audited_architectures.py --only=resnet   # names that contain it
+    python benchmarks/audited_architectures.py --only=resnet   # lines that contain it
 
 Weights are random: nothing that is said here depends on them. Detectors are audited by their
 backbones. Each network gets the smallest of a few sizes that it takes.
@@ -51,16 +51,16 @@ def networks(only: str) -> Iterator[tuple[str, nn.Module, str]]:
     """Name, network, and path to the output among what it returns."""
     bare = {"weights": None, "weights_backbone": None}
     for name in list_models(module=torchvision.models):
-        if only in name:
+        if only in f"torchvision {name}":
             yield f"torchvision {name}", get_model(name, weights=None), ""
     for name in list_models(module=torchvision.models.segmentation):
-        if only in name:
+        if only in f"torchvision {name}":
             yield f"torchvision {name}", get_model(name, **bare), "out"
     for name in list_models(module=torchvision.models.detection):
-        if only in name:
+        if only in f"torchvision {name}":
             yield f"torchvision {name}: backbone", get_model(name, **bare).backbone, "0"
     for name in TIMM:
-        if only in name:
+        if only in f"timm {name}":
             yield f"timm {name}", timm.create_model(name), ""
 
 

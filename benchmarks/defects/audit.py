@@ -176,6 +176,15 @@ DEFECTS = [
         Defect("any schema will do", "if schema != SCHEMA:", "if schema is None:"),
     ),
     *within(
+        "networks/surgery/blocks.py",
+        "networks/models/test_audited.py -k afterwards",
+        Defect(
+            "a network that was looked at can be trained no more",
+            "as hooks, torch.no_grad()",
+            "as hooks, torch.inference_mode()",
+        ),
+    ),
+    *within(
         "audit.py",
         "test_audit.py -k single_pixels",
         Defect("TF32 measures", "backend.allow_tf32 = False", "backend.allow_tf32 = True"),

@@ -85,6 +85,27 @@ def test_given_network_is_copied_and_must_be_in_evaluation_mode():
     assert found.on_shapes(lambda module, images: module is network and images(8).shape[2]) == 8
 
 
+class Remembering(nn.Module):
+    """As timm's ConViT: what it computes once is kept, and meets what is trained."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale, self.kept = nn.Conv2d(3, 4, 3), None
+
+    def forward(self, images):
+        if self.kept is None:
+            self.kept = torch.ones(1)
+        return self.scale(images) * self.kept
+
+
+def test_given_network_can_be_trained_afterwards():
+    network = Remembering().eval()
+    given(network).check(16)
+    assert network.kept is not None
+    network(torch.rand(1, 3, 16, 16)).sum().backward()
+    assert network.scale.weight.grad.any()
+
+
 def test_given_network_of_half_precision_is_measured_in_float32():
     network = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1)).eval().to(torch.bfloat16)
     given(network).check(16)

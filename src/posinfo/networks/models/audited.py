@@ -176,8 +176,11 @@ class GivenNetwork(AuditedConfig):
         places = {str(tensor.device) for tensor in self.module.state_dict().values()}
         if len(places) > 1:
             raise ValueError(f"the network lies on several devices: {', '.join(sorted(places))}")
+        # on a copy alone: some networks keep a tensor of their first call, and could be trained no
+        # more if it were one of inference mode
+        copy = self.load(image_size)
         with torch.inference_mode():
-            require_answer(self.load(image_size)(self._image(image_size).float())[OUTPUT])
+            require_answer(copy(self._image(image_size).float())[OUTPUT])
 
     def load(self, image_size: int) -> Observed:
         """A copy."""

@@ -144,7 +144,7 @@ def _last_at_each_resolution(network: nn.Module, images: Tensor, itself: bool) -
             last.pop(output.shape[2:], None)
             last[output.shape[2:]] = name
 
-    with ExitStack() as hooks:
+    with ExitStack() as hooks, torch.no_grad():
         for name, module in network.named_modules():
             if not name.startswith(CLASSIFIERS) and not isinstance(module, nn.AdaptiveAvgPool2d):
                 hooks.callback(module.register_forward_hook(partial(note, name)).remove)
