@@ -187,8 +187,7 @@ DEFECTS = [
     *within(
         "audit.py",
         "test_audit.py -k single_pixels",
-        Defect("TF32 measures", "backend.allow_tf32 = False", "backend.allow_tf32 = True"),
-        Defect("TF32 stays off", "backend.allow_tf32 = was", "pass"),
+        Defect("TF32 measures", "with true_float32():", "if True:"),
     ),
     *within(
         "audit_command.py",

@@ -156,9 +156,7 @@ DEFECTS = [
         "experiments/boundary/test_reach.py",
         Defect("trained weights are forgotten", 'if "network" in inputs:', "if False:"),
         Defect("rings are pixels", "float(d * reach.stride)", "float(d)"),
-        Defect(
-            "half of what matters is left out", "ceil(reach.margin /", "ceil(reach.margin / 2 /"
-        ),
+        Defect("half of what matters is left out", "ceil(needed /", "ceil(needed / 2 /"),
         Defect(
             "nothing is left out",
             "_pictures(cell, pictures, room - context",

@@ -266,18 +266,36 @@ DEFECTS = [
         Defect("any file of a wheel", "if digest != expected:", "if not digest:"),
     ),
     *within(
-        "pipelines/runner.py",
-        "pipelines/test_runner.py",
+        "networks/training/devices.py",
+        "networks/training/test_devices.py",
         Defect(
             "TF32 in convolutions",
             "torch.backends.cudnn.allow_tf32 = False",
             "torch.backends.cudnn.allow_tf32 = True",
-            tests="pipelines/test_runner.py -k float32",
         ),
         Defect(
             "TF32 in products",
             "torch.backends.cuda.matmul.allow_tf32 = False",
             "torch.backends.cuda.matmul.allow_tf32 = True",
+        ),
+        Defect(
+            "the caller's TF32 is forgotten",
+            'restored.callback(setattr, backend, "allow_tf32", backend.allow_tf32)',
+            "backend.allow_tf32",
+        ),
+        Defect(
+            "the caller's precision is forgotten",
+            'restored.callback(setattr, part, "fp32_precision", part.fp32_precision)',
+            "pass",
+        ),
+    ),
+    *within(
+        "pipelines/runner.py",
+        "pipelines/test_runner.py",
+        Defect(
+            "TF32 in a run",
+            "with true_float32():",
+            "if True:",
             tests="pipelines/test_runner.py -k float32",
         ),
         Defect(

@@ -12,8 +12,7 @@ Example:
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +29,7 @@ from posinfo.experiments.audit.settings import AuditSettings
 from posinfo.networks.models.audited import GivenNetwork, given
 from posinfo.networks.models.normalisation import Colours
 from posinfo.networks.surgery.blocks import Blocks
+from posinfo.networks.training.devices import true_float32
 from posinfo.work import Work
 
 DEFAULTS: dict[str, Any] = {  # those of conf/base/parameters_audit.yml
@@ -157,23 +157,9 @@ def _compute(settings: AuditSettings, network: nn.Module) -> dict[str, Result]:
     """The results of every step, by step and label, kept in memory."""
     device = next((tensor.device for tensor in network.state_dict().values()), torch.device("cpu"))
     results: dict[str, Result] = {}
-    with _true_float32():
+    with true_float32():
         for step in AUDIT.steps:
             for label, cell in step.cells(settings).items():
                 inputs = {role: results[name] for role, name in cell.inputs.items()}
                 results[f"{step.name}/{label}"] = step.run(cell, inputs, Work(device))
     return results
-
-
-@contextmanager
-def _true_float32() -> Iterator[None]:
-    """Without TF32, as in a run of the pipeline; afterwards the caller's choice holds again."""
-    backends = torch.backends.cudnn, torch.backends.cuda.matmul
-    chosen = [backend.allow_tf32 for backend in backends]
-    try:
-        for backend in backends:
-            backend.allow_tf32 = False
-        yield
-    finally:
-        for backend, was in zip(backends, chosen, strict=True):
-            backend.allow_tf32 = was

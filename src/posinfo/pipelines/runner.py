@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 
 from posinfo.experiment import Result
-from posinfo.networks.training.devices import Machine
+from posinfo.networks.training.devices import Machine, true_float32
 from posinfo.pipelines.console import said_by
 from posinfo.pipelines.progress import StepBar, step_bar
 from posinfo.pipelines.workers import WorkersLostError, spread
@@ -171,8 +171,6 @@ def _attempt_elsewhere(cell: Planned, store: Store, threads: int, work: Work) ->
 def _attempt(cell: Planned, store: Store, threads: int, work: Work) -> float | Failure:
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
-    torch.backends.cudnn.allow_tf32 = False  # float32 means float32
-    torch.backends.cuda.matmul.allow_tf32 = False
     try:
         if cell.key in store:  # another process has made it since
             return 0.0
@@ -180,7 +178,8 @@ def _attempt(cell: Planned, store: Store, threads: int, work: Work) -> float | F
 
         def compute(folder: Path) -> Result:
             there = replace(work, folder=folder, checkpoint=store.checkpoint(cell.key))
-            return cell.step.run(cell.cell, inputs, there)
+            with true_float32():
+                return cell.step.run(cell.cell, inputs, there)
 
         return store.add(cell.key, cell.identity, compute)
     except Stopped:

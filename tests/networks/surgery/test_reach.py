@@ -144,6 +144,16 @@ def test_images_of_a_fixed_size_alone():
         probe_reach(Observed(nn.Sequential(Fixed(3, 3, 3))))
 
 
+def test_images_of_some_sizes_alone():
+    class Windows(nn.Conv2d):
+        def forward(self, maps):
+            assert maps.shape[3] % 128 == 0
+            return super().forward(maps)
+
+    with pytest.raises(ValueError, match="the network takes no strips of 576 px: AssertionError"):
+        probe_reach(Observed(nn.Sequential(Windows(3, 3, 3))))
+
+
 def test_upsampling_has_the_stride_of_its_output():
     network = nn.Sequential(nn.Conv2d(3, 3, 2, 2), nn.Upsample(scale_factor=2)).eval()
     reach = probe_reach(Observed(network)).reaches["output"]

@@ -8,7 +8,33 @@ from posinfo.networks.training.devices import (
     Precision,
     pick_device,
     pick_precision,
+    true_float32,
 )
+
+CUDNN, MATMUL = torch.backends.cudnn, torch.backends.cuda.matmul
+
+
+@pytest.fixture
+def as_before():
+    """What other tests find is PyTorch's own choice."""
+    yield
+    MATMUL.allow_tf32, CUDNN.allow_tf32 = False, True
+
+
+@pytest.mark.parametrize("chosen", [True, False, "ieee", "tf32"])
+def test_float32_is_float32_and_the_callers_choice_holds_afterwards(chosen, as_before):
+    MATMUL.allow_tf32, CUDNN.allow_tf32 = False, True
+    if isinstance(chosen, bool):
+        CUDNN.allow_tf32 = MATMUL.allow_tf32 = chosen
+    else:  # PyTorch's newer names of the same, which may not be mixed with the others
+        CUDNN.conv.fp32_precision = MATMUL.fp32_precision = chosen
+    parts = CUDNN.conv, CUDNN.rnn, MATMUL
+    before = [part.fp32_precision for part in parts]
+    with pytest.raises(ZeroDivisionError), true_float32():
+        assert not CUDNN.allow_tf32 and not MATMUL.allow_tf32
+        assert "tf32" not in [part.fp32_precision for part in parts]
+        raise ZeroDivisionError
+    assert [part.fp32_precision for part in parts] == before
 
 
 def test_cpu_is_always_there():

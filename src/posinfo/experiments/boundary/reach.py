@@ -51,7 +51,8 @@ def run(cell: ReachCell, inputs: Inputs, work: Work) -> Result:
         ``field`` is the receptive
         field; NaN: it has no end. Tensor ``rings`` (p, r): the error of each ring of the map.
         ``facts``: ``name`` of the map, ``stride`` in pixels per ring, ``crop``, and ``context``,
-        the pixels of a picture around it.
+        the pixels of a picture around it: no more than the map reaches along a row, and so no
+        kernels may be taller than they are wide.
     """
     pictures = inputs["pictures"]
     classifier = build_place_classifier(cell.place, cell.crop, cell.seed, work.device)
@@ -65,8 +66,9 @@ def run(cell: ReachCell, inputs: Inputs, work: Work) -> Result:
     assert reach.stride is not None
     side, period = pictures.arrays["pixels"].shape[2], spread.period
     room = (side - cell.crop) // 2 // period * period
-    # what lies farther from the crop changes nothing in it
-    context = room if reach.margin is None else min(room, ceil(reach.margin / period) * period)
+    # what lies farther from the crop changes nothing in it; its last column may stick out a little
+    needed = inf if reach.margin is None else reach.margin + -side % period
+    context = room if needed > room else ceil(needed / period) * period
     rings = torch.cat(
         [
             context_errors(observed, images, context, {name: reach.stride})[name].rings

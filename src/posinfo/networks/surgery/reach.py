@@ -22,6 +22,7 @@ HEIGHTS = (32, 64, 128, 256)  # px of the strip; the least that a network takes
 NARROWEST, WIDEST = 512, 4096  # px; a map that is NaN all over at the latter has no reach
 FAR = 0.25  # share of its input that a layer covers at once: no window is as large as that
 STEP, FARTHER = 64, 320  # px by which the strip is widened to see the stride of a map
+REFUSALS = (RuntimeError, AssertionError, ValueError)  # as networks refuse sizes
 WINDOWS = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)
 
 
@@ -107,6 +108,11 @@ def _probed(strip: "_Strip") -> Spread:
     return Spread(reaches, width, period, *(culprit[:2] if culprit else (None, "")))
 
 
+def _refused(width: int, error: Exception) -> ValueError:
+    said = str(error) or type(error).__name__  # of timm's networks, some only assert
+    return ValueError(f"the network takes no strips of {width} px: {said}")
+
+
 class _Strip:
     """Runs a network on strips with NaN in them."""
 
@@ -120,11 +126,11 @@ class _Strip:
         for height in HEIGHTS:
             try:
                 self.run(torch.zeros(1, self.channels, height, NARROWEST))
-            except (RuntimeError, AssertionError, ValueError) as error:
+            except REFUSALS as error:
                 errors.append(error)
             else:
                 return height
-        raise ValueError(f"the network takes no strips of {NARROWEST} px: {errors[-1]}")
+        raise _refused(NARROWEST, errors[-1])
 
     def run(self, images: Tensor) -> dict[str, Tensor]:
         with torch.inference_mode():
@@ -132,11 +138,7 @@ class _Strip:
 
     def strides(self) -> dict[str, int | None]:
         """Pixels of the image per pixel of each map; None: no whole number, or no map."""
-        sides = {
-            width: self.run(torch.zeros(1, self.channels, self.height, width))
-            for width in (NARROWEST, NARROWEST + STEP, NARROWEST + FARTHER)
-        }
-        first, *wider = sides.values()
+        first, *wider = (self._blank(NARROWEST + more) for more in (0, STEP, FARTHER))
         strides: dict[str, int | None] = {}
         for name, maps in first.items():
             more = [
@@ -149,6 +151,12 @@ class _Strip:
                 strides[name] = self._other_stride(name, maps) if more[1] < FARTHER else None
         return strides
 
+    def _blank(self, width: int) -> dict[str, Tensor]:
+        try:
+            return self.run(torch.zeros(1, self.channels, self.height, width))
+        except REFUSALS as error:
+            raise _refused(width, error) from error
+
     def _other_stride(self, name: str, maps: Tensor) -> int | None:
         """One by which the strip is widened in vain until the map is wider by as many pixels."""
 
@@ -160,7 +168,7 @@ class _Strip:
             try:
                 if all(more(times * stride) == times for times in (1, 7, 20)):
                     return stride
-            except (RuntimeError, AssertionError, ValueError):  # as networks refuse sizes
+            except REFUSALS:
                 continue
         return None
 

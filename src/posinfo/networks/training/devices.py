@@ -1,5 +1,7 @@
 """Which processor computes, and in which precision."""
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Annotated, NamedTuple
 
 import torch
@@ -30,6 +32,22 @@ def pick_device(name: str) -> torch.device:
     if int(index or 0) >= counts[kind]:
         raise ValueError(f"device {name!r} is not on this machine; `auto` takes what there is")
     return torch.device(name)
+
+
+@contextmanager
+def true_float32() -> Iterator[None]:
+    """Without TF32: float32 means float32. Afterwards the caller's choice holds again."""
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    with ExitStack() as restored:
+        for backend, parts in ((cudnn, (cudnn.conv, cudnn.rnn)), (matmul, (matmul,))):
+            try:
+                restored.callback(setattr, backend, "allow_tf32", backend.allow_tf32)
+            except RuntimeError:  # the caller has set fp32_precision, which does not go with it
+                for part in parts:
+                    restored.callback(setattr, part, "fp32_precision", part.fp32_precision)
+        torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cuda.matmul.allow_tf32 = False
+        yield
 
 
 def pick_precision(name: str, device: torch.device) -> torch.dtype:
