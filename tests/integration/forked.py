@@ -2,7 +2,8 @@
 
 Importing PyTorch and MLflow takes most of a short run, and a fork need not do it. The process has
 imported nothing of the project, and nothing of Kedro that reads a project's files when it is
-imported, so that each run finds the copy that it is started in.
+imported, so that each run finds the copy that it is started in. All forks hash strings alike: that
+results do not depend on the order of a set is seen where workers of loky are compared with them.
 """
 
 import importlib

@@ -104,6 +104,14 @@ def test_paper_is_the_papers_setting():
     )
 
 
+def test_borders_of_the_paper_reach_512_px_in_every_row():
+    """A row's own borders in conf/base would stay where conf/paper names none."""
+    distance = settings(BOUNDARY, "paper").boundary.distance
+    rows = distance.networks.values()
+    widest = {(row.borders or distance.borders)[-1] for row in rows if row is not None}
+    assert widest == {512}
+
+
 def test_paper_is_the_released_setting_of_permutenet():
     resolved = settings(PERMUTENET, "paper")
     section, cells = resolved.permutenet, resolved.cells
