@@ -149,7 +149,7 @@ DEFECTS = [
             'inputs[split].arrays["pixels"]',
             'inputs["train"].arrays["pixels"]',
         ),
-        Defect("one image needs no memory", "training.batch_size if scratch", "1 if scratch"),
+        Defect("one image needs no memory", "self.training.batch_size if", "1 if"),
     ),
     *within(
         "experiments/boundary/reach.py",

@@ -5,7 +5,7 @@ import torch
 
 from posinfo.experiment import Result
 from posinfo.experiments.boundary.reach import ReachCell, run
-from posinfo.measures.true_context import context_errors
+from posinfo.measures.true_context import context_errors, reach_of_error
 from posinfo.networks.models.normalisation import normalise
 from posinfo.networks.models.place_classifiers import build_place_classifier
 from posinfo.work import Work
@@ -35,6 +35,16 @@ def test_a_network_without_padding_is_right_everywhere(pictures):
 def test_padding_is_felt_near_the_border(pictures):
     rows = run(reach_cell("cifar_resnet18(width=4)"), {"pictures": pictures}, Work()).table
     assert (rows.error_distance >= 8).all() and (rows.field > 33).all()
+
+
+def test_distances_are_in_pixels(pictures):
+    cell = reach_cell("cifar_resnet18(width=4)", tolerance=0.5)
+    result = run(cell, {"pictures": pictures}, Work())
+    rings = [reach_of_error(each.numpy(), 0.5) for each in result.tensors["rings"]]
+    assert any(rings) and None not in rings
+    stride = result.facts["stride"]
+    assert stride > 1
+    assert result.table.error_distance.tolist() == [stride * distance for distance in rings]
 
 
 def test_what_a_network_cannot_reach_is_left_out_and_changes_nothing():
