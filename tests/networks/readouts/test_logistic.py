@@ -27,10 +27,10 @@ def test_the_strongest_penalty_of_the_best_on_validation_images_is_taken():
 def test_the_penalty_is_chosen_on_validation_images():
     """A weak one fits noise: it has all train images right, and fewer of the others."""
     train, validation = features(60, 0, 2), features(400, 1, 2)
-    strong, weak = (fit_logistic(train, validation, [each]) for each in (0.001, 100))
+    strong, weak = (fit_logistic(train, validation, [each]) for each in (0.001, 100.0))
     assert weak.accuracy_on(train) == 1 > strong.accuracy_on(train)
     assert strong.accuracy_on(validation) > weak.accuracy_on(validation)
-    readout = fit_logistic(train, validation, [0.001, 100])
+    readout = fit_logistic(train, validation, [0.001, 100.0])
     assert (readout.strength, readout.accuracy) == (0.001, strong.accuracy_on(validation))
 
 
