@@ -89,7 +89,7 @@ def repadded(network: nn.Module, size: int) -> str:
                 with torch.inference_mode():
                     repad(network, padding)(torch.zeros(1, 3, side, side))
             except (RuntimeError, AssertionError, ValueError) as error:
-                refused.setdefault(padding, str(error).splitlines()[0][:110])
+                refused.setdefault(padding, str(error).splitlines()[0].partition(": ")[2][:90])
             else:
                 names.append(padding)
                 refused.pop(padding, None)
@@ -98,8 +98,8 @@ def repadded(network: nn.Module, size: int) -> str:
     for side, names in taken.items():
         listed = "all" if len(names) == len(PADDINGS) else ", ".join(names)
         parts += [listed if side == size else f"at {side} px also {listed}"] if names else []
-    reasons = dict.fromkeys(reason.partition(": ")[2] for reason in refused.values())
-    return ("; ".join(parts) or "none") + (f" ({'; '.join(reasons)})" if reasons else "")
+    reasons = "; ".join(dict.fromkeys(refused.values()))
+    return ("; ".join(parts) or "none") + (f" ({reasons})" if reasons else "")
 
 
 def line(name: str, network: nn.Module, output: str) -> list[str]:
