@@ -2,6 +2,7 @@ import pytest
 from pydantic import ValidationError
 
 from posinfo.experiments import AUGSHIFT, BOUNDARY, PERMUTENET
+from posinfo.experiments.boundary.cells import shift_images_cells
 from posinfo.experiments.boundary.settings import PARTS, BoundarySettings
 from tests.experiments.conftest import base, changed, check, keys, planned
 
@@ -43,6 +44,12 @@ def test_a_row_runs_alone():
     plan = planned(BOUNDARY, changed(SECTIONS, boundary__only=["distance-resnet18"]))
     assert set(plan["reach"]) == {"resnet18-seed0", "resnet18-seed1", "resnet18-seed2"}
     assert len(plan["distance"]) == 4 * 3
+
+
+def test_each_size_of_data_efficiency_has_its_own_images():
+    resolved = settings()
+    limits = {name: cell.dataset.train_limit for name, cell in shift_images_cells(resolved).items()}
+    assert limits == {"all": 1600, "800": 800, "320": 320, "160": 160}
 
 
 def test_networks_of_shifts_and_canvases_are_those_of_augshift_and_permutenet():

@@ -44,6 +44,13 @@ def test_formula_agrees_with_the_activations_of_a_kernel_of_ones(side, kernel, s
     assert by_activation(network, side) == tuple(max(0, edge) for edge in call.used[:2])
 
 
+def test_rows_and_columns_have_edges_of_their_own():
+    network = nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1))
+    for sides, used in (((8, 9), (1, 1, 1, 0)), ((9, 8), (1, 0, 1, 1))):
+        (call,) = padded_layers(network, torch.zeros(1, 3, *sides))
+        assert (call.sides, call.used, call.even) == (sides, used, False)
+
+
 def test_rows_that_no_window_reads_are_negative_padding():
     (call,) = padded_layers(nn.Sequential(nn.Conv2d(3, 1, 3, 4, 1)), images(8))
     assert call.used == (1, -2, 1, -2)  # windows end at rows 1 and 5 of 0..7

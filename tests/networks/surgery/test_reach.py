@@ -156,6 +156,12 @@ def test_images_of_some_sizes_alone(error):
         probe_reach(Observed(nn.Sequential(Windows(3, 3, 3))))
 
 
+def test_a_window_as_large_as_the_strip_has_an_end():
+    network = nn.Sequential(nn.Conv2d(3, 1, (1, 601), padding=(0, 300)))
+    reach = probe_reach(Observed(network)).reaches["output"]
+    assert (reach.before, reach.after, reach.field) == (300, 300, 601)
+
+
 def test_upsampling_has_the_stride_of_its_output():
     network = nn.Sequential(nn.Conv2d(3, 3, 2, 2), nn.Upsample(scale_factor=2)).eval()
     reach = probe_reach(Observed(network)).reaches["output"]
