@@ -27,7 +27,7 @@ DEFECTS = [
         ),
         Defect(
             "sizes that are refused end the search",
-            "(_UnevenError, RuntimeError, AssertionError)",
+            "(_UnevenError, *REFUSALS)",
             "_UnevenError",
         ),
     ),

@@ -117,10 +117,12 @@ def test_nearest_even_sizes():
     assert even_sizes(network, lambda side: images(side).to("meta"), 224, 0) == []
 
 
-def test_sizes_that_a_network_refuses_are_passed_over():
+@pytest.mark.parametrize("error", [AssertionError, IndexError, ValueError])
+def test_sizes_that_a_network_refuses_are_passed_over(error):
     class Picky(nn.Conv2d):
         def forward(self, maps):
-            assert maps.shape[2] > 20, "too small"
+            if maps.shape[2] <= 20:
+                raise error("too small")
             return super().forward(maps)
 
     network = nn.Sequential(Picky(3, 3, 3, 2, 1))

@@ -14,6 +14,8 @@ from posinfo.networks.surgery.layer_names import require_layer
 from posinfo.networks.surgery.padding import require_padded
 
 OUTPUT = "output"
+# by which networks refuse images of a size
+REFUSALS = (RuntimeError, AssertionError, ValueError, TypeError, LookupError)
 
 
 class Observed(nn.Module):

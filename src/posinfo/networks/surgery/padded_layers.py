@@ -16,6 +16,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from posinfo.networks.surgery.branches import name_of
+from posinfo.networks.surgery.observed import REFUSALS
 from posinfo.networks.surgery.padding_edges import Edges, Size, conv_edges, pair, pool_edges
 from posinfo.networks.surgery.running_layer import RunningLayer
 from posinfo.work import silent
@@ -230,6 +231,6 @@ def _is_even(network: nn.Module, images: Callable[[int], Tensor], side: int) -> 
     try:
         with torch.inference_mode(), PaddedLayers(network, refuse_uneven) as trace:
             network(images(side))
-    except (_UnevenError, RuntimeError, AssertionError):  # PyTorch and timm refuse a size by these
+    except (_UnevenError, *REFUSALS):
         return False
     return all(call.even for call in trace.found)

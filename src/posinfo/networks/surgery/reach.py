@@ -16,14 +16,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from posinfo.networks.surgery.observed import Observed
+from posinfo.networks.surgery.observed import REFUSALS, Observed
 
 HEIGHTS = (32, 64, 128, 256)  # px of the strip; the least that a network takes
 NARROWEST, WIDEST = 512, 4096  # px; a map that is NaN all over at the latter has no reach
 FAR = 0.25  # share of its input that a layer covers at once: no window is as large as that
 STEP, FARTHER = 64, 320  # px by which the strip is widened to see the stride of a map
-# as networks refuse sizes
-REFUSALS = (RuntimeError, AssertionError, ValueError, TypeError, LookupError)
 WINDOWS = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)
 
 
