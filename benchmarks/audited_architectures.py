@@ -1,6 +1,6 @@
 """What a static audit says of the networks of torchvision and timm, as a table in Markdown.
 
-    python benchmarks/audited_architectures.py                 # all: about half an hour on one core
+    python benchmarks/audited_architectures.py                 # all: about an hour on one core
     python benchmarks/audited_architectures.py --only=resnet   # lines that contain it
 
 Weights are random: nothing that is said here depends on them. Detectors are audited by their
@@ -22,6 +22,7 @@ from posinfo.experiments.audit.numbers import of_structure
 from posinfo.experiments.audit.structure import run
 from posinfo.networks.models.audited import GivenNetwork, given
 from posinfo.networks.surgery.blocks import block_layers
+from posinfo.networks.surgery.observed import REFUSALS
 from posinfo.networks.surgery.padding import repad
 from posinfo.work import Work
 
@@ -69,7 +70,7 @@ def smallest(network: GivenNetwork) -> int:
     for size in SIZES:
         try:
             network.check(size)
-        except (RuntimeError, AssertionError, ValueError, TypeError, IndexError) as error:
+        except REFUSALS as error:
             reason = error
         else:
             return size
@@ -88,7 +89,7 @@ def repadded(network: nn.Module, size: int) -> str:
             try:
                 with torch.inference_mode():
                     repad(network, padding)(torch.zeros(1, 3, side, side))
-            except (RuntimeError, AssertionError, ValueError) as error:
+            except REFUSALS as error:
                 refused.setdefault(padding, str(error).splitlines()[0].partition(": ")[2][:90])
             else:
                 names.append(padding)

@@ -154,7 +154,11 @@ DEFECTS = [
             "sweep.configured({}, TEST)",
         ),
         Defect("plots cut all names alike", "_plots(with_short_names(study), ", "_plots(study, "),
-        Defect("plots lose epochs", "intermediate_values=trial.intermediate_values", "values=None"),
+        Defect(
+            "plots lose epochs",
+            "intermediate_values=trial.inter",
+            "intermediate_values={} and trial.inter",
+        ),
     ),
     *within(
         "pipelines/workers.py",
