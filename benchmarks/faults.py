@@ -26,7 +26,7 @@ from pathlib import Path
 PROJECT = Path(__file__).parents[1]
 EXPERIMENTS = (
     "posenet", "posenet_ablations", "permutenet", "augshift", "consistency", "channel_attack",
-    "sweep",
+    "boundary", "audit", "sweep",
 )  # fmt: skip
 FIRST_SECONDS = 3.0
 SMALL_DISK = "4M"

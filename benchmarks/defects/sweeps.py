@@ -28,6 +28,12 @@ DEFECTS = [
             tests=f"{SWEEPING} -k cut_short",
         ),
         Defect(
+            "a full disk fails trials for good",
+            "raise  # without ERROR: as a trial whose process has died",
+            "trial.set_user_attr(ERROR, str(error))",
+            tests=f"{SWEEPING} -k full_disk",
+        ),
+        Defect(
             "an undefined metric is a number",
             "not all(map(isfinite, means))",
             "not any(map(isfinite, [0.0, *means]))",

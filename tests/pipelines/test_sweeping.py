@@ -1,3 +1,4 @@
+import errno
 import time
 from dataclasses import replace
 
@@ -13,6 +14,7 @@ from posinfo.pipelines.sweep_settings import Objective
 from posinfo.pipelines.sweeping import by_seed, prepare, run_trial, search
 from posinfo.pipelines.sweeping_report import make_report, trials_table
 from posinfo.pipelines.sweeping_storage import PROCESS, open_study
+from posinfo.store import Store
 from tests.pipelines import searched
 from tests.pipelines.searched import TINY, sweep_of
 
@@ -161,6 +163,25 @@ def test_failed_trials_count_and_do_not_stop_the_others(tmp_path):
     assert table.failure[1.0] == "" and table.seeds[4.0] == 0
     assert pd.isna(table.error[4.0]) and table.error[1.0] == 1.125
     assert list(search(sweep)) == []
+
+
+def test_full_disk_ends_the_search_and_fails_no_trial(tmp_path, monkeypatch):
+    one, other = sweep_of(tmp_path / "one"), sweep_of(tmp_path / "other")
+    list(search(one))
+    add = Store.add
+
+    def full(store, key, identity, compute):
+        if len(trials(other)) == 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return add(store, key, identity, compute)
+
+    monkeypatch.setattr(Store, "add", full)
+    with pytest.raises(OSError, match="No space left on device"):
+        list(search(other))
+    assert trials(other).state.to_list() == ["complete", "complete"]
+    monkeypatch.setattr(Store, "add", add)
+    list(search(other))
+    pd.testing.assert_frame_equal(trials(one), trials(other), check_exact=True)
 
 
 def test_undefined_metric_is_a_failed_trial(tmp_path):

@@ -29,7 +29,16 @@ log = logging.getLogger(__name__)
 
 
 class CellsFailedError(RuntimeError):
-    """Some cells of a step could not be computed; all others were."""
+    """Some cells of a step could not be computed; all others were.
+
+    Attributes:
+        of_machine: whether an ``OSError``, as of a full disk, was among the reasons: with room, the
+            same cells may be computed.
+    """
+
+    def __init__(self, said: str, of_machine: bool = False) -> None:
+        super().__init__(said)
+        self.of_machine = of_machine
 
 
 def run_step(
@@ -53,7 +62,7 @@ def run_step(
         CellsFailedError: names each cell that failed; the others are finished.
         Stopped: ``on_epoch`` has raised it.
     """
-    failed: dict[str, str] = {}
+    failed: dict[str, Failure] = {}
 
     def tell(cell: Planned, computed: bool) -> None:
         try:
@@ -72,10 +81,11 @@ def run_step(
         for same in (other for other in cells if other.key == cell.key):
             tell(same, True)
     if failed:
-        lines = "\n".join(f"  {label}: {said}" for label, said in failed.items())
+        lines = "\n".join(f"  {label}: {failure.said}" for label, failure in failed.items())
         raise CellsFailedError(
             f"{len(failed)} of {len(cells)} cells of {cells[0].step.name} failed, the others are "
-            f"finished and kept:\n{lines}"
+            f"finished and kept:\n{lines}",
+            any(failure.of_machine for failure in failed.values()),
         )
 
 
@@ -85,19 +95,22 @@ class Failure(NamedTuple):
     Attributes:
         said: the error's message.
         trace: its traceback.
+        of_machine: see ``CellsFailedError``.
     """
 
     said: str
     trace: str
+    of_machine: bool
 
     @classmethod
     def of(cls, error: BaseException) -> "Failure":
         """From an error that is being handled."""
-        return cls(said_by(error), "".join(traceback.format_exception(error)))
+        trace = "".join(traceback.format_exception(error))
+        return cls(said_by(error), trace, isinstance(error, OSError))
 
 
-def _fail(cell: Planned, failure: Failure, failed: dict[str, str]) -> None:
-    failed[cell.label] = failure.said
+def _fail(cell: Planned, failure: Failure, failed: dict[str, Failure]) -> None:
+    failed[cell.label] = failure
     log.error("%s: %s", cell.label, failure.said)
     log.debug("%s: %s", cell.label, failure.trace)
 
@@ -106,7 +119,7 @@ def _computed(
     missing: Sequence[Planned],
     store: Store,
     machine: Machine,
-    failed: dict[str, str],
+    failed: dict[str, Failure],
     on_epoch: OnEpoch,
 ) -> Iterator[Planned]:
     """The cells that could be computed, as they end."""

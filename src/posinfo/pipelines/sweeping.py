@@ -21,7 +21,7 @@ from posinfo.networks.training.devices import Parallel
 from posinfo.pipelines.console import said_by
 from posinfo.pipelines.processes import this_process
 from posinfo.pipelines.requests import Request, forget_plans
-from posinfo.pipelines.runner import run_step
+from posinfo.pipelines.runner import CellsFailedError, run_step
 from posinfo.pipelines.search_space import Changes, combinations
 from posinfo.pipelines.sweep_settings import VALIDATION, Objective, Sweep
 from posinfo.pipelines.sweeping_samplers import NumberedSampler, make_pruner, suggest, try_sampler
@@ -50,7 +50,7 @@ class Done:
 
     Attributes:
         number: of the trial, or of the one that it repeats.
-        state: complete, pruned or failed.
+        state: complete, pruned, failed, or lost to a disk that cannot be written.
         seconds: that it took.
         changes: values by dotted name.
         measured: for each metric, the value of each seed.
@@ -78,6 +78,7 @@ def search(sweep: Sweep) -> Iterator[Done]:
 
     Raises:
         ValueError: the storage cannot be used, or the study is of another search.
+        OSError: the disk is full, or the like; the next run begins the trial again.
     """
     study, settings = open_study(sweep), sweep.settings
     compute_shared(sweep)
@@ -125,6 +126,9 @@ def run_trial(sweep: Sweep, until: float | None = None) -> Done | None:
     Args:
         sweep: the search.
         until: a time of ``time.monotonic`` after which none is begun.
+
+    Raises:
+        OSError: see ``search``.
     """
     study = open_study(sweep)
     others = take_up(study, sweep.settings.storage)
@@ -147,6 +151,8 @@ def run_trial(sweep: Sweep, until: float | None = None) -> Done | None:
     if not told:  # another process has the trial, which was silent for long
         return None
     (done,) = told
+    if done.state == "lost":
+        raise OSError(done.error)
     trials = study.get_trials(deepcopy=False)
     return replace(done, number=number_of(trials[done.number], trials))
 
@@ -172,6 +178,9 @@ def _objective(sweep: Sweep, told: list[Done], trial: Trial) -> list[float]:
         tell("pruned", history={"first": {"validation_score": scores}})
         raise optuna.TrialPruned from None
     except Exception as error:  # whatever it is, the other trials go on
+        if isinstance(error, CellsFailedError) and error.of_machine:
+            tell("lost", error=str(error))
+            raise  # without ERROR: as a trial whose process has died
         trial.set_user_attr(ERROR, said_by(error))
         tell("failed", error=said_by(error))
         raise
