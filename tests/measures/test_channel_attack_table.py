@@ -155,6 +155,17 @@ def test_interval_over_images_is_the_jackknife(effects):
     assert (found.excess_low, found.excess_high) == pytest.approx(mean_interval(pseudo))
 
 
+def test_groups_without_images_are_none(effects):
+    """As photographs of a classifier that another protocol measures."""
+    table = attacks()
+    generator = torch.Generator().manual_seed(0)
+    counts = torch.randint(1, 50, (len(table), GROUPS, 1, 2, 2), generator=generator)
+    more = torch.cat([counts, torch.zeros_like(counts[:, :2])], 1)
+    pd.testing.assert_frame_equal(
+        attack_effects(table, more, ["full"]), attack_effects(table, counts, ["full"])
+    )
+
+
 def test_seeds_are_put_together(effects):
     other = effects.assign(excess=effects.excess + 0.1, p=effects.p / 2, percentile=50.0)
     both = pd.concat(

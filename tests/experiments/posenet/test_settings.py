@@ -48,6 +48,12 @@ def test_only_selects_cells_and_spares_the_others_their_weights():
     assert list(cells["features"]) == ["posenet.train", "posenet.test", "posenet.synthetic"]
 
 
+def test_a_backbone_that_is_null_is_none():
+    without = planned(POSENET, changed(BASE, posenet__backbones__vgg16=None))
+    others = [label for label in planned(POSENET, BASE)["readouts"] if label != "vgg16"]
+    assert list(without["readouts"]) == others
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

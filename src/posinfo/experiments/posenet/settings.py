@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import pandas as pd
 from pydantic import Field
 
-from posinfo.choices import Label, Once, Section, Seed, check
+from posinfo.choices import Label, Once, Section, Seed, WithoutNulls, check
 from posinfo.experiments.images import ImagesCell
 from posinfo.experiments.measured_split import MeasuredSplit
 from posinfo.experiments.posenet.features import FeaturesCell
@@ -55,13 +55,13 @@ class TableParameters(Section):
     """What both experiments are told.
 
     Attributes:
-        backbones: by label, which names files: letters, digits, ``. _ + -``.
+        backbones: by label, which names files: letters, digits, ``. _ + -``; null: none of this name.
         patterns: of every cell that names none, keys of ``PATTERNS``.
         seeds: of the readouts' initial weights, of every cell that names none.
         only: labels or tables of the cells to run; empty: all.
     """
 
-    backbones: dict[Label, BackboneConfig]
+    backbones: Annotated[dict[Label, BackboneConfig], WithoutNulls]
     patterns: Patterns
     seeds: Seeds
     only: Annotated[tuple[str, ...], Once]
