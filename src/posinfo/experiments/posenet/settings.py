@@ -55,7 +55,7 @@ class TableParameters(Section):
     """What both experiments are told.
 
     Attributes:
-        backbones: by label, which names files: letters, digits, ``. _ + -``; null: none of this name.
+        backbones: by label, which names files: letters, digits, ``. _ + -``; null: none.
         patterns: of every cell that names none, keys of ``PATTERNS``.
         seeds: of the readouts' initial weights, of every cell that names none.
         only: labels or tables of the cells to run; empty: all.
