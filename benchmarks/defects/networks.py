@@ -444,8 +444,14 @@ DEFECTS = [
         "networks/models/test_resnet18.py",
         Defect(
             "shortcuts before the first stride",
+            "] = (1, 2, 2, 2)\n) -> nn",
+            "] = (2, 2, 2, 2)\n) -> nn",
+        ),
+        Defect(
+            "the same in networks with a max-pool",
             "] = (1, 2, 2, 2)\n) -> list",
             "] = (2, 2, 2, 2)\n) -> list",
+            tests="networks/models/test_narrow_networks.py",
         ),
         Defect("the shortcut averages", "nn.AvgPool2d(1, stride)", "nn.AvgPool2d(2, stride)"),
         Defect("three blocks in a stage", "BLOCKS_PER_STAGE = 2", "BLOCKS_PER_STAGE = 3"),
