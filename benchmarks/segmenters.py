@@ -17,8 +17,9 @@ from posinfo.measures.paired_comparisons import comparisons_markdown, paired_com
 
 SCORES = Path(__file__).parents[1] / "data/segmenters/08_reporting/posenet/scores.csv"
 PAIRS = [
-    ("zero", "reflect"), ("zero", "circular"), ("zero", "zero_untrained"),
-    ("reflect", "reflect_untrained"), ("circular", "circular_untrained"),
+    ("zero", "reflect"), ("zero", "circular"), ("circular", "circular_shifted"),
+    ("zero", "zero_untrained"), ("reflect", "reflect_untrained"),
+    ("circular", "circular_untrained"), ("circular_shifted", "circular_untrained"),
 ]  # fmt: skip
 WITHOUT_CONTENT = ("black", "white")
 

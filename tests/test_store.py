@@ -10,10 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from safetensors import SafetensorError
 
 from posinfo.experiment import Result
 from posinfo.store import Store, is_finished, key_of
 from posinfo.work import Work
+from posinfo.writing import UnwritableError
 
 KEY = "experiment/step/0123456789abcdef"
 IDENTITY = {"settings": {"size": 3, "names": ["a", "b"]}, "inputs": {}, "code": "c"}
@@ -545,6 +547,17 @@ def test_every_file_reaches_the_disk_before_the_result_appears(store, monkeypatc
     monkeypatch.setattr(os, "fsync", note)
     store.add(KEY, IDENTITY, lambda folder: FULL)
     assert set(synced) == {"", "a.npy", "rows.csv", "tensors.safetensors", "result.json"}
+
+
+def test_full_disk_leaves_no_result_and_is_one_error_whoever_writes(store, monkeypatch):
+    def full(*arguments):
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr("posinfo.store.save_file", full)
+    said = r"^the result .* cannot be written, is the disk full\? .* \(os error 28\)$"
+    with pytest.raises(UnwritableError, match=said):
+        store.add(KEY, IDENTITY, lambda folder: FULL)
+    assert KEY not in store and store.leftovers() == []
 
 
 def test_interrupted_removal_counts_as_absent(store, monkeypatch):

@@ -29,9 +29,21 @@ DEFECTS = [
         ),
         Defect(
             "a full disk fails trials for good",
-            "raise  # without ERROR: as a trial whose process has died",
-            "trial.set_user_attr(ERROR, str(error))",
+            "and error.unwritable:",
+            "and False:",
             tests=f"{SWEEPING} -k full_disk",
+        ),
+        Defect(
+            "a full disk ends the search without a word of Optuna's database",
+            "if not (told and told[0].lost):",
+            "if told:",
+            tests=f"{SWEEPING} -k study_is_on_the_full_disk",
+        ),
+        Defect(
+            "a lost database is the trial's fault",
+            'raise UnwritableError(f"the study cannot be written: {error}") from error',
+            "raise",
+            tests=f"{SWEEPING} -k cannot_be_reported",
         ),
         Defect(
             "an undefined metric is a number",
@@ -86,8 +98,8 @@ DEFECTS = [
         STORAGE,
         Defect(
             "a trial that is repeated has the name of a dead process",
-            "                trial.user_attrs.pop(PROCESS, None)\n",
-            "",
+            "own = {PROCESS, UNWRITABLE}",
+            "own = {UNWRITABLE}",
             tests=f"{STORAGE} -k dead_process",
         ),
         Defect(
@@ -104,10 +116,15 @@ DEFECTS = [
         ),
         Defect(
             "trials are repeated for ever",
-            "not _is_repeated(trial, trials) and _losses(trial) < MOST_LOSSES:",
+            "not _is_repeated(trial, trials) and _goes_on(trial, trials):",
             "not _is_repeated(trial, trials):",
             tests=f"{STORAGE} -k too_often",
-            reason="Optuna's callback counts, too; `ended` says what counts",
+        ),
+        Defect(
+            "a full disk counts as a loss",
+            "sum(UNWRITABLE not in trials[number].user_attrs for number in history)",
+            "len(history)",
+            tests=f"{SWEEPING} -k 'full_disk and 1'",
         ),
         Defect(
             "lost trials count",

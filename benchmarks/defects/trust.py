@@ -95,11 +95,34 @@ DEFECTS = [
         ),
     ),
     *within(
-        "store.py",
+        "stored_rows.py",
         "test_store.py",
         Defect("texts become numbers", "keep_default_na=False", "keep_default_na=True"),
         Defect(
             "columns forget their types", "pd.read_csv(path, dtype=columns,", "pd.read_csv(path,"
+        ),
+    ),
+    *within(
+        "writing.py",
+        "test_writing.py",
+        Defect(
+            "a full disk is an error of safetensors",
+            "(OSError, RuntimeError, SafetensorError)",
+            "(OSError, RuntimeError)",
+        ),
+        Defect(
+            "files alone are brought to the disk",
+            '[*folder.rglob("*"), folder]',
+            '[*folder.rglob("*.*")]',
+        ),
+    ),
+    *within(
+        "store.py",
+        "test_store.py",
+        Defect(
+            "a full disk is what each library calls it",
+            '            with writing(f"the result {self.path(key)}"):\n                _write',
+            "            if True:\n                _write",
         ),
         Defect(
             "a removal begins with the files",
@@ -243,7 +266,7 @@ DEFECTS = [
             "path",
         ),
         Defect("one file for all processes", ".{os.getpid()}.partial", ".partial"),
-        Defect("renamed before it is on the disk", "            os.fsync(file.fileno())\n", ""),
+        Defect("renamed before it is on the disk", "                os.fsync(file.fileno())\n", ""),
         Defect(
             "half-written files stay", "        partial.unlink(missing_ok=True)\n", "        pass\n"
         ),

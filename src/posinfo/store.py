@@ -16,7 +16,7 @@ import logging
 import os
 import shutil
 import socket
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,13 +25,15 @@ from typing import Any
 from uuid import uuid4
 
 import numpy as np
-import pandas as pd
 import psutil
 import torch
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from posinfo import checksums
 from posinfo.experiment import Result
+from posinfo.stored_rows import column_types, read_rows
+from posinfo.writing import UnwritableError, sync, writing
 
 RECORD, ROWS, TENSORS, FILES = "result.json", "rows.csv", "tensors.safetensors", "files"
 PARTIAL, DAMAGED = ".partial", ".damaged"
@@ -100,7 +102,7 @@ class Store:
             return Result(
                 tensors=load_file(folder / TENSORS) if record["tensors"] else {},
                 arrays={n: np.load(folder / f"{n}.npy", mmap_mode="r") for n in record["arrays"]},
-                rows=_read_rows(folder / ROWS, record["columns"]),
+                rows=read_rows(folder / ROWS, record["columns"]),
                 history=record["history"],
                 facts=record["facts"],
                 files={
@@ -137,29 +139,21 @@ class Store:
 
         Returns:
             How long ``compute`` took, in seconds.
+
+        Raises:
+            UnwritableError: the disk is full, or the folder cannot be written.
         """
         start = perf_counter()
         with self._partial(key) as folder:
             result = compute(folder)
             seconds = perf_counter() - start
-            _write(folder, result)
-            record = {
-                "identity": dict(identity),
-                "created": datetime.now(UTC).isoformat(timespec="seconds"),
-                "seconds": round(seconds, 3),
-                "host": socket.gethostname(),
-                "threads": torch.get_num_threads(),
-                "tensors": len(result.tensors),
-                "arrays": sorted(result.arrays),
-                "history": {name: list(values) for name, values in result.history.items()},
-                "facts": dict(result.facts),
-                "columns": _column_types(result.rows),
-                "files": checksums.of_files(folder, RECORD),
-            }
-            record["checksum"] = checksums.of_record(record)
-            (folder / RECORD).write_text(json.dumps(record, indent=1, allow_nan=False) + "\n")
-            _sync(folder)
-            _publish(folder, self.path(key))
+            plain = _plain(result.tensors)
+            with writing(f"the result {self.path(key)}"):
+                _write(folder, result, plain)
+                about = {"identity": dict(identity), "seconds": round(seconds, 3)}
+                (folder / RECORD).write_text(_record(folder, result, about))
+                sync(folder)
+                _publish(folder, self.path(key))
         self.checkpoint(key).unlink(missing_ok=True)
         return seconds
 
@@ -187,7 +181,9 @@ class Store:
             folder.mkdir(parents=True)
         except OSError as error:
             why = f"results cannot be written into {self.folder}: {error.strerror}: make it "
-            raise OSError(f"{why}writable, or set `data` in conf/local/globals.yml") from error
+            raise UnwritableError(
+                f"{why}writable, or set `data` in conf/local/globals.yml"
+            ) from error
         for left in filter(_is_left, target.parent.glob(f".{target.name}.*{PARTIAL}")):
             shutil.rmtree(left, ignore_errors=True)
         try:
@@ -239,13 +235,14 @@ def _is_left(path: Path) -> bool:
     return here and not psutil.pid_exists(int(number))
 
 
-def _write(folder: Path, result: Result) -> None:
-    if result.tensors:
-        # clones, as the format refuses tensors that share memory: a weight under two names
-        layout = torch.contiguous_format
-        plain = {
-            n: tensor.cpu().clone(memory_format=layout) for n, tensor in result.tensors.items()
-        }
+def _plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Clones, as the format refuses tensors that share memory: a weight under two names."""
+    layout = torch.contiguous_format
+    return {name: tensor.cpu().clone(memory_format=layout) for name, tensor in tensors.items()}
+
+
+def _write(folder: Path, result: Result, plain: dict[str, Tensor]) -> None:
+    if plain:
         save_file(plain, folder / TENSORS)
     for name, array in result.arrays.items():
         if not (folder / f"{name}.npy").exists():  # those of Work.array are there already
@@ -255,6 +252,24 @@ def _write(folder: Path, result: Result) -> None:
     for name, content in result.files.items():
         (folder / FILES / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / FILES / name).write_bytes(content)
+
+
+def _record(folder: Path, result: Result, about: dict[str, Any]) -> str:
+    """What is known of a result and of its files, as JSON."""
+    record = {
+        **about,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "host": socket.gethostname(),
+        "threads": torch.get_num_threads(),
+        "tensors": len(result.tensors),
+        "arrays": sorted(result.arrays),
+        "history": {name: list(values) for name, values in result.history.items()},
+        "facts": dict(result.facts),
+        "columns": column_types(result.rows),
+        "files": checksums.of_files(folder, RECORD),
+    }
+    record["checksum"] = checksums.of_record(record)
+    return json.dumps(record, indent=1, allow_nan=False) + "\n"
 
 
 def _publish(folder: Path, target: Path) -> None:
@@ -270,30 +285,3 @@ def _publish(folder: Path, target: Path) -> None:
     except OSError:
         if not is_finished(target):  # or another process was faster
             raise
-
-
-def _sync(folder: Path) -> None:
-    """Bring every file to the disk before its folder gets its name."""
-    for path in [*folder.rglob("*"), folder]:
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-def _column_types(rows: pd.DataFrame | None) -> dict[str, str] | None:
-    if rows is None:
-        return None
-    return {name: "str" if kind.kind == "O" else str(kind) for name, kind in rows.dtypes.items()}
-
-
-def _read_rows(path: Path, columns: dict[Hashable, Any] | None) -> pd.DataFrame | None:
-    """A text that looks like a number or like NA stays a text; an empty number is NaN."""
-    if columns is None:
-        return None
-    numbers = {name: [""] for name, kind in columns.items() if kind != "str"}
-    rows = pd.read_csv(path, dtype=columns, keep_default_na=False, na_values=numbers)
-    if list(rows) != list(columns):
-        raise ValueError(f"columns {list(columns)} were written; got {list(rows)}")
-    return rows

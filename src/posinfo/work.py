@@ -12,6 +12,8 @@ import torch
 from numpy.typing import DTypeLike
 from rich.filesize import decimal
 
+from posinfo.writing import UnwritableError, writing
+
 FREE_SPACE_MARGIN = 1.05
 CPU = torch.device("cpu")
 
@@ -68,7 +70,7 @@ class Work:
             The array, memory-mapped and read-only if it is on disk.
 
         Raises:
-            OSError: the disk has no room for it.
+            UnwritableError: the disk has no room for it.
             ValueError: the batches do not add up to the shape.
         """
         parts = _fitting(name, shape, dtype, batches)
@@ -80,7 +82,8 @@ class Work:
         with path.open("wb") as file:
             np.lib.format.write_array_header_1_0(file, header)
             for part in parts:
-                file.write(part.data)
+                with writing(path):
+                    file.write(part.data)
         return np.load(path, mmap_mode="r")
 
 
@@ -101,7 +104,7 @@ def _fitting(
 def _require_room(folder: Path, needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if needed * FREE_SPACE_MARGIN > free:
-        raise OSError(
+        raise UnwritableError(
             f"{decimal(needed)} are needed in {folder}, where {decimal(free)} are free: "
             "make room (`posinfo store` lists what lies there), use fewer images or a smaller "
             "feature_size, or set `data` in conf/local/globals.yml to a larger disk"

@@ -1,7 +1,7 @@
-import errno
 import time
 from dataclasses import replace
 
+import optuna
 import pandas as pd
 import pytest
 from optuna.trial import TrialState
@@ -13,8 +13,9 @@ from posinfo.pipelines.processes import this_process
 from posinfo.pipelines.sweep_settings import Objective
 from posinfo.pipelines.sweeping import by_seed, prepare, run_trial, search
 from posinfo.pipelines.sweeping_report import make_report, trials_table
-from posinfo.pipelines.sweeping_storage import PROCESS, open_study
+from posinfo.pipelines.sweeping_storage import MOST_LOSSES, PROCESS, open_study
 from posinfo.store import Store
+from posinfo.writing import UnwritableError
 from tests.pipelines import searched
 from tests.pipelines.searched import TINY, sweep_of
 
@@ -165,23 +166,84 @@ def test_failed_trials_count_and_do_not_stop_the_others(tmp_path):
     assert list(search(sweep)) == []
 
 
-def test_full_disk_ends_the_search_and_fails_no_trial(tmp_path, monkeypatch):
-    one, other = sweep_of(tmp_path / "one"), sweep_of(tmp_path / "other")
-    list(search(one))
+RUNS = optuna.storages.RDBStorage.set_trial_state_values
+
+
+def broken_after(calls, method):
+    """A method of Optuna's whose database fails after some calls."""
+    left = iter(range(calls))
+
+    def called(*arguments, **more):
+        if next(left, None) is None:
+            raise optuna.exceptions.StorageInternalError("database or disk is full")
+        return method(*arguments, **more)
+
+    return called
+
+
+def full(store, key, identity, compute):
+    raise UnwritableError("the disk is full")
+
+
+def run_tiny_trial_beside_a_full_disk(sweep, until):
+    """As ``run_tiny_trial``; the third trial cannot be kept."""
+    EXPERIMENTS.setdefault("tiny", TINY)
     add = Store.add
+    Store.add = add if len(trials(sweep)) < 2 else full
+    try:
+        return run_tiny_trial(sweep, until)
+    finally:
+        Store.add = add
 
-    def full(store, key, identity, compute):
-        if len(trials(other)) == 2:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        return add(store, key, identity, compute)
 
-    monkeypatch.setattr(Store, "add", full)
-    with pytest.raises(OSError, match="No space left on device"):
-        list(search(other))
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_full_disk_ends_the_search_and_fails_no_trial(tmp_path, monkeypatch, jobs):
+    one = sweep_of(tmp_path / "one", FOUR)
+    other = sweep_of(tmp_path / "other", FOUR, parallel={"n_jobs": jobs})
+    list(search(one))
+    monkeypatch.setattr(sweeping, "run_trial", run_tiny_trial_beside_a_full_disk)
+    for _ in range(MOST_LOSSES + 2 if jobs == 1 else 1):
+        with pytest.raises(UnwritableError, match=r"(?s)^trial [23] could not be kept: .*full"):
+            list(search(other))
     assert trials(other).state.to_list() == ["complete", "complete"]
-    monkeypatch.setattr(Store, "add", add)
+    monkeypatch.setattr(sweeping, "run_trial", run_tiny_trial)
     list(search(other))
     pd.testing.assert_frame_equal(trials(one), trials(other), check_exact=True)
+
+
+def test_trial_is_lost_where_the_study_is_on_the_full_disk_too(tmp_path, monkeypatch):
+    """Optuna cannot even say that it has failed."""
+    sweep = sweep_of(tmp_path, FOUR)
+    monkeypatch.setattr(Store, "add", full)
+    monkeypatch.setattr(optuna.Trial, "set_user_attr", broken_after(1, optuna.Trial.set_user_attr))
+    monkeypatch.setattr(optuna.storages.RDBStorage, "set_trial_state_values", broken_after(1, RUNS))
+    with pytest.raises(UnwritableError, match="^trial 0 could not be kept"):
+        list(search(sweep))
+
+
+def test_epoch_that_cannot_be_reported_fails_no_trial(tmp_path, monkeypatch):
+    one, other = sweep_of(tmp_path / "one", FOUR), sweep_of(tmp_path / "other", FOUR)
+    list(search(one))
+    with monkeypatch.context() as broken:
+        broken.setattr(optuna.Trial, "report", broken_after(4, optuna.Trial.report))
+        with pytest.raises(UnwritableError, match="(?s)^trial 1 .*the study cannot be written"):
+            list(search(other))
+    list(search(other))
+    pd.testing.assert_frame_equal(trials(one), trials(other), check_exact=True)
+
+
+def test_file_that_is_missing_fails_its_trial_alone(tmp_path, monkeypatch):
+    add = Store.add
+
+    def missing(store, key, identity, compute):
+        if len(trials(sweep)) == 1:
+            raise FileNotFoundError("there is no mine.csv")
+        return add(store, key, identity, compute)
+
+    sweep = sweep_of(tmp_path, FOUR)
+    monkeypatch.setattr(Store, "add", missing)
+    list(search(sweep))
+    assert trials(sweep).state.to_list() == ["complete", "fail", "complete", "complete"]
 
 
 def test_undefined_metric_is_a_failed_trial(tmp_path):

@@ -93,8 +93,8 @@ def test_file_that_is_no_database_is_refused(tmp_path):
     message = refused(sweep_of(tmp_path))
     assert message == (
         f"Optuna cannot use sweep.storage sqlite:///{tmp_path}/optuna.db: "
-        "(sqlite3.DatabaseError) file is not a database. Is the database running, and are user "
-        "and password in PGUSER and PGPASSWORD? Trials that have ended are kept"
+        "(sqlite3.DatabaseError) file is not a database. Is it a study's file, can it be "
+        "written, is the disk full? Trials that have ended are kept"
     )
 
 

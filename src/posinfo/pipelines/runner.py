@@ -20,6 +20,7 @@ from posinfo.pipelines.workers import WorkersLostError, spread
 from posinfo.plan import Planned, require_same_code
 from posinfo.store import Store
 from posinfo.work import OnEpoch, Stopped, Work, silent
+from posinfo.writing import UnwritableError
 
 LONG = 5  # seconds; the end of what takes longer is foretold
 
@@ -32,13 +33,12 @@ class CellsFailedError(RuntimeError):
     """Some cells of a step could not be computed; all others were.
 
     Attributes:
-        of_machine: whether an ``OSError``, as of a full disk, was among the reasons: with room, the
-            same cells may be computed.
+        unwritable: whether an ``UnwritableError`` was among the reasons.
     """
 
-    def __init__(self, said: str, of_machine: bool = False) -> None:
+    def __init__(self, said: str, unwritable: bool) -> None:
         super().__init__(said)
-        self.of_machine = of_machine
+        self.unwritable = unwritable
 
 
 def run_step(
@@ -85,7 +85,7 @@ def run_step(
         raise CellsFailedError(
             f"{len(failed)} of {len(cells)} cells of {cells[0].step.name} failed, the others are "
             f"finished and kept:\n{lines}",
-            any(failure.of_machine for failure in failed.values()),
+            any(failure.unwritable for failure in failed.values()),
         )
 
 
@@ -95,18 +95,18 @@ class Failure(NamedTuple):
     Attributes:
         said: the error's message.
         trace: its traceback.
-        of_machine: see ``CellsFailedError``.
+        unwritable: whether it is an ``UnwritableError``.
     """
 
     said: str
     trace: str
-    of_machine: bool
+    unwritable: bool
 
     @classmethod
     def of(cls, error: BaseException) -> "Failure":
         """From an error that is being handled."""
         trace = "".join(traceback.format_exception(error))
-        return cls(said_by(error), trace, isinstance(error, OSError))
+        return cls(said_by(error), trace, isinstance(error, UnwritableError))
 
 
 def _fail(cell: Planned, failure: Failure, failed: dict[str, Failure]) -> None:

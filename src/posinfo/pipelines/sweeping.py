@@ -14,6 +14,7 @@ import optuna
 import pandas as pd
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
 
 from posinfo.choices import check
 from posinfo.experiment import Result
@@ -28,6 +29,7 @@ from posinfo.pipelines.sweeping_samplers import NumberedSampler, make_pruner, su
 from posinfo.pipelines.sweeping_storage import (
     ERROR,
     PROCESS,
+    UNWRITABLE,
     ended,
     give_up,
     locked,
@@ -37,6 +39,7 @@ from posinfo.pipelines.sweeping_storage import (
 )
 from posinfo.pipelines.workers import spread
 from posinfo.work import Stopped, silent
+from posinfo.writing import UnwritableError
 
 BY_SEED = "by_seed"
 WAIT = 2.0  # seconds between looks at what other processes compute
@@ -50,12 +53,13 @@ class Done:
 
     Attributes:
         number: of the trial, or of the one that it repeats.
-        state: complete, pruned, failed, or lost to a disk that cannot be written.
+        state: complete, pruned or failed.
         seconds: that it took.
         changes: values by dotted name.
         measured: for each metric, the value of each seed.
         history: of each cell by label: name of a quantity to its value in each epoch.
         error: what went wrong; empty: nothing did.
+        lost: whether its results could not be written, so that it is to be begun again.
     """
 
     number: int
@@ -65,6 +69,7 @@ class Done:
     measured: Mapping[str, Sequence[float]] = field(default_factory=dict)
     history: Mapping[str, Mapping[str, Sequence[float]]] = field(default_factory=dict)
     error: str = ""
+    lost: bool = False
 
 
 def search(sweep: Sweep) -> Iterator[Done]:
@@ -78,7 +83,7 @@ def search(sweep: Sweep) -> Iterator[Done]:
 
     Raises:
         ValueError: the storage cannot be used, or the study is of another search.
-        OSError: the disk is full, or the like; the next run begins the trial again.
+        UnwritableError: a trial could not be kept; the next run begins it again.
     """
     study, settings = open_study(sweep), sweep.settings
     compute_shared(sweep)
@@ -99,7 +104,14 @@ def search(sweep: Sweep) -> Iterator[Done]:
             begun = min(count, parallel.n_jobs) if on_ray else count
             clock = None if on_ray else until
             jobs = {number: partial(run_trial, sweep, clock) for number in range(begun)}
-            yield from (done for _, done in spread(jobs, parallel) if done is not None)
+            dones = (done for _, done in spread(jobs, parallel) if done is not None)
+            for done in sorted(dones, key=lambda done: done.lost) if on_ray else dones:
+                if done.lost:
+                    raise UnwritableError(
+                        f"trial {done.number} could not be kept: make room and give the same "
+                        f"command again, which begins it again. {done.error}"
+                    )
+                yield done
         elif not others:
             return
         else:
@@ -126,9 +138,6 @@ def run_trial(sweep: Sweep, until: float | None = None) -> Done | None:
     Args:
         sweep: the search.
         until: a time of ``time.monotonic`` after which none is begun.
-
-    Raises:
-        OSError: see ``search``.
     """
     study = open_study(sweep)
     others = take_up(study, sweep.settings.storage)
@@ -147,12 +156,13 @@ def run_trial(sweep: Sweep, until: float | None = None) -> Done | None:
             raise
         log.warning("trial %d was silent for long: another process has it now", told[0].number)
         return None
+    except Exception:  # Optuna's, whose database may be on the same full disk
+        if not (told and told[0].lost):
+            raise
     forget_plans()
     if not told:  # another process has the trial, which was silent for long
         return None
     (done,) = told
-    if done.state == "lost":
-        raise OSError(done.error)
     trials = study.get_trials(deepcopy=False)
     return replace(done, number=number_of(trials[done.number], trials))
 
@@ -178,9 +188,10 @@ def _objective(sweep: Sweep, told: list[Done], trial: Trial) -> list[float]:
         tell("pruned", history={"first": {"validation_score": scores}})
         raise optuna.TrialPruned from None
     except Exception as error:  # whatever it is, the other trials go on
-        if isinstance(error, CellsFailedError) and error.of_machine:
-            tell("lost", error=str(error))
-            raise  # without ERROR: as a trial whose process has died
+        if isinstance(error, CellsFailedError) and error.unwritable:
+            tell("failed", error=str(error), lost=True)
+            trial.set_user_attr(UNWRITABLE, str(error))
+            raise
         trial.set_user_attr(ERROR, said_by(error))
         tell("failed", error=said_by(error))
         raise
@@ -265,10 +276,14 @@ def _report(trial: Trial, sweep: Sweep, epoch: int, score: float) -> None:
     if len(sweep.settings.search.objectives) > 1:
         return  # Optuna takes none
     higher = trial.study.direction == optuna.study.StudyDirection.MAXIMIZE
-    with warnings.catch_warnings():  # of epochs that a process that was lost has reported, too
-        warnings.simplefilter("ignore", UserWarning)
-        trial.report(score if higher else -score, epoch)
-    if trial.should_prune():
+    try:
+        with warnings.catch_warnings():  # of epochs that a process that was lost has reported, too
+            warnings.simplefilter("ignore", UserWarning)
+            trial.report(score if higher else -score, epoch)
+        behind = trial.should_prune()
+    except (optuna.exceptions.StorageInternalError, SQLAlchemyError) as error:
+        raise UnwritableError(f"the study cannot be written: {error}") from error
+    if behind:
         raise Stopped
 
 

@@ -24,6 +24,7 @@ from posinfo.pipelines.sweep_settings import Sweep
 from posinfo.plan import differences
 
 DEFINITION, PROCESS, ERROR, STARTED = "definition", "process", "error", "started"
+UNWRITABLE = "unwritable"  # of a trial that a full disk has ended
 LOCKED = 60  # seconds to wait for another process that writes into the database
 MOST_LOSSES = 3  # repetitions of a trial whose process was lost
 
@@ -44,10 +45,12 @@ def open_study(sweep: Sweep) -> Study:
             return _study(sweep, storage)
     except (SQLAlchemyError, ImportError) as error:
         first = str(error).strip().splitlines()[0]
+        asked = "Is the database running, and are user and password in PGUSER and PGPASSWORD?"
+        if settings.storage.startswith("sqlite"):
+            asked = "Is it a study's file, can it be written, is the disk full?"
         raise ValueError(
-            f"Optuna cannot use sweep.storage {settings.storage}: {first}. Is the database "
-            "running, and are user and password in PGUSER and PGPASSWORD? Trials that have ended "
-            "are kept"
+            f"Optuna cannot use sweep.storage {settings.storage}: {first}. {asked} Trials that "
+            "have ended are kept"
         ) from error
 
 
@@ -134,7 +137,7 @@ def ended(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
         trial
         for trial in trials
         if trial.state.is_finished()
-        and not (_is_lost(trial) and (_is_repeated(trial, trials) or _losses(trial) < MOST_LOSSES))
+        and not (_is_lost(trial) and (_is_repeated(trial, trials) or _goes_on(trial, trials)))
     ]
 
 
@@ -151,11 +154,12 @@ def take_up(study: Study, address: str) -> list[FrozenTrial]:
                 give_up(study, trial)
         optuna.storages.fail_stale_trials(study)
         trials = study.get_trials()
-        retry = RetryHeartbeatStaleTrialCallback(MOST_LOSSES, inherit_intermediate_values=True)
+        retry = RetryHeartbeatStaleTrialCallback(inherit_intermediate_values=True)
         for trial in trials:
-            if _is_lost(trial) and not _is_repeated(trial, trials) and _losses(trial) < MOST_LOSSES:
+            if _is_lost(trial) and not _is_repeated(trial, trials) and _goes_on(trial, trials):
                 log.info("trial %d was interrupted: it is queued again", number_of(trial, trials))
-                trial.user_attrs.pop(PROCESS, None)
+                own = {PROCESS, UNWRITABLE}
+                trial.user_attrs = {n: v for n, v in trial.user_attrs.items() if n not in own}
                 retry(study, trial)
         return [each for each in study.get_trials(deepcopy=False) if not each.state.is_finished()]
 
@@ -187,5 +191,8 @@ def _is_repeated(trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> bool:
     return any(trial.number in each.system_attrs.get("retry_history", ()) for each in trials)
 
 
-def _losses(trial: FrozenTrial) -> int:
-    return len(trial.system_attrs.get("retry_history", ()))
+def _goes_on(trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> bool:
+    """Whether a lost trial is begun again; a full disk does not count."""
+    history = trial.system_attrs.get("retry_history", ())
+    losses = sum(UNWRITABLE not in trials[number].user_attrs for number in history)
+    return UNWRITABLE in trial.user_attrs or losses < MOST_LOSSES

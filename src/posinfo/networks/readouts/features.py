@@ -37,7 +37,7 @@ def extract_features(
         OverflowError: a feature does not fit float16.
         ValueError: the network answers the same images differently the second time, or in another
             batch.
-        OSError: the disk has no room.
+        UnwritableError: the disk has no room.
     """
     backbone.to(work.device, work.dtype)
     backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

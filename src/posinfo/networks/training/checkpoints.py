@@ -3,10 +3,13 @@
 import os
 import socket
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import torch
+
+from posinfo.writing import writing
 
 
 @runtime_checkable
@@ -33,22 +36,22 @@ def save_checkpoint(path: Path, parts: Mapping[str, Stateful], more: Mapping[str
         more: tensors, numbers, texts and lists or dicts of them, by name.
 
     Raises:
-        OSError: the disk is full, or the folder cannot be written.
+        UnwritableError: the disk is full, or the folder cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    states = {name: part.state_dict() for name, part in parts.items()}
     # another process, here or on another host, may be training the same
     partial = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.partial")
     try:
-        with partial.open("wb") as file:
-            torch.save({**{name: part.state_dict() for name, part in parts.items()}, **more}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except RuntimeError as error:  # PyTorch's, which says nothing of a full disk
-        said = f"the checkpoint {path} cannot be written, is the disk full? {error}"
-        raise OSError(said) from error
+        with writing(f"the checkpoint {path}"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with partial.open("wb") as file:
+                torch.save({**states, **more}, file)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
