@@ -14,6 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from posinfo.measures.paired_comparisons import comparisons_markdown, paired_comparisons
+from posinfo.measures.reporting import with_sd
 
 SCORES = Path(__file__).parents[1] / "data/segmenters/08_reporting/posenet/scores.csv"
 PAIRS = [
@@ -34,7 +35,7 @@ def means(scores: pd.DataFrame) -> pd.DataFrame:
     """Mean and sd over the networks of a kind, a column per pattern."""
     photos = scores[scores.stimulus == "photos"]
     spread = photos.groupby(["cell", "pattern"], sort=False).spc.agg(["mean", "std"])
-    said = spread.apply(lambda row: f"{row['mean']:.3f} ± {row['std']:.3f}", axis=1)
+    said = spread.apply(lambda row: with_sd(row["mean"], row["std"]), axis=1)
     counts = photos.groupby("cell", sort=False).network.nunique()
     return said.unstack("pattern").loc[counts.index].assign(networks=counts)
 

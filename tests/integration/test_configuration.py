@@ -190,7 +190,7 @@ def test_segmenters_reads_networks_of_the_default_run_with_their_own_padding():
     trained = plan(CHANNEL_ATTACK, attacked, torch.device("cpu"), torch.float32)["train"]
     folder, file = "data/06_models/channel_attack/train/", "/tensors.safetensors"
     rows = {label: loaded["backbones"][label] for label in loaded["only"]}
-    assert len(rows) == 2 * (5 + 3 + 3)
+    assert len(rows) == 2 * (5 + 3 + 3) + 3
     for label, row in rows.items():
         kind, _, seed = label.rpartition("_")
         assert row["arch"] == f"segmenter_resnet18(width={attacked.channel_attack.width})"
@@ -198,7 +198,8 @@ def test_segmenters_reads_networks_of_the_default_run_with_their_own_padding():
             trained_row = rows[label.replace("_untrained", "")]
             assert row["seed"] == int(seed) and row["padding"] == trained_row["padding"]
             continue
-        network = trained[row["weights"].removeprefix(folder).removesuffix(file)].cell
+        name = row["weights"].removeprefix(folder).removesuffix(file)
+        network = trained[name].cell
         assert (network.seed, network.network.padding) == (int(seed), row["padding"])
-        assert kind == row["padding"]
+        assert kind == row["padding"] + ("_shifted" if "shifted" in name else "")
     assert set(settings(POSENET, "segmenters").cells) == set(rows)

@@ -154,7 +154,8 @@ def test_trial_that_is_lost_between_epochs_is_finished(tmp_path, monkeypatch):
     assert lost.intermediate_values == dict.fromkeys((1, 2), 4.0)
 
 
-def test_failed_trials_count_and_do_not_stop_the_others(tmp_path):
+def test_failed_trials_count_and_do_not_stop_the_others(tmp_path, capfd, caplog):
+    caplog.set_level("DEBUG", logger="posinfo")
     sweep = queued(sweep_of(tmp_path, shaped("failing", **FOUR)), 1.0, 4.0, 2.0)
     done = {each.changes["tiny.x"]: each for each in search(sweep)}
     table = trials(sweep).set_index("tiny.x")
@@ -162,6 +163,8 @@ def test_failed_trials_count_and_do_not_stop_the_others(tmp_path):
     assert "seed0: FloatingPointError: the loss is infinite: lower x" in table.failure[4.0]
     assert done[4.0].state == "failed" and done[4.0].error == table.failure[4.0]
     assert table.failure[1.0] == "" and table.seeds[4.0] == 0
+    assert "Traceback" not in "".join(capfd.readouterr())  # it is in the log file
+    assert "traceback of trial 2" in caplog.messages
     assert pd.isna(table.error[4.0]) and table.error[1.0] == 1.125
     assert list(search(sweep)) == []
 
@@ -203,7 +206,7 @@ def test_full_disk_ends_the_search_and_fails_no_trial(tmp_path, monkeypatch, job
     list(search(one))
     monkeypatch.setattr(sweeping, "run_trial", run_tiny_trial_beside_a_full_disk)
     for _ in range(MOST_LOSSES + 2 if jobs == 1 else 1):
-        with pytest.raises(UnwritableError, match=r"(?s)^trial [23] could not be kept: .*full"):
+        with pytest.raises(UnwritableError, match=r"(?s)^trial [23] is to be begun again, .*full"):
             list(search(other))
     assert trials(other).state.to_list() == ["complete", "complete"]
     monkeypatch.setattr(sweeping, "run_trial", run_tiny_trial)
@@ -217,7 +220,7 @@ def test_trial_is_lost_where_the_study_is_on_the_full_disk_too(tmp_path, monkeyp
     monkeypatch.setattr(Store, "add", full)
     monkeypatch.setattr(optuna.Trial, "set_user_attr", broken_after(1, optuna.Trial.set_user_attr))
     monkeypatch.setattr(optuna.storages.RDBStorage, "set_trial_state_values", broken_after(1, RUNS))
-    with pytest.raises(UnwritableError, match="^trial 0 could not be kept"):
+    with pytest.raises(UnwritableError, match="^trial 0 is to be begun again"):
         list(search(sweep))
 
 

@@ -108,8 +108,7 @@ def search(sweep: Sweep) -> Iterator[Done]:
             for done in sorted(dones, key=lambda done: done.lost) if on_ray else dones:
                 if done.lost:
                     raise UnwritableError(
-                        f"trial {done.number} could not be kept: make room and give the same "
-                        f"command again, which begins it again. {done.error}"
+                        f"trial {done.number} is to be begun again, by this command: {done.error}"
                     )
                 yield done
         elif not others:
@@ -188,6 +187,7 @@ def _objective(sweep: Sweep, told: list[Done], trial: Trial) -> list[float]:
         tell("pruned", history={"first": {"validation_score": scores}})
         raise optuna.TrialPruned from None
     except Exception as error:  # whatever it is, the other trials go on
+        log.debug("traceback of trial %d", trial.number, exc_info=True)
         if isinstance(error, CellsFailedError) and error.unwritable:
             tell("failed", error=str(error), lost=True)
             trial.set_user_attr(UNWRITABLE, str(error))

@@ -28,7 +28,8 @@ UNWRITABLE = "unwritable"  # of a trial that a full disk has ended
 LOCKED = 60  # seconds to wait for another process that writes into the database
 MOST_LOSSES = 3  # repetitions of a trial whose process was lost
 
-optuna.logging.set_verbosity(optuna.logging.WARNING)  # trials are in the log as lines of ours
+# trials are in the log as lines of ours; of one that fails, Optuna would show a traceback
+optuna.logging.set_verbosity(optuna.logging.ERROR)
 log = logging.getLogger(__name__)
 
 
