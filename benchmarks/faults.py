@@ -29,7 +29,7 @@ EXPERIMENTS = (
     "boundary", "audit", "sweep",
 )  # fmt: skip
 FIRST_SECONDS = 3.0
-SMALL_DISK = "4M"
+SMALL_DISKS = ("1M", "4M")
 
 
 class Folder:
@@ -157,9 +157,10 @@ def damaged(undisturbed: Folder, fresh: Folder, draw: random.Random) -> Iterator
 
 
 def full_disk(undisturbed: Folder, fresh: Folder, draw: random.Random) -> Iterator[str]:
-    """`data/` is a file system of 4 MB during a run."""
-    with _mounted(fresh.root / "data", "-t", "tmpfs", "-o", f"size={SMALL_DISK}", "tmpfs"):
-        yield from _says_why(undisturbed, fresh)
+    """`data/` is a file system of 1 MB during a run, then of 4 MB during another."""
+    for size in SMALL_DISKS:
+        with _mounted(fresh.root / "data", "-t", "tmpfs", "-o", f"size={size}", "tmpfs"):
+            yield from _says_why(undisturbed, fresh)
     yield from _as_undisturbed(undisturbed, fresh)
 
 

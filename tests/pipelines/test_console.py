@@ -1,3 +1,4 @@
+import errno
 import logging
 import subprocess
 import sys
@@ -80,6 +81,18 @@ def test_a_failure_of_the_catalog_is_what_caused_it():
             raise DatasetError("Failed while saving data to dataset kedro.Dataset(...)") from error
 
     assert message_of(caught(fails)).startswith("padding must be one of zero; got 'zeros'")
+
+
+def test_a_full_disk_is_named_with_what_could_not_be_saved():
+    def save():
+        try:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        except OSError as error:
+            saving = DatasetError(f"Failed while saving data to dataset Files(...).\n{error}")
+            saving.__cause__ = error
+            raise DatasetError(f"sweep.plots: {saving}") from saving
+
+    assert message_of(caught(save)) == "sweep.plots: [Errno 28] No space left on device"
 
 
 def test_the_line_of_a_users_network_is_named(tmp_path, monkeypatch):

@@ -72,11 +72,18 @@ def message_of(error: BaseException) -> str:
     if isinstance(error, ValidationError):
         return problems(error)
     if isinstance(error, DatasetError) and error.__cause__ is not None:
-        return message_of(error.__cause__)
+        return message_of(error.__cause__) or _unsaved(error)
     frames = traceback.extract_tb(error.__traceback__)
     ours = bool(frames) and Path(frames[-1].filename).is_relative_to(PACKAGE)
     raised = ours and (frames[-1].line or "").startswith("raise ")  # not by what is called there
     return str(error) if raised else ""
+
+
+def _unsaved(error: DatasetError) -> str:
+    """What a disk says of a file of Kedro's catalog; empty, if it has said nothing."""
+    *_, first = _causes(error)
+    named = str(error).partition(":")[0]
+    return f"{named}: {first}" if isinstance(first, OSError) else ""
 
 
 def said_by(error: BaseException) -> str:
