@@ -71,19 +71,14 @@ def message_of(error: BaseException) -> str:
         return _refused_parameters(str(error))
     if isinstance(error, ValidationError):
         return problems(error)
-    if isinstance(error, DatasetError) and error.__cause__ is not None:
-        return message_of(error.__cause__) or _unsaved(error)
+    cause = next((each for each in _causes(error) if not isinstance(each, DatasetError)), None)
+    if isinstance(error, DatasetError) and cause is not None:
+        named = str(error).partition(":")[0]  # in the catalog
+        return message_of(cause) or (f"{named}: {cause}" if isinstance(cause, OSError) else "")
     frames = traceback.extract_tb(error.__traceback__)
     ours = bool(frames) and Path(frames[-1].filename).is_relative_to(PACKAGE)
     raised = ours and (frames[-1].line or "").startswith("raise ")  # not by what is called there
     return str(error) if raised else ""
-
-
-def _unsaved(error: DatasetError) -> str:
-    """What a disk says of a file of Kedro's catalog; empty, if it has said nothing."""
-    *_, first = _causes(error)
-    named = str(error).partition(":")[0]
-    return f"{named}: {first}" if isinstance(first, OSError) else ""
 
 
 def said_by(error: BaseException) -> str:
