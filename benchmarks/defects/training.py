@@ -194,6 +194,17 @@ DEFECTS = [
         "networks/training/loop.py",
         "networks/training/test_loop.py",
         Defect("the schedule stands still", "        schedule.step()\n", ""),
+        Defect("dropout has no seed", "        torch.manual_seed(_seed_of(seed, epoch))\n", ""),
+        Defect(
+            "dropout is the same in every epoch",
+            "torch.manual_seed(_seed_of(seed, epoch))",
+            "torch.manual_seed(_seed_of(seed, 0))",
+        ),
+        Defect(
+            "trainings change what the caller draws",
+            "with torch.random.fork_rng(gpus):",
+            "if gpus == []:",
+        ),
         Defect("gradients add up", "        optimiser.zero_grad(set_to_none=True)\n", ""),
         Defect("trained in evaluation mode after an epoch", "    model.train()\n", ""),
         Defect(

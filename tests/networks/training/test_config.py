@@ -76,7 +76,8 @@ def train(scores=(0.0, 0.0), work=Work(), **changes):
     settings = {"momentum": 0.0, "schedule": "cosine", "keep": "last", **changes}
     fitted = train_network(
         network, config("sgd", **settings), 5, lambda epoch: range(5),
-        lambda step: network.weight, validate=lambda: next(scores), work=work,
+        lambda step: network.weight, validate=lambda: next(scores), seed=0,
+        work=work,
     )  # fmt: skip
     return network.weight.item(), fitted.epoch
 

@@ -25,7 +25,7 @@ def test_loss_of_an_epoch_is_the_mean_over_its_steps():
     model, optimiser, schedule = setup()
     fitted = fit_epochs(
         model, 1, lambda epoch: [torch.ones(1)] * 2, lambda x: model(x).square(), optimiser,
-        schedule, validate=lambda: 1.0, keep="last",
+        schedule, validate=lambda: 1.0, keep="last", seed=0,
     )  # fmt: skip
     assert fitted.losses.tolist() == pytest.approx([(4.0 + 2.56) / 2])
 
@@ -105,7 +105,7 @@ def train_noisy(
 
     fitted = fit_epochs(
         model, epochs, batches or drawn, lambda x: model(x).square().mean()[None], optimiser,
-        schedule, validate=validate, keep=keep,
+        schedule, validate=validate, keep=keep, seed=0,
         work=Work(checkpoint=checkpoint, **callbacks),
     )  # fmt: skip
     return model, fitted
@@ -168,11 +168,55 @@ def test_without_a_checkpoint_the_weights_are_the_same_and_nothing_is_stored(tmp
     assert done == [0] + [1] * 20  # from the first epoch again
 
 
+def train_with_dropout(checkpoint=None, *, seed=0, epochs=3, lr=0.1, stop_after=None):
+    """The first weights and the loss of each epoch."""
+
+    def stop(epoch, loss, score):
+        if epoch == stop_after:
+            raise Stopped
+
+    model = nn.Sequential(nn.Linear(3, 64), nn.Dropout(0.5), nn.Linear(64, 1))
+    with torch.no_grad():
+        for weights in model.parameters():
+            weights.fill_(0.1)
+    optimiser = torch.optim.SGD(model.parameters(), lr)
+    fitted = fit_epochs(
+        model, epochs, lambda epoch: [torch.ones(4, 3)] * 2,
+        lambda x: model(x).square().mean()[None], optimiser,
+        torch.optim.lr_scheduler.ConstantLR(optimiser, factor=1.0), validate=lambda: 1.0,
+        keep="last", seed=seed, work=Work(checkpoint=checkpoint, on_epoch=stop),
+    )  # fmt: skip
+    return next(model.parameters()), fitted.losses
+
+
+def test_dropout_is_the_seed_s_in_one_process_and_in_two(tmp_path):
+    once, _ = train_with_dropout()
+    assert train_with_dropout()[0].equal(once)
+    assert not train_with_dropout(seed=1)[0].equal(once)
+    with pytest.raises(Stopped):
+        train_with_dropout(tmp_path / "a.pt", stop_after=1)
+    assert train_with_dropout(tmp_path / "a.pt")[0].equal(once)
+
+
+def test_every_epoch_has_dropout_of_its_own():
+    _, losses = train_with_dropout(lr=0.0)
+    assert len(losses.unique()) == 3
+
+
+def test_dropout_leaves_the_caller_s_draws_alone():
+    torch.manual_seed(5)
+    train_with_dropout(epochs=1)
+    expected = torch.rand(2)
+    torch.manual_seed(5)
+    train_with_dropout(epochs=3)
+    assert torch.rand(2).equal(expected)
+
+
 def test_work_can_be_left_out():
     model, optimiser, schedule = setup()
     fitted = fit_epochs(
         model, 2, lambda epoch: [torch.ones(1)], lambda x: model(x).square(), optimiser, schedule,
-        validate=lambda: 1.0, keep="last",
+        validate=lambda: 1.0, keep="last", seed=0,
     )  # fmt: skip
     assert model.weight.item() == pytest.approx(1.44) and fitted.epoch == 2
 
@@ -208,7 +252,7 @@ def test_weights_that_are_no_longer_finite_are_never_stored(tmp_path):
     with pytest.raises(FloatingPointError, match="^epoch 1: weight is no longer finite: lower the"):
         fit_epochs(
             model, 1, lambda epoch: [torch.ones(1)], lambda x: model(x).square(), optimiser,
-            schedule, validate=lambda: 1.0, keep="best",
+            schedule, validate=lambda: 1.0, keep="best", seed=0,
             work=Work(checkpoint=tmp_path / "a.pt"),
         )  # fmt: skip
     assert not (tmp_path / "a.pt").exists()

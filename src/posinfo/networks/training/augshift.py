@@ -34,7 +34,7 @@ def train_augshift(
         validation: unpadded images and their labels, whose accuracy decides which epoch is kept.
         config: the method.
         training: the protocol.
-        seed: seed of the order, offsets and flips.
+        seed: of the order, offsets, flips and dropout.
         work: see ``fit_epochs``; ``dtype`` is that of the forward and backward pass.
             ``on_total`` and ``on_progress`` count optimiser steps.
 
@@ -66,6 +66,7 @@ def train_augshift(
         lambda epoch: _batches(crops, training, config.crops, seed, epoch),
         loss_of,
         validate=validate,
+        seed=seed,
         work=work,
     )
 

@@ -115,7 +115,7 @@ def train_on_canvases(
         train: canvases that the network learns from.
         validation: canvases whose accuracy decides which epoch is kept.
         config: the protocol.
-        seed: seed of the order, locations and flips.
+        seed: of the order, locations, flips and dropout.
         work: see ``fit_epochs``; ``dtype`` is that of the forward and backward pass, weights and
             loss are float32. ``on_total`` and ``on_progress`` count optimiser steps.
 
@@ -142,6 +142,7 @@ def train_on_canvases(
         lambda epoch: _batches(train, config, seed, epoch),
         loss_of,
         validate=lambda: _accuracy(network, validation, pairs, work),
+        seed=seed,
         work=work,
     )
 

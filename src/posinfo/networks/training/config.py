@@ -78,6 +78,7 @@ def train_network(
     loss_of: Callable[[Batch], Float[Tensor, " k"]],
     *,
     validate: Callable[[], float],
+    seed: int,
     work: Work,
 ) -> Fitted:
     """Train a network by a protocol, from the first optimiser step to the kept weights.
@@ -89,6 +90,7 @@ def train_network(
         batches: see ``fit_epochs``.
         loss_of: see ``fit``.
         validate: see ``fit_epochs``.
+        seed: see ``fit_epochs``.
         work: see ``fit_epochs``; ``on_total`` is called with the steps of all epochs.
 
     Raises:
@@ -104,6 +106,7 @@ def train_network(
         *config.build(network, config.epochs * steps),
         validate=validate,
         keep=config.keep,
+        seed=seed,
         work=work,
     )
 

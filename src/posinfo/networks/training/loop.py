@@ -1,6 +1,7 @@
 """The one training loop: steps, and epochs that survive the end of the process."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any, TypeVar
@@ -86,6 +87,7 @@ def fit_epochs(
     *,
     validate: Callable[[], float],
     keep: str,
+    seed: int,
     work: Work = Work(),
 ) -> Fitted:
     """Train epoch by epoch, and go on where an earlier process ended.
@@ -96,8 +98,8 @@ def fit_epochs(
     Without a checkpoint nothing is stored and training starts at the first epoch.
 
     Args:
-        model: as it was built, on its device; has the kept weights at the end. Whatever is drawn
-            at random belongs to its state (``get_extra_state``) or depends on the epoch alone.
+        model: as it was built, on its device; has the kept weights at the end. Generators of its
+            own belong to its state (``get_extra_state``).
         epochs: number of epochs, those of earlier processes included.
         batches: returns the batches of an epoch, counted from 1; the same ones at every call.
         loss_of: see ``fit``.
@@ -105,6 +107,7 @@ def fit_epochs(
         schedule: see ``fit``.
         validate: returns the score of the model as it is; the higher, the better.
         keep: the epoch whose weights are kept, a key of ``KEPT``.
+        seed: of what layers such as dropout draw.
         work: its ``checkpoint`` is a file of this training alone, whose folder is made.
             ``on_progress`` is called with the steps of earlier processes, then after each step;
             ``on_epoch`` with the mean train loss and the score of each epoch that is trained now,
@@ -126,7 +129,8 @@ def fit_epochs(
     work.on_progress(done["steps"])
     for epoch in range(len(losses) + 1, epochs + 1):
         try:
-            history = fit(model, batches(epoch), loss_of, optimiser, schedule, work.on_progress)
+            with _seeded(seed, epoch, work.device):
+                history = fit(model, batches(epoch), loss_of, optimiser, schedule, work.on_progress)
             scores.append(_finite_score(model, validate))
         except FloatingPointError as error:
             raise FloatingPointError(f"epoch {epoch}: {error}") from error
@@ -151,7 +155,20 @@ def epoch_generator(seed: int, epoch: int) -> torch.Generator:
         seed: seed of the training.
         epoch: number of the epoch, counted from 1.
     """
-    return torch.Generator().manual_seed(seed * 100_003 + epoch)
+    return torch.Generator().manual_seed(_seed_of(seed, epoch))
+
+
+@contextmanager
+def _seeded(seed: int, epoch: int, device: torch.device) -> Iterator[None]:
+    """Within the block, what PyTorch draws depends on seed and epoch; the caller's draws do not."""
+    gpus = [device] if device.type == "cuda" and torch.cuda.is_available() else []
+    with torch.random.fork_rng(gpus):
+        torch.manual_seed(_seed_of(seed, epoch))
+        yield
+
+
+def _seed_of(seed: int, epoch: int) -> int:
+    return seed * 100_003 + epoch
 
 
 def _finite_score(model: nn.Module, validate: Callable[[], float]) -> float:

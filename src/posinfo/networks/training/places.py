@@ -76,7 +76,7 @@ def train_places(
         network: on ``work.device``.
         splits: ``train`` and ``validation``.
         training: the protocol; the incomplete batch at the end of an epoch is left out.
-        seed: of the order of images.
+        seed: of the order of images and of dropout.
         work: see ``fit_epochs``.
 
     Raises:
@@ -102,6 +102,7 @@ def train_places(
         batches,
         loss_of,
         validate=lambda: place_accuracy(network, splits["validation"], Work(work.device)),
+        seed=seed,
         work=work,
     )
 

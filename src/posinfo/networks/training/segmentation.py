@@ -75,7 +75,7 @@ def train_segmenter(
         train: the images; fastest where they lie on ``work.device``.
         config: the protocol.
         validate: see ``fit_epochs``.
-        seed: of the order and the flips.
+        seed: of the order, the flips and dropout.
         work: see ``fit_epochs``; ``on_total`` and ``on_progress`` count optimiser steps.
 
     Raises:
@@ -106,6 +106,7 @@ def train_segmenter(
         lambda epoch: _batches(len(train.pixels), config, seed, epoch),
         loss_of,
         validate=validate,
+        seed=seed,
         work=work,
     )
 
