@@ -22,6 +22,7 @@ PAIRS = [
     ("zero", "zero_untrained"), ("reflect", "reflect_untrained"),
     ("circular", "circular_untrained"), ("circular_shifted", "circular_untrained"),
 ]  # fmt: skip
+BESIDE_CONTROL = [("horizontal", "control_6"), ("vertical", "control_6")]
 WITHOUT_CONTENT = ("black", "white")
 
 
@@ -53,6 +54,9 @@ def main() -> None:
     photos = scores[scores.stimulus == "photos"]
     compared = paired_comparisons(photos, ["pattern"], ["spc"], over="network", pairs=PAIRS)
     print(comparisons_markdown(compared, ["pattern"], {"spc": "Spearman"}, over="network"))
+    patterns = photos.assign(kind=photos.cell, cell=photos.pattern)
+    beside = paired_comparisons(patterns, ["kind"], ["spc"], over="network", pairs=BESIDE_CONTROL)
+    print(comparisons_markdown(beside, ["kind"], {"spc": "Spearman"}, over="network"))
 
 
 if __name__ == "__main__":
