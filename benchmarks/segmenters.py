@@ -34,7 +34,7 @@ def by_kind(scores: pd.DataFrame) -> pd.DataFrame:
 
 def means(scores: pd.DataFrame) -> pd.DataFrame:
     """Mean and sd over the networks of a kind, a column per pattern."""
-    photos = scores[scores.stimulus == "photos"]
+    photos = scores.query("stimulus == 'photos'")
     spread = photos.groupby(["cell", "pattern"], sort=False).spc.agg(["mean", "std"])
     said = spread.apply(lambda row: with_sd(row["mean"], row["std"]), axis=1)
     counts = photos.groupby("cell", sort=False).network.nunique()
@@ -51,7 +51,7 @@ def main() -> None:
     largest = plain.groupby(["cell", "stimulus"], sort=False).spc.agg(["min", "max"])
     print("Images of one colour, Spearman's correlation:\n")
     print(largest.unstack("stimulus").round(3).to_markdown(), "\n")
-    photos = scores[scores.stimulus == "photos"]
+    photos = scores.query("stimulus == 'photos'")
     compared = paired_comparisons(photos, ["pattern"], ["spc"], over="network", pairs=PAIRS)
     print(comparisons_markdown(compared, ["pattern"], {"spc": "Spearman"}, over="network"))
     patterns = photos.assign(kind=photos.cell, cell=photos.pattern)
