@@ -1,11 +1,13 @@
 import shutil
 from collections import namedtuple
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from posinfo.work import Work
+from posinfo.writing import UnwritableError
 
 ROWS = np.arange(12, dtype=np.float16).reshape(4, 3)
 
@@ -78,30 +80,43 @@ def test_array_without_rows(tmp_path, on_disk):
     assert (array.shape, array.dtype) == ((0, 3), np.float16)
 
 
-def test_full_disk_is_refused_before_any_work(tmp_path, monkeypatch):
+Usage = namedtuple("Usage", "total used free")
+
+
+@pytest.mark.parametrize(("total", "error"), [(9e9, UnwritableError), (2e9, ValueError)])
+def test_full_disk_is_refused_before_any_work(tmp_path, monkeypatch, total, error):
+    """One that is too small by itself is no full disk: other settings are needed."""
     asked = []
 
     def usage(folder):
         asked.append(folder)
-        return namedtuple("usage", "free")(2e9)
+        return Usage(total, total - 1.9e9, 1.9e9)
 
     def never():
         pytest.fail("a batch was made")
         yield
 
     monkeypatch.setattr(shutil, "disk_usage", usage)
-    with pytest.raises(OSError) as raised:
-        Work(folder=tmp_path).array("a", (1_000_000, 1000), np.float16, never())
+    with pytest.raises(error) as raised:
+        Work(folder=tmp_path).array("a", (1_000_000, 1001), np.float16, never())
+    assert raised.type is error
     assert str(raised.value) == (
-        f"2.0 GB are needed in {tmp_path}, where 2.0 GB are free: make room (`posinfo store` lists "
+        f"2.0 GB are needed in {tmp_path}, where 1.9 GB are free: make room (`posinfo store` lists "
         "what lies there), use fewer images or a smaller feature_size, or set `data` in "
         "conf/local/globals.yml to a larger disk"
     )
     assert asked == [tmp_path] and list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's full device")
+def test_disk_that_is_full_with_the_last_bytes_is_one_error(tmp_path):
+    (tmp_path / "a.npy").symlink_to("/dev/full")
+    with pytest.raises(UnwritableError, match=r"a\.npy cannot be written, is the disk full\?"):
+        Work(folder=tmp_path).array("a", (4, 3), np.float16, batches())
+
+
 def test_disk_with_just_enough_room_is_taken(tmp_path, monkeypatch):
-    usage = namedtuple("usage", "free")(4 * 3 * 2 * 1.05)
+    usage = Usage(100, 100, 4 * 3 * 2 * 1.05)
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
     np.testing.assert_array_equal(
         Work(folder=tmp_path).array("a", (4, 3), np.float16, batches()), ROWS

@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -71,7 +71,7 @@ class Work:
 
         Raises:
             UnwritableError: the disk has no room for it.
-            ValueError: the batches do not add up to the shape.
+            ValueError: it is larger than the whole disk, or the batches do not add up to the shape.
         """
         parts = _fitting(name, shape, dtype, batches)
         if self.folder is None:
@@ -79,11 +79,19 @@ class Work:
         path = self.folder / f"{name}.npy"
         _require_room(path.parent, prod(shape) * np.dtype(dtype).itemsize)
         header = {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": shape}
-        with path.open("wb") as file:
-            np.lib.format.write_array_header_1_0(file, header)
+        with writing(path):
+            file = path.open("wb")
+        try:
+            with writing(path):
+                np.lib.format.write_array_header_1_0(file, header)
             for part in parts:
                 with writing(path):
                     file.write(part.data)
+            with writing(path):  # the last bytes
+                file.close()
+        finally:
+            with suppress(OSError):
+                file.close()
         return np.load(path, mmap_mode="r")
 
 
@@ -102,9 +110,10 @@ def _fitting(
 
 
 def _require_room(folder: Path, needed: int) -> None:
-    free = shutil.disk_usage(folder).free
+    total, _, free = shutil.disk_usage(folder)
     if needed * FREE_SPACE_MARGIN > free:
-        raise UnwritableError(
+        of_the_settings = needed > total  # no tidying up would help
+        raise (ValueError if of_the_settings else UnwritableError)(
             f"{decimal(needed)} are needed in {folder}, where {decimal(free)} are free: "
             "make room (`posinfo store` lists what lies there), use fewer images or a smaller "
             "feature_size, or set `data` in conf/local/globals.yml to a larger disk"

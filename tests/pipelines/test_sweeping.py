@@ -192,7 +192,8 @@ def run_tiny_trial_beside_a_full_disk(sweep, until):
     """As ``run_tiny_trial``; the third trial cannot be kept."""
     EXPERIMENTS.setdefault("tiny", TINY)
     add = Store.add
-    Store.add = add if len(trials(sweep)) < 2 else full
+    begun = sum(trial.state != TrialState.WAITING for trial in open_study(sweep).get_trials())
+    Store.add = add if begun < 2 else full
     try:
         return run_tiny_trial(sweep, until)
     finally:
@@ -208,7 +209,7 @@ def test_full_disk_ends_the_search_and_fails_no_trial(tmp_path, monkeypatch, job
     for _ in range(MOST_LOSSES + 2 if jobs == 1 else 1):
         with pytest.raises(UnwritableError, match=r"(?s)^trial [23] is to be begun again, .*full"):
             list(search(other))
-    assert trials(other).state.to_list() == ["complete", "complete"]
+    assert set(trials(other).state) == {"complete"}
     monkeypatch.setattr(sweeping, "run_trial", run_tiny_trial)
     list(search(other))
     pd.testing.assert_frame_equal(trials(one), trials(other), check_exact=True)
