@@ -560,6 +560,19 @@ def test_full_disk_leaves_no_result_and_is_one_error_whoever_writes(store, monke
     assert KEY not in store and store.leftovers() == []
 
 
+def test_half_written_checkpoints_of_killed_processes_go_with_the_checkpoint(store):
+    checkpoint = store.checkpoint(KEY)
+    checkpoint.parent.mkdir(parents=True)
+    here = socket.gethostname()
+    writers = {f"{here}.{DEAD}": False, f"{here}.{os.getppid()}": True, f"elsewhere.{DEAD}": True}
+    files = {w: checkpoint.with_name(f".{checkpoint.name}.{w}.partial") for w in writers}
+    for file in (checkpoint, *files.values()):
+        file.write_text("")
+    store.add(KEY, IDENTITY, lambda folder: FULL)
+    assert not checkpoint.exists()
+    assert {writer: file.exists() for writer, file in files.items()} == writers
+
+
 def test_interrupted_removal_counts_as_absent(store, monkeypatch):
     store.add(KEY, IDENTITY, lambda folder: Result(tensors={"x": torch.ones(1)}))
     monkeypatch.setattr("shutil.rmtree", lambda path: None)

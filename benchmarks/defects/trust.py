@@ -131,8 +131,13 @@ DEFECTS = [
         ),
         Defect(
             "finished checkpoints stay",
-            "        self.checkpoint(key).unlink(missing_ok=True)\n",
-            "",
+            "for file in [checkpoint, *filter(_is_left, halves)]:",
+            "for file in filter(_is_left, halves):",
+        ),
+        Defect(
+            "half-written checkpoints stay",
+            "for file in [checkpoint, *filter(_is_left, halves)]:",
+            "for file in [checkpoint]:",
         ),
         Defect(
             "half-written folders of others are removed",

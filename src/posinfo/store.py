@@ -154,7 +154,10 @@ class Store:
                 (folder / RECORD).write_text(_record(folder, result, about))
                 sync(folder)
                 _publish(folder, self.path(key))
-        self.checkpoint(key).unlink(missing_ok=True)
+        checkpoint = self.checkpoint(key)
+        halves = checkpoint.parent.glob(f".{checkpoint.name}.*{PARTIAL}")
+        for file in [checkpoint, *filter(_is_left, halves)]:
+            file.unlink(missing_ok=True)
         return seconds
 
     def size(self, key: str) -> int:

@@ -146,6 +146,6 @@ def test_backends_end_in_one_table_even_if_a_node_is_killed(project, cluster):
     assert project.read(SCORES) == scores["sequential"]
     assert "the Ray cluster has lost nodes: this process goes on alone" in said.read_text()
     assert len(project.stored("permutenet/train/*/result.json")) == 2
-    assert {run.info.status for run in project.mlflow_runs()} == {"FINISHED", "FAILED"}
+    assert {run.info.status for run in project.mlflow_runs()} == {"FINISHED"}
     cluster.stop()
     assert cluster.processes() == []
