@@ -196,4 +196,4 @@ def _goes_on(trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> bool:
     """Whether a lost trial is begun again; a full disk does not count."""
     history = trial.system_attrs.get("retry_history", ())
     losses = sum(UNWRITABLE not in trials[number].user_attrs for number in history)
-    return UNWRITABLE in trial.user_attrs or losses < MOST_LOSSES
+    return losses < MOST_LOSSES
