@@ -121,6 +121,12 @@ DEFECTS = [
             tests=f"{STORAGE} -k too_often",
         ),
         Defect(
+            "a failed trial shows Optuna's traceback",
+            "set_verbosity(optuna.logging.ERROR)",
+            "set_verbosity(optuna.logging.WARNING)",
+            tests=f"{SWEEPING} -k failed_trials",
+        ),
+        Defect(
             "a full disk counts as a loss",
             "sum(UNWRITABLE not in trials[number].user_attrs for number in history)",
             "len(history)",
