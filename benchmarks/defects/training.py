@@ -194,11 +194,16 @@ DEFECTS = [
         "networks/training/loop.py",
         "networks/training/test_loop.py",
         Defect("the schedule stands still", "        schedule.step()\n", ""),
-        Defect("dropout has no seed", "        torch.manual_seed(_seed_of(seed, epoch))\n", ""),
+        Defect("dropout has no seed", "        torch.default_generator.manual_seed(layers)\n", ""),
         Defect(
             "dropout is the same in every epoch",
-            "torch.manual_seed(_seed_of(seed, epoch))",
-            "torch.manual_seed(_seed_of(seed, 0))",
+            "layers = _seed_of(seed, epoch)",
+            "layers = _seed_of(seed, 0)",
+        ),
+        Defect(
+            "dropout repeats order and flips",
+            "_seed_of(seed, epoch) + FOR_LAYERS",
+            "_seed_of(seed, epoch)",
         ),
         Defect(
             "trainings change what the caller draws",

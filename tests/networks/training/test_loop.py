@@ -203,6 +203,24 @@ def test_every_epoch_has_dropout_of_its_own():
     assert len(losses.unique()) == 3
 
 
+def test_dropout_does_not_repeat_the_draws_of_order_and_flips():
+    drawn = []
+
+    def loss_of(images):
+        drawn.append(torch.rand(8))  # what a layer would draw
+        return model(images).mean(0)
+
+    model = nn.Linear(1, 1)
+    optimiser = torch.optim.SGD(model.parameters(), 0.1)
+    schedule = torch.optim.lr_scheduler.ConstantLR(optimiser, factor=1.0)
+    fit_epochs(
+        model, 2, lambda epoch: [torch.ones(1, 1)], loss_of, optimiser, schedule,
+        validate=lambda: 1.0, keep="last", seed=4,
+    )  # fmt: skip
+    for epoch, values in enumerate(drawn, 1):
+        assert not torch.isin(values, torch.rand(8, generator=epoch_generator(4, epoch))).any()
+
+
 def test_dropout_leaves_the_caller_s_draws_alone():
     torch.manual_seed(5)
     train_with_dropout(epochs=1)

@@ -18,6 +18,8 @@ Optimiser = torch.optim.Optimizer
 Schedule = torch.optim.lr_scheduler.LRScheduler
 
 CHECKED_EVERY = 50  # steps; looking at a loss makes a GPU wait
+SEEDS_APART = 100_003  # numbers that each seed of a training has for generators of its epochs
+FOR_LAYERS = SEEDS_APART // 2  # and what of them dropout begins at; order and flips begin at 0
 
 
 @dataclass(frozen=True)
@@ -162,13 +164,17 @@ def epoch_generator(seed: int, epoch: int) -> torch.Generator:
 def _seeded(seed: int, epoch: int, device: torch.device) -> Iterator[None]:
     """Within the block, what PyTorch draws depends on seed and epoch; the caller's draws do not."""
     gpus = [device] if device.type == "cuda" and torch.cuda.is_available() else []
+    layers = _seed_of(seed, epoch) + FOR_LAYERS
     with torch.random.fork_rng(gpus):
-        torch.manual_seed(_seed_of(seed, epoch))
+        torch.default_generator.manual_seed(layers)
+        for gpu in gpus:  # torch.manual_seed would seed the other GPUs, which nothing restores
+            with torch.cuda.device(gpu):
+                torch.cuda.manual_seed(layers)
         yield
 
 
 def _seed_of(seed: int, epoch: int) -> int:
-    return seed * 100_003 + epoch
+    return seed * SEEDS_APART + epoch
 
 
 def _finite_score(model: nn.Module, validate: Callable[[], float]) -> float:
