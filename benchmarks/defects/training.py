@@ -220,7 +220,7 @@ DEFECTS = [
         Defect("the worst epoch is kept", "scores.index(max(scores))", "scores.index(min(scores))"),
         Defect("kept weights go on learning", "name: tensor.clone() for", "name: tensor for"),
         Defect("loss of the last step alone", "history.sum(1).mean()", "history[-1].sum()"),
-        Defect("seeds and epochs collide", "seed * 100_003 + epoch", "seed + epoch"),
+        Defect("seeds and epochs collide", "seed * SEEDS_APART + epoch", "seed + epoch"),
         Defect(
             "the last losses are not looked at", "rest = len(history) % CHECKED_EVERY", "rest = 0"
         ),
