@@ -29,8 +29,8 @@ DEFECTS = [
         ),
         Defect(
             "a full disk fails trials for good",
-            "and error.unwritable:",
-            "and False:",
+            "UNWRITABLE if failure.unwritable else ERROR",
+            "ERROR",
             tests=f"{SWEEPING} -k full_disk",
         ),
         Defect(
@@ -41,9 +41,15 @@ DEFECTS = [
         ),
         Defect(
             "a lost database is the trial's fault",
-            'raise UnwritableError(f"the study cannot be written: {error}") from error',
-            "raise",
-            tests=f"{SWEEPING} -k cannot_be_reported",
+            "        with written():\n            changes |= suggest(",
+            "        if True:\n            changes |= suggest(",
+            tests=f"{SWEEPING} -k study_that_cannot_be_written",
+        ),
+        Defect(
+            "a database that is lost between epochs is the trial's fault",
+            "with written(), warnings",
+            "with warnings",
+            tests=f"{SWEEPING} -k study_that_cannot_be_written",
         ),
         Defect(
             "an undefined metric is a number",
@@ -65,8 +71,8 @@ DEFECTS = [
         ),
         Defect(
             "errors are no part of a trial",
-            "        trial.set_user_attr(ERROR, said_by(error))\n",
-            "",
+            "else ERROR, failure.said",
+            "else PROCESS, failure.said",
             tests=f"{SWEEPING} -k failed_trials",
         ),
         Defect(

@@ -34,12 +34,14 @@ def test_seeds_are_paired_by_their_number():
     ("differences", "separable"),
     [
         ([0.1, 0.2, 0.3], False), ([0.18, 0.2, 0.22], True), ([-0.18, -0.2, -0.22], True),
-        ([0.0, 0.0, 0.0], False),
+        ([0.0, 0.0, 0.0], False), ([0.0] * 8, False), ([0.1] * 2, False), ([-0.1] * 5, False),
+        ([0.1] * 6, True), ([-0.1] * 6, True),
     ],
 )  # fmt: skip
 @pytest.mark.filterwarnings("ignore:Precision loss")
 def test_cells_are_separable_where_the_interval_excludes_0(differences, separable):
-    values = {"a": dict.fromkeys(range(3), 0.5), "b": dict(enumerate(np.add(0.5, differences)))}
+    before = 0.3 + 0.1 * np.arange(len(differences))  # whose differences are equal but for rounding
+    values = {"a": dict(enumerate(before)), "b": dict(enumerate(np.add(before, differences)))}
     (row,) = paired_comparisons(scores(values), WITHIN, ["top1"]).to_dict("records")
     assert row["separable"] is separable
 
@@ -73,7 +75,8 @@ def test_markdown_is_a_table_per_place_and_shows_what_is_separable():
     text = comparisons_markdown(paired_comparisons(both, WITHIN, list(names)), WITHIN, names)
     assert text.splitlines()[:6] == [
         "Paired differences over seeds: mean (95 % interval, each of 8 by itself). "
-        "**Separable**: 0 lies outside; all others are not separable.",
+        "**Separable**: 0 lies outside, and where the interval has no width there are six seeds "
+        "or more; all others are not separable.",
         "",
         "x, 8:",
         "",

@@ -1,12 +1,14 @@
 import logging
 from io import BytesIO
 
+import optuna
 import pandas as pd
 import pytest
 
 from posinfo.experiments import EXPERIMENTS
-from posinfo.pipelines import sweep_pipeline, tracking
+from posinfo.pipelines import sweep_pipeline, sweeping, tracking
 from posinfo.pipelines.requests import SHARED
+from posinfo.pipelines.runner import Failure
 from posinfo.pipelines.sweep_pipeline import REPORTED, TABLES, create_sweep
 from posinfo.pipelines.sweep_settings import SweepParameters
 from posinfo.pipelines.sweeping import Done
@@ -58,6 +60,34 @@ def test_nodes_give_the_catalog_its_entries(tmp_path, told):
     assert set(texts[0][0]) == {"best.csv", "comparisons.csv", "summary.md", f"trial-{number}.yml"}
 
 
+@pytest.mark.parametrize("name", ["search", "report"])
+@pytest.mark.usefixtures("told")
+def test_database_that_goes_away_is_named(tmp_path, monkeypatch, name):
+    sweep = sweep_of(tmp_path, n_trials=2)
+    list(sweeping.search(sweep))
+    (node,) = (each for each in create_sweep().nodes if each.name == f"sweep.{name}")
+    given = dict.fromkeys(node.inputs)
+    given |= {f"params:{name}": value for name, value in parameters(tmp_path).items()}
+    get_trials = optuna.Study.get_trials
+
+    def away(study, *arguments, **more):
+        nonlocal answers
+        answers -= 1
+        if answers < 0:
+            why = "An exception is raised during the commit"
+            raise optuna.exceptions.StorageInternalError(why) from OSError("server closed\nDETAIL")
+        return get_trials(study, *arguments, **more)
+
+    monkeypatch.setattr(optuna.Study, "get_trials", away)
+    for known in range(5 if name == "search" else 2):
+        answers = known
+        with pytest.raises(
+            ValueError,
+            match=r"^Optuna cannot use sweep.storage sqlite:.*/optuna.db: server closed\. Is ",
+        ):
+            node.run(given | {"params:sweep": sweep.settings})
+
+
 def test_trial_is_a_line_and_a_run(tmp_path, told, caplog):
     done = Done(
         3, "complete", 1.25, {"tiny.x": 0.5}, {"error": [1.0, 2.0], "size": [0.5]},
@@ -79,10 +109,13 @@ def test_trial_is_a_line_and_a_run(tmp_path, told, caplog):
 
 
 def test_failed_trial_is_a_failed_run(tmp_path, told, caplog):
-    done = Done(4, "failed", 0.5, {"tiny.x": 3.0}, error="lower x" * 1000)
-    with caplog.at_level(logging.INFO, sweep_pipeline.__name__):
+    failure = Failure("lower x" * 1000, "Traceback of another process", unwritable=False)
+    done = Done(4, "failed", 0.5, {"tiny.x": 3.0}, failure=failure)
+    with caplog.at_level(logging.DEBUG, sweep_pipeline.__name__):
         sweep_pipeline.track(sweep_of(tmp_path), done)
     assert caplog.messages[0].startswith("trial 4 failed in 0.5 s: lower xlower x")
+    assert caplog.messages[1] == "traceback of trial 4:\nTraceback of another process"
+    assert [record.levelname for record in caplog.records] == ["INFO", "DEBUG"]
     ((_, keywords),) = told[0]
     assert keywords["failed"] and keywords["tags"]["state"] == "failed"
     assert keywords["tags"]["error"] == ("lower x" * 1000)[:5000]

@@ -71,16 +71,20 @@ def test_lead_is_told_from_none(tmp_path, monkeypatch):
     sweep = sweep_of(tmp_path, {"n_trials": 2, "seeds_per_trial": 3})
     study = ended(sweep, 1.0)
     said = make_report(study, sweep).summary
-    lead = "Trial 1 minus trial 0: -4.0000 (-4.0000 to -4.0000, paired seeds): a lead."
-    assert lead in said
-    noisy = {3.0: [5.0, 1.0, 9.0], 1.0: [4.0, 3.0, 7.0]}
-    monkeypatch.setattr(
-        sweeping, "by_seed", lambda results, _: noisy[results["seed0"].table["size"][0]]
-    )
-    sweep = sweep_of(tmp_path, {"n_trials": 2, "seeds_per_trial": 3}, study="noisy")
-    said = make_report(ended(sweep, 1.0), sweep).summary
-    assert "Trial 1 minus trial 0: -0.3333 (-" in said
-    assert ", paired seeds): no lead: 0 lies inside." in said
+    assert (
+        "Trial 1 minus trial 0: -4.0000 (-4.0000 to -4.0000, paired seeds): no lead: "
+        "equal differences of so few seeds show no spread."
+    ) in said
+    for study, first, lead in (
+        ("noisy", [4.0, 3.0, 7.0], "-0.3333 (-5.5045 to +4.8378, paired seeds): no lead: 0 lies "),
+        ("clear", [2.0, -2.5, 6.5], "-3.0000 (-4.2421 to -1.7579, paired seeds): a lead."),
+    ):
+        values = {3.0: [5.0, 1.0, 9.0], 1.0: first}
+        monkeypatch.setattr(
+            sweeping, "by_seed", lambda results, _, v=values: v[results["seed0"].table["size"][0]]
+        )
+        sweep = sweep_of(tmp_path, {"n_trials": 2, "seeds_per_trial": 3}, study=study)
+        assert f"Trial 1 minus trial 0: {lead}" in make_report(ended(sweep, 1.0), sweep).summary
 
 
 def test_one_seed_says_nothing_of_a_lead(tmp_path):

@@ -4,9 +4,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from scipy.stats import binomtest
 
-from posinfo.measures.intervals import mean_interval
+from posinfo.measures.intervals import CONFIDENCE, mean_interval
+
+EQUAL = 1e-9  # two differences of scores of the same images that rounding alone tells apart
 
 Pair = tuple[str, str]
 """A cell, and the one whose number is subtracted."""
@@ -33,7 +37,9 @@ def paired_comparisons(
         difference, low, high, n_OVERs, separable``. ``difference`` is ``cell`` minus ``against``;
         ``low`` and ``high`` are the ends of its 95 % interval (``mean_interval``), in the unit of
         the measure. ``separable`` says that 0 lies outside. Each interval is right 95 % of the time
-        by itself: of many, some miss.
+        by itself: of many, some miss. Differences that are all equal, as coarse scores have them,
+        have an interval without width, whose coverage is unknown: ``separable`` is then the sign
+        test's answer, which asks for six units.
     """
     lines = []
     for _, rows in scores.groupby(list(within), sort=False) if within else [((), scores)]:
@@ -63,7 +69,8 @@ def comparisons_markdown(
         return f"No two rows have two {over}s in common: nothing is compared.\n"
     said = (
         f"Paired differences over {over}s: mean (95 % interval, each of {len(comparisons)} by "
-        "itself). **Separable**: 0 lies outside; all others are not separable.\n"
+        "itself). **Separable**: 0 lies outside, and where the interval has no width there are six "
+        f"{over}s or more; all others are not separable.\n"
     )
     places = comparisons.groupby(list(within), sort=False) if within else [((), comparisons)]
     return "\n".join([said, *(_of_one_place(rows, within, measures, over) for _, rows in places)])
@@ -82,8 +89,17 @@ def _compared(
         if len(differences) < 2:
             continue
         low, high = mean_interval(differences.to_numpy())
-        values = differences.mean(), low, high, len(differences), bool(low > 0 or high < 0)
+        values = differences.mean(), low, high, len(differences), _separable(differences)
         yield dict(zip(_columns(over), (measure, cell, against, *values), strict=True))
+
+
+def _separable(differences: pd.Series) -> bool:
+    count = len(differences)
+    if np.ptp(differences) <= EQUAL:
+        signs = binomtest(count, count).pvalue
+        return bool(abs(differences.mean()) > EQUAL and signs < 1 - CONFIDENCE)
+    low, high = mean_interval(differences.to_numpy())
+    return bool(low > 0 or high < 0)
 
 
 def _of_one_place(

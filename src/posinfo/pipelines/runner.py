@@ -2,7 +2,7 @@
 
 import logging
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -33,12 +33,13 @@ class CellsFailedError(RuntimeError):
     """Some cells of a step could not be computed; all others were.
 
     Attributes:
-        unwritable: whether an ``UnwritableError`` was among the reasons.
+        failure: of all of them; unwritable if one of them is.
     """
 
-    def __init__(self, said: str, unwritable: bool) -> None:
+    def __init__(self, said: str, failures: Collection["Failure"]) -> None:
         super().__init__(said)
-        self.unwritable = unwritable
+        traces = "\n".join(each.trace for each in failures)
+        self.failure = Failure(said, traces, any(each.unwritable for each in failures))
 
 
 def run_step(
@@ -85,7 +86,7 @@ def run_step(
         raise CellsFailedError(
             f"{len(failed)} of {len(cells)} cells of {cells[0].step.name} failed, the others are "
             f"finished and kept:\n{lines}",
-            any(failure.unwritable for failure in failed.values()),
+            failed.values(),
         )
 
 

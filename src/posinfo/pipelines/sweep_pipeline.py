@@ -13,7 +13,7 @@ from posinfo.pipelines.requests import SHARED
 from posinfo.pipelines.sweep_settings import Sweep, SweepParameters
 from posinfo.pipelines.sweeping import Done, search
 from posinfo.pipelines.sweeping_report import make_report, trials_table
-from posinfo.pipelines.sweeping_storage import locked, open_study
+from posinfo.pipelines.sweeping_storage import locked, open_study, reachable
 
 TABLES = ("sweep.trials_table", "sweep.best_table", "sweep.comparisons_table")
 REPORTED = (*TABLES[1:], "sweep.summary_text", "sweep.plots", "sweep.configurations")
@@ -29,16 +29,17 @@ def create_sweep() -> Pipeline:
 
     def search_settings(sweep: SweepParameters, *values: Any) -> bytes:
         asked = Sweep.of(sweep, dict(zip(sections, values, strict=True)))
-        for done in search(asked):
-            track(asked, done)
-        return trials_table(open_study(asked), asked).to_csv(index=False).encode()
+        with reachable(sweep.storage):
+            for done in search(asked):
+                track(asked, done)
+            return trials_table(open_study(asked), asked).to_csv(index=False).encode()
 
     def report(sweep: SweepParameters, *values: Any) -> list[Any]:
         # the last of `values` are the trials, which have to be there
         asked = Sweep.of(sweep, dict(zip(sections, values[:-1], strict=True)))
-        study = open_study(asked)
-        with locked(sweep.storage, asked.study):  # one measures on test images, others find it done
-            made = make_report(study, asked)
+        # one measures on test images, others find it done
+        with reachable(sweep.storage), locked(sweep.storage, asked.study):
+            made = make_report(open_study(asked), asked)
         best, comparisons = (each.to_csv(index=False) for each in (made.best, made.comparisons))
         texts = {"best.csv": best, "comparisons.csv": comparisons, "summary.md": made.summary}
         texts |= {f"{name}.yml": text for name, text in made.configurations.items()}
@@ -65,7 +66,10 @@ def track(sweep: Sweep, done: Done) -> None:
     """A line of the log and a child run for a trial."""
     means = {name: fmean(values) for name, values in done.measured.items()}
     spread = {f"{name}_sd": stdev(v) for name, v in done.measured.items() if len(v) > 1}
-    said = done.error or ", ".join(f"{name} {mean:.4g}" for name, mean in means.items())
+    failure = done.failure
+    said = (
+        failure.said if failure else ", ".join(f"{name} {mean:.4g}" for name, mean in means.items())
+    )
     log.info(
         "trial %d %s in %.1f s%s",
         done.number,
@@ -73,6 +77,8 @@ def track(sweep: Sweep, done: Done) -> None:
         done.seconds,
         f": {said}" if said else "",
     )
+    if failure:
+        log.debug("traceback of trial %d:\n%s", done.number, failure.trace)
     history = {
         f"{name}_{label}": curve
         for label, curves in done.history.items()
@@ -84,6 +90,6 @@ def track(sweep: Sweep, done: Done) -> None:
         done.changes,
         {**means, **spread, "seconds": done.seconds},
         history,
-        tags=tags | ({"error": done.error[:5000]} if done.error else {}),
+        tags=tags | ({"error": failure.said[:5000]} if failure else {}),
         failed=done.state == "failed",
     )

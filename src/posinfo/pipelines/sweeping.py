@@ -14,15 +14,13 @@ import optuna
 import pandas as pd
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
-from sqlalchemy.exc import SQLAlchemyError
 
 from posinfo.choices import check
 from posinfo.experiment import Result
 from posinfo.networks.training.devices import Parallel
-from posinfo.pipelines.console import said_by
 from posinfo.pipelines.processes import this_process
 from posinfo.pipelines.requests import Request, forget_plans
-from posinfo.pipelines.runner import CellsFailedError, run_step
+from posinfo.pipelines.runner import CellsFailedError, Failure, run_step
 from posinfo.pipelines.search_space import Changes, combinations
 from posinfo.pipelines.sweep_settings import VALIDATION, Objective, Sweep
 from posinfo.pipelines.sweeping_samplers import NumberedSampler, make_pruner, suggest, try_sampler
@@ -36,6 +34,7 @@ from posinfo.pipelines.sweeping_storage import (
     number_of,
     open_study,
     take_up,
+    written,
 )
 from posinfo.pipelines.workers import spread
 from posinfo.work import Stopped, silent
@@ -58,8 +57,7 @@ class Done:
         changes: values by dotted name.
         measured: for each metric, the value of each seed.
         history: of each cell by label: name of a quantity to its value in each epoch.
-        error: what went wrong; empty: nothing did.
-        lost: whether its results could not be written, so that it is to be begun again.
+        failure: what went wrong; if it could not be written, it is to be begun again.
     """
 
     number: int
@@ -68,8 +66,12 @@ class Done:
     changes: Changes
     measured: Mapping[str, Sequence[float]] = field(default_factory=dict)
     history: Mapping[str, Mapping[str, Sequence[float]]] = field(default_factory=dict)
-    error: str = ""
-    lost: bool = False
+    failure: Failure | None = None
+
+    @property
+    def lost(self) -> bool:
+        """Whether it ended with its results unwritten."""
+        return self.failure is not None and self.failure.unwritable
 
 
 def search(sweep: Sweep) -> Iterator[Done]:
@@ -106,9 +108,10 @@ def search(sweep: Sweep) -> Iterator[Done]:
             jobs = {number: partial(run_trial, sweep, clock) for number in range(begun)}
             dones = (done for _, done in spread(jobs, parallel) if done is not None)
             for done in sorted(dones, key=lambda done: done.lost) if on_ray else dones:
-                if done.lost:
+                if done.failure is not None and done.failure.unwritable:
                     raise UnwritableError(
-                        f"trial {done.number} is to be begun again, by this command: {done.error}"
+                        f"trial {done.number} is to be begun again, by this command: "
+                        f"{done.failure.said}"
                     )
                 yield done
         elif not others:
@@ -180,20 +183,17 @@ def _objective(sweep: Sweep, told: list[Done], trial: Trial) -> list[float]:
         _report(trial, sweep, epoch, score)
 
     try:
-        changes |= suggest(trial, sweep.settings.search.space)
+        with written():
+            changes |= suggest(trial, sweep.settings.search.space)
         results = compute(sweep.request(changes, VALIDATION), on_score)
         measured = {each.name: _of_all_seeds(results, each, sweep) for each in objectives}
     except Stopped:
         tell("pruned", history={"first": {"validation_score": scores}})
         raise optuna.TrialPruned from None
     except Exception as error:  # whatever it is, the other trials go on
-        log.debug("traceback of trial %d", trial.number, exc_info=True)
-        if isinstance(error, CellsFailedError) and error.unwritable:
-            tell("failed", error=str(error), lost=True)
-            trial.set_user_attr(UNWRITABLE, str(error))
-            raise
-        trial.set_user_attr(ERROR, said_by(error))
-        tell("failed", error=said_by(error))
+        failure = error.failure if isinstance(error, CellsFailedError) else Failure.of(error)
+        tell("failed", failure=failure)
+        trial.set_user_attr(UNWRITABLE if failure.unwritable else ERROR, failure.said)
         raise
     trial.set_user_attr(BY_SEED, measured)
     history = {label: dict(result.history) for label, result in results.items()}
@@ -276,13 +276,10 @@ def _report(trial: Trial, sweep: Sweep, epoch: int, score: float) -> None:
     if len(sweep.settings.search.objectives) > 1:
         return  # Optuna takes none
     higher = trial.study.direction == optuna.study.StudyDirection.MAXIMIZE
-    try:
-        with warnings.catch_warnings():  # of epochs that a process that was lost has reported, too
-            warnings.simplefilter("ignore", UserWarning)
-            trial.report(score if higher else -score, epoch)
+    with written(), warnings.catch_warnings():  # of epochs that a lost process has reported, too
+        warnings.simplefilter("ignore", UserWarning)
+        trial.report(score if higher else -score, epoch)
         behind = trial.should_prune()
-    except (optuna.exceptions.StorageInternalError, SQLAlchemyError) as error:
-        raise UnwritableError(f"the study cannot be written: {error}") from error
     if behind:
         raise Stopped
 

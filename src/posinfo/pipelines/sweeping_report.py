@@ -203,7 +203,9 @@ def _lead(study: Study, complete: pd.DataFrame, names: Sequence[str]) -> str:
     if found is None:
         return f"\nOne seed per trial: nothing says whether trial {first} leads trial {second}."
     lead = f"{found['difference']:+.4f} ({found['low']:+.4f} to {found['high']:+.4f}, paired seeds)"
-    said = "a lead" if found["separable"] else "no lead: 0 lies inside"
+    inside = found["low"] <= 0 <= found["high"]
+    why = "0 lies inside" if inside else "equal differences of so few seeds show no spread"
+    said = "a lead" if found["separable"] else f"no lead: {why}"
     return f"\nTrial {first} minus trial {second}: {lead}: {said}."
 
 

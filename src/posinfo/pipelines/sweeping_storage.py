@@ -13,6 +13,7 @@ from zlib import crc32
 import optuna
 import sqlalchemy
 from filelock import FileLock
+from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
@@ -22,10 +23,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from posinfo.pipelines.processes import is_dead
 from posinfo.pipelines.sweep_settings import Sweep
 from posinfo.plan import differences
+from posinfo.writing import UnwritableError
 
 DEFINITION, PROCESS, ERROR, STARTED = "definition", "process", "error", "started"
 UNWRITABLE = "unwritable"  # of a trial that a full disk has ended
 LOCKED = 60  # seconds to wait for another process that writes into the database
+AWAY = (SQLAlchemyError, StorageInternalError)  # what a database that cannot be used raises
 MOST_LOSSES = 3  # repetitions of a trial whose process was lost
 
 # trials are in the log as lines of ours; of one that fails, Optuna would show a traceback
@@ -40,19 +43,49 @@ def open_study(sweep: Sweep) -> Study:
         ValueError: the database cannot be reached, or the study is another search's.
     """
     settings = sweep.settings
+    with reachable(settings.storage), locked(settings.storage):
+        return _study(sweep, open_storage(settings.storage, settings.heartbeat))
+
+
+@contextmanager
+def reachable(address: str) -> Iterator[None]:
+    """A block that uses a storage.
+
+    Args:
+        address: of the storage.
+
+    Raises:
+        ValueError: it could not be used; the message says what to look at.
+    """
     try:
-        with locked(settings.storage):
-            storage = open_storage(settings.storage, settings.heartbeat)
-            return _study(sweep, storage)
-    except (SQLAlchemyError, ImportError) as error:
-        first = str(error).strip().splitlines()[0]
+        yield
+    except (*AWAY, ImportError) as error:
         asked = "Is the database running, and are user and password in PGUSER and PGPASSWORD?"
-        if settings.storage.startswith("sqlite"):
+        if address.startswith("sqlite"):
             asked = "Is it a study's file, can it be written, is the disk full?"
         raise ValueError(
-            f"Optuna cannot use sweep.storage {settings.storage}: {first}. {asked} Trials that "
+            f"Optuna cannot use sweep.storage {address}: {_first_line(error)}. {asked} Trials that "
             "have ended are kept"
         ) from error
+
+
+@contextmanager
+def written() -> Iterator[None]:
+    """A block of a trial that writes into the study.
+
+    Raises:
+        UnwritableError: the database is away or full, which is not the trial's fault.
+    """
+    try:
+        yield
+    except AWAY as error:
+        raise UnwritableError(f"the study cannot be written: {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    """Of what the database has said: Optuna's own words are the same for all errors."""
+    cause = error.__cause__ if isinstance(error, StorageInternalError) else None
+    return str(cause or error).strip().splitlines()[0]
 
 
 @lru_cache(maxsize=4)
