@@ -1,9 +1,6 @@
 """`kedro run --pipeline=sweep` from several processes, with trials in a real PostgreSQL."""
 
-import os
 import signal
-import subprocess
-import sys
 import time
 
 import numpy as np
@@ -12,9 +9,9 @@ import pandas as pd
 import pytest
 from optuna.trial import TrialState
 
-from tests.conftest import PROJECT
 from tests.integration.conftest import CONFIG, Copy
 from tests.integration.postgresql import free_port, running_server
+from tests.pipelines.opened import opening
 
 SWEEP = "--pipeline=sweep"
 TRIALS, WORKERS, EPOCHS = 3, 2, 20
@@ -33,21 +30,6 @@ SEARCH = """
             permutenet.shared.training.epochs: {epochs}
           seeds_per_trial: 1
           pruner: null
-"""
-OPEN = """
-import sys, time
-from pathlib import Path
-from posinfo.experiments import EXPERIMENTS
-from posinfo.pipelines.sweeping_storage import open_study
-from tests.pipelines.searched import TINY, sweep_of
-EXPERIMENTS["tiny"] = TINY
-me, *addresses = sys.argv[1:]
-for number, address in enumerate(addresses):
-    sweep = sweep_of(Path("."), storage=address)
-    Path(f"ready-{number}-{me}").touch()
-    while len(list(Path(".").glob(f"ready-{number}-*"))) < 2:
-        time.sleep(0.001)
-    print(open_study(sweep).study_name)
 """
 
 
@@ -137,16 +119,11 @@ def test_two_processes_search_one_study_and_one_of_them_is_killed(copy, server, 
 def test_two_processes_make_one_study_of_an_empty_database(server, tmp_path):
     """At the same moment, three times."""
     addresses = [server.database(f"empty_{number}") for number in range(3)]
-    variables = {**os.environ, **server.credentials, "PYTHONPATH": f"{PROJECT}:{PROJECT}/src"}
-    both = [
-        subprocess.Popen(
-            [sys.executable, "-c", OPEN, name, *addresses], cwd=tmp_path, env=variables, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        )
-        for name in ("first", "second")
-    ]  # fmt: skip
-    said = [process.communicate()[0] for process in both]
-    assert [process.returncode for process in both] == [0, 0], said
+    files = [tmp_path / name for name in ("first", "second")]
+    both = [opening(addresses, file, **server.credentials) for file in files]
+    ended = [process.wait(timeout=200) for process in both]
+    said = [file.read_text() for file in files]
+    assert ended == [0, 0], said
     assert said[0] == said[1] and len(set(said[0].split())) == 1
     for address in addresses:
         storage = address.replace("//", f"//{server.user}:{server.password}@")

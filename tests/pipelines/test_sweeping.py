@@ -214,7 +214,7 @@ def test_full_disk_ends_the_search_and_fails_no_trial(tmp_path, monkeypatch, job
             list(search(other))
     assert set(trials(other).state) == {"complete"}
     monkeypatch.setattr(sweeping, "run_trial", run_tiny_trial)
-    list(search(other))
+    list(search(sweep_of(tmp_path / "other", FOUR)))  # in this process, which starts at once
     pd.testing.assert_frame_equal(trials(one), trials(other), check_exact=True)
 
 

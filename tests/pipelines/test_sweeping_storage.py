@@ -19,7 +19,7 @@ from posinfo.pipelines.sweeping_storage import (
     open_study,
     take_up,
 )
-from tests.conftest import PROJECT
+from tests.pipelines.opened import opening
 from tests.pipelines.searched import sweep_of
 
 pytestmark = [
@@ -122,30 +122,12 @@ def test_first_trial_is_the_settings_as_they_are_if_they_lie_in_the_space(tmp_pa
     assert {trial.state for trial in trials} <= {TrialState.WAITING}
 
 
-OPENS = """
-import sys
-sys.path.insert(0, sys.argv[2])
-from pathlib import Path
-from posinfo.experiments import EXPERIMENTS
-from tests.pipelines.searched import TINY, sweep_of
-EXPERIMENTS["tiny"] = TINY
-from posinfo.pipelines.sweeping_storage import open_study
-input()
-open_study(sweep_of(Path(sys.argv[1])))
-"""
-
-
 def test_processes_that_open_at_once_make_one_study(tmp_path):
-    command = [sys.executable, "-c", OPENS, str(tmp_path), str(PROJECT)]
-    running = [
-        subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        for _ in range(2)
-    ]
-    for each in running:  # which wait for this line, when all is imported
-        each.stdin.write("\n")
-        each.stdin.flush()
-    assert [each.communicate(timeout=200)[1] for each in running] == ["", ""]
+    said = [tmp_path / name for name in ("first", "second")]
     sweep = sweep_of(tmp_path)
+    both = [opening([sweep.settings.storage], file) for file in said]
+    assert [each.wait(timeout=200) for each in both] == [0, 0], [file.read_text() for file in said]
+    assert [file.read_text() for file in said] == [f"{sweep.study}\n"] * 2
     storage = open_storage(sweep.settings.storage, 60)
     names = [study.study_name for study in optuna.get_all_study_summaries(storage)]
     assert names == [sweep.study] and len(open_study(sweep).get_trials()) == 1
