@@ -2,6 +2,7 @@ import errno
 import os
 
 import pytest
+import torch
 from safetensors import SafetensorError
 
 from posinfo.writing import UnwritableError, sync, writing
@@ -31,7 +32,8 @@ def test_what_is_said_already_is_not_said_again():
 
 
 def test_other_errors_and_ctrl_c_stay_what_they_are():
-    for error in (ValueError(), KeyboardInterrupt()):
+    of_a_gpu = torch.AcceleratorError("illegal memory access"), torch.OutOfMemoryError("4 GiB")
+    for error in (ValueError(), KeyboardInterrupt(), *of_a_gpu):
         with pytest.raises(type(error)), writing("a"):
             raise error
 

@@ -111,6 +111,11 @@ DEFECTS = [
             "(OSError, RuntimeError)",
         ),
         Defect(
+            "a failure of the GPU is a full disk",
+            "(UnwritableError, torch.AcceleratorError, torch.OutOfMemoryError)",
+            "UnwritableError",
+        ),
+        Defect(
             "files alone are brought to the disk",
             '[*folder.rglob("*"), folder]',
             '[*folder.rglob("*.*")]',

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError
 
 
@@ -27,8 +28,8 @@ def writing(what: object) -> Iterator[None]:
     """
     try:
         yield
-    except UnwritableError:
-        raise
+    except (UnwritableError, torch.AcceleratorError, torch.OutOfMemoryError):
+        raise  # the GPU's, from which tensors are written
     except (OSError, RuntimeError, SafetensorError) as error:
         said = f"{what} cannot be written, is the disk full? {error}"
         raise UnwritableError(said) from error
