@@ -35,9 +35,15 @@ DEFECTS = [
         ),
         Defect(
             "a full disk ends the search without a word of Optuna's database",
-            "if not (told and told[0].lost):",
-            "if told:",
+            "if told and told[0].lost:",
+            "if False:",
             tests=f"{SWEEPING} -k study_is_on_the_full_disk",
+        ),
+        Defect(
+            "a database that goes away is what Optuna makes of it",
+            "if not away:",
+            "if True:",
+            tests=f"{SWEEPING} -k database_goes_away",
         ),
         Defect(
             "a lost database is the trial's fault",
@@ -62,12 +68,6 @@ DEFECTS = [
             "deepcopy=False))) + len(others)",
             "deepcopy=False)))",
             tests=f"{SWEEPING} -k beside",
-        ),
-        Defect(
-            "a trial that is about to give its name is ended",
-            "time.monotonic() - begun > 2 * heartbeat",
-            "time.monotonic() - begun >= 0",
-            tests=f"{SWEEPING} -k our_clock",
         ),
         Defect(
             "errors are no part of a trial",
@@ -102,6 +102,18 @@ DEFECTS = [
     *within(
         "pipelines/sweeping_storage.py",
         STORAGE,
+        Defect(
+            "a trial that is about to give its name is ended",
+            "time.monotonic() - begun > 2 * heartbeat",
+            "time.monotonic() - begun >= 0",
+            tests=f"{SWEEPING} -k our_clock",
+        ),
+        Defect(
+            "a sign of life that fails ends its thread",
+            "            super().record_heartbeat(trial_id)\n        except AWAY",
+            "            super().record_heartbeat(trial_id)\n        except KeyError",
+            tests=f"{STORAGE} -k sign_of_life",
+        ),
         Defect(
             "a trial that is repeated has the name of a dead process",
             "own = {PROCESS, UNWRITABLE}",

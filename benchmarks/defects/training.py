@@ -200,6 +200,12 @@ DEFECTS = [
             "layers = _seed_of(seed, epoch)",
             "layers = _seed_of(seed, 0)",
         ),
+        Defect("a GPU is not seeded", "        gpu.manual_seed(seed)", "        pass"),
+        Defect(
+            "a GPU is left as it was seeded",
+            "            gpu.set_rng_state(before)\n",
+            "            pass\n",
+        ),
         Defect(
             "dropout repeats order and flips",
             "_seed_of(seed, epoch) + FOR_LAYERS",
@@ -207,8 +213,8 @@ DEFECTS = [
         ),
         Defect(
             "trainings change what the caller draws",
-            "with torch.random.fork_rng(gpus):",
-            "if gpus == []:",
+            "with torch.random.fork_rng([]), _seeded_gpu(",
+            "with _seeded_gpu(",
         ),
         Defect("gradients add up", "        optimiser.zero_grad(set_to_none=True)\n", ""),
         Defect("trained in evaluation mode after an epoch", "    model.train()\n", ""),

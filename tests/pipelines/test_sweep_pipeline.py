@@ -4,6 +4,7 @@ from io import BytesIO
 import optuna
 import pandas as pd
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from posinfo.experiments import EXPERIMENTS
 from posinfo.pipelines import sweep_pipeline, sweeping, tracking
@@ -74,8 +75,8 @@ def test_database_that_goes_away_is_named(tmp_path, monkeypatch, name):
         nonlocal answers
         answers -= 1
         if answers < 0:
-            why = "An exception is raised during the commit"
-            raise optuna.exceptions.StorageInternalError(why) from OSError("server closed\nDETAIL")
+            why = OperationalError("SELECT 1", {}, OSError("server closed\nDETAIL"))
+            raise optuna.exceptions.StorageInternalError("raised during the commit") from why
         return get_trials(study, *arguments, **more)
 
     monkeypatch.setattr(optuna.Study, "get_trials", away)
@@ -83,7 +84,7 @@ def test_database_that_goes_away_is_named(tmp_path, monkeypatch, name):
         answers = known
         with pytest.raises(
             ValueError,
-            match=r"^Optuna cannot use sweep.storage sqlite:.*/optuna.db: server closed\. Is ",
+            match=r"^Optuna cannot use sweep.storage sqlite:.*/optuna.db: .*server closed\. Is ",
         ):
             node.run(given | {"params:sweep": sweep.settings})
 

@@ -6,6 +6,7 @@ import optuna
 import pandas as pd
 import pytest
 from optuna.trial import TrialState
+from sqlalchemy.exc import OperationalError
 
 from posinfo.experiment import Result
 from posinfo.experiments import EXPERIMENTS
@@ -210,7 +211,7 @@ def test_full_disk_ends_the_search_and_fails_no_trial(tmp_path, monkeypatch, job
     list(search(one))
     monkeypatch.setattr(sweeping, "run_trial", run_tiny_trial_beside_a_full_disk)
     for _ in range(MOST_LOSSES + 2 if jobs == 1 else 1):
-        with pytest.raises(UnwritableError, match=r"(?s)^trial [23] is to be begun again, .*full"):
+        with pytest.raises(UnwritableError, match="(?s)^a trial could not be kept.*full"):
             list(search(other))
     assert set(trials(other).state) == {"complete"}
     monkeypatch.setattr(sweeping, "run_trial", run_tiny_trial)
@@ -224,7 +225,7 @@ def test_trial_is_lost_where_the_study_is_on_the_full_disk_too(tmp_path, monkeyp
     monkeypatch.setattr(Store, "add", full)
     monkeypatch.setattr(optuna.Trial, "set_user_attr", broken_after(1, optuna.Trial.set_user_attr))
     monkeypatch.setattr(optuna.storages.RDBStorage, "set_trial_state_values", broken_after(1, RUNS))
-    with pytest.raises(UnwritableError, match="^trial 0 is to be begun again"):
+    with pytest.raises(UnwritableError, match="(?s)^a trial could not be kept.*the disk is full"):
         list(search(sweep))
 
 
@@ -234,8 +235,51 @@ def test_study_that_cannot_be_written_fails_no_trial(tmp_path, monkeypatch, meth
     list(search(one))
     with monkeypatch.context() as broken:
         broken.setattr(optuna.Trial, method, broken_after(calls, getattr(optuna.Trial, method)))
-        with pytest.raises(UnwritableError, match="(?s)^trial 1 .*the study cannot be written"):
+        with pytest.raises(UnwritableError, match="(?s)^a trial .*the study cannot be written"):
             list(search(other))
+    list(search(other))
+    pd.testing.assert_frame_equal(trials(one), trials(other), check_exact=True)
+
+
+OF_A_STUDY = (
+    "get_all_trials", "get_trial", "set_trial_intermediate_value", "set_trial_state_values",
+    "set_trial_user_attr",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("moment", ["it begins", "its cells are computed", "it ends"])
+def test_trial_is_begun_again_where_the_database_goes_away(tmp_path, monkeypatch, moment):
+    """And does not come back: no call of Optuna's gets an answer any more."""
+    one, other = sweep_of(tmp_path / "one", FOUR), sweep_of(tmp_path / "other", FOUR)
+    list(search(one))
+    away = []
+
+    def guarded(name, method):
+        def called(storage, *arguments, **more):
+            begins = name == "set_trial_user_attr"
+            ends = more.get("state") == TrialState.COMPLETE
+            if (begins and moment == "it begins") or (ends and moment == "it ends"):
+                away.append(True)
+            if away:
+                raise OperationalError("SELECT 1", {}, OSError("server closed"))
+            return method(storage, *arguments, **more)
+
+        return called
+
+    def computing(*arguments):
+        away.extend([True] if moment == "its cells are computed" else [])
+        return compute(*arguments)
+
+    compute = sweeping.compute
+    with monkeypatch.context() as broken:
+        broken.setattr(sweeping, "compute", computing)
+        for name in OF_A_STUDY:
+            method = getattr(optuna.storages.RDBStorage, name)
+            broken.setattr(optuna.storages.RDBStorage, name, guarded(name, method))
+        with pytest.raises(UnwritableError, match="(?s)begins it again: .*server closed"):
+            list(search(other))
+    # the next command is another process
+    monkeypatch.setattr("posinfo.pipelines.sweeping_storage.is_dead", lambda process: True)
     list(search(other))
     pd.testing.assert_frame_equal(trials(one), trials(other), check_exact=True)
 

@@ -5,6 +5,7 @@ import sys
 import optuna
 import pytest
 from optuna.trial import TrialState
+from sqlalchemy.exc import OperationalError
 
 from posinfo.pipelines.processes import this_process
 from posinfo.pipelines.sweeping_storage import (
@@ -131,6 +132,17 @@ def test_processes_that_open_at_once_make_one_study(tmp_path):
     storage = open_storage(sweep.settings.storage, 60)
     names = [study.study_name for study in optuna.get_all_study_summaries(storage)]
     assert names == [sweep.study] and len(open_study(sweep).get_trials()) == 1
+
+
+def test_sign_of_life_that_cannot_be_written_ends_no_thread(tmp_path, monkeypatch, caplog):
+    def away(storage, trial_id):
+        raise OperationalError("UPDATE", {}, OSError("server closed"))
+
+    storage = open_storage(f"sqlite:///{tmp_path}/optuna.db", 60)
+    monkeypatch.setattr(optuna.storages.RDBStorage, "record_heartbeat", away)
+    with caplog.at_level("DEBUG", "posinfo"):
+        storage.record_heartbeat(0)
+    assert "server closed" in caplog.text
 
 
 @pytest.fixture

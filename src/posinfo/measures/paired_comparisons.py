@@ -10,7 +10,7 @@ from scipy.stats import binomtest
 
 from posinfo.measures.intervals import CONFIDENCE, mean_interval
 
-EQUAL = 1e-9  # two differences of scores of the same images that rounding alone tells apart
+ROUNDING = 1e-6  # of float32, as a share of the scores: differences that differ by less are equal
 
 Pair = tuple[str, str]
 """A cell, and the one whose number is subtracted."""
@@ -89,16 +89,18 @@ def _compared(
         if len(differences) < 2:
             continue
         low, high = mean_interval(differences.to_numpy())
-        values = differences.mean(), low, high, len(differences), _separable(differences)
+        scale = by_unit[[cell, against]].abs().max(axis=None)
+        separable = _separable(differences.to_numpy(), ROUNDING * scale)
+        values = differences.mean(), low, high, len(differences), separable
         yield dict(zip(_columns(over), (measure, cell, against, *values), strict=True))
 
 
-def _separable(differences: pd.Series) -> bool:
+def _separable(differences: np.ndarray, rounding: float) -> bool:
     count = len(differences)
-    if np.ptp(differences) <= EQUAL:
+    if np.ptp(differences) <= rounding:
         signs = binomtest(count, count).pvalue
-        return bool(abs(differences.mean()) > EQUAL and signs < 1 - CONFIDENCE)
-    low, high = mean_interval(differences.to_numpy())
+        return bool(abs(differences.mean()) > rounding and signs < 1 - CONFIDENCE)
+    low, high = mean_interval(differences)
     return bool(low > 0 or high < 0)
 
 

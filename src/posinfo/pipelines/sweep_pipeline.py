@@ -37,9 +37,10 @@ def create_sweep() -> Pipeline:
     def report(sweep: SweepParameters, *values: Any) -> list[Any]:
         # the last of `values` are the trials, which have to be there
         asked = Sweep.of(sweep, dict(zip(sections, values[:-1], strict=True)))
+        study = open_study(asked)
         # one measures on test images, others find it done
         with reachable(sweep.storage), locked(sweep.storage, asked.study):
-            made = make_report(open_study(asked), asked)
+            made = make_report(study, asked)
         best, comparisons = (each.to_csv(index=False) for each in (made.best, made.comparisons))
         texts = {"best.csv": best, "comparisons.csv": comparisons, "summary.md": made.summary}
         texts |= {f"{name}.yml": text for name, text in made.configurations.items()}

@@ -12,8 +12,7 @@ from typing import Any
 
 import optuna
 import pandas as pd
-from optuna.study import Study
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.trial import Trial, TrialState
 
 from posinfo.choices import check
 from posinfo.experiment import Result
@@ -28,8 +27,9 @@ from posinfo.pipelines.sweeping_storage import (
     ERROR,
     PROCESS,
     UNWRITABLE,
+    database_error,
     ended,
-    give_up,
+    fail_unborn,
     locked,
     number_of,
     open_study,
@@ -51,7 +51,7 @@ class Done:
     """A trial that has ended here, in what goes from process to process.
 
     Attributes:
-        number: of the trial, or of the one that it repeats.
+        number: of the trial, or of the one that it repeats; -1 if the study could not be asked.
         state: complete, pruned or failed.
         seconds: that it took.
         changes: values by dotted name.
@@ -108,16 +108,17 @@ def search(sweep: Sweep) -> Iterator[Done]:
             jobs = {number: partial(run_trial, sweep, clock) for number in range(begun)}
             dones = (done for _, done in spread(jobs, parallel) if done is not None)
             for done in sorted(dones, key=lambda done: done.lost) if on_ray else dones:
-                if done.failure is not None and done.failure.unwritable:
+                if done.failure and done.lost:
+                    log.debug("traceback of a trial that was not kept:\n%s", done.failure.trace)
                     raise UnwritableError(
-                        f"trial {done.number} is to be begun again, by this command: "
+                        "a trial could not be kept, and this command begins it again: "
                         f"{done.failure.said}"
                     )
                 yield done
         elif not others:
             return
         else:
-            _fail_unborn(study, others, silent_since, settings.heartbeat)
+            fail_unborn(study, others, silent_since, settings.heartbeat)
             time.sleep(WAIT)
 
 
@@ -141,6 +142,21 @@ def run_trial(sweep: Sweep, until: float | None = None) -> Done | None:
         sweep: the search.
         until: a time of ``time.monotonic`` after which none is begun.
     """
+    told: list[Done] = []
+    try:
+        return _run_next(sweep, until, told)
+    except Exception as error:  # Optuna hides that of its database behind others
+        away = database_error(error)
+        if not away:
+            raise
+        if told and told[0].lost:
+            return told[0]
+        said = f"the study cannot be used: {away}"
+        failure = Failure.of(error)._replace(said=said, unwritable=True)
+        return Done(told[0].number if told else -1, "failed", 0.0, {}, failure=failure)
+
+
+def _run_next(sweep: Sweep, until: float | None, told: list[Done]) -> Done | None:
     study = open_study(sweep)
     others = take_up(study, sweep.settings.storage)
     waiting = any(trial.state == TrialState.WAITING for trial in others)
@@ -150,7 +166,6 @@ def run_trial(sweep: Sweep, until: float | None = None) -> Done | None:
         return None
     study.sampler = NumberedSampler(sweep.settings.search, sweep.settings.seed)
     study.pruner = make_pruner(sweep.settings.search)
-    told: list[Done] = []
     try:
         study.optimize(partial(_objective, sweep, told), n_trials=1, catch=Exception)
     except (optuna.exceptions.UpdateFinishedTrialError, ValueError):
@@ -158,9 +173,6 @@ def run_trial(sweep: Sweep, until: float | None = None) -> Done | None:
             raise
         log.warning("trial %d was silent for long: another process has it now", told[0].number)
         return None
-    except Exception:  # Optuna's, whose database may be on the same full disk
-        if not (told and told[0].lost):
-            raise
     forget_plans()
     if not told:  # another process has the trial, which was silent for long
         return None
@@ -282,16 +294,3 @@ def _report(trial: Trial, sweep: Sweep, epoch: int, score: float) -> None:
         behind = trial.should_prune()
     if behind:
         raise Stopped
-
-
-def _fail_unborn(
-    study: Study, others: Sequence[FrozenTrial], since: dict[int, float], heartbeat: int
-) -> None:
-    """End trials whose process died before it gave a name or a sign of life.
-
-    Only time that passes here counts: clocks of other hosts may be wrong.
-    """
-    for trial in others:
-        begun = since.setdefault(trial.number, time.monotonic())
-        if PROCESS not in trial.user_attrs and time.monotonic() - begun > 2 * heartbeat:
-            give_up(study, trial)

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -43,29 +44,30 @@ def open_study(sweep: Sweep) -> Study:
         ValueError: the database cannot be reached, or the study is another search's.
     """
     settings = sweep.settings
-    with reachable(settings.storage), locked(settings.storage):
+    with reachable(settings.storage, ImportError), locked(settings.storage):
         return _study(sweep, open_storage(settings.storage, settings.heartbeat))
 
 
 @contextmanager
-def reachable(address: str) -> Iterator[None]:
+def reachable(address: str, *more: type[Exception]) -> Iterator[None]:
     """A block that uses a storage.
 
     Args:
         address: of the storage.
+        more: errors besides those of a database that say that it cannot be used.
 
     Raises:
         ValueError: it could not be used; the message says what to look at.
     """
     try:
         yield
-    except (*AWAY, ImportError) as error:
+    except (*AWAY, *more) as error:
         asked = "Is the database running, and are user and password in PGUSER and PGPASSWORD?"
         if address.startswith("sqlite"):
             asked = "Is it a study's file, can it be written, is the disk full?"
         raise ValueError(
-            f"Optuna cannot use sweep.storage {address}: {_first_line(error)}. {asked} Trials that "
-            "have ended are kept"
+            f"Optuna cannot use sweep.storage {address}: {database_error(error) or error}. {asked} "
+            "Trials that have ended are kept"
         ) from error
 
 
@@ -79,13 +81,29 @@ def written() -> Iterator[None]:
     try:
         yield
     except AWAY as error:
-        raise UnwritableError(f"the study cannot be written: {_first_line(error)}") from error
+        raise UnwritableError(f"the study cannot be written: {database_error(error)}") from error
 
 
-def _first_line(error: Exception) -> str:
-    """Of what the database has said: Optuna's own words are the same for all errors."""
-    cause = error.__cause__ if isinstance(error, StorageInternalError) else None
-    return str(cause or error).strip().splitlines()[0]
+def database_error(error: BaseException | None) -> str:
+    """What a database has said, from which an error comes, in a line; empty: it comes from none.
+
+    Optuna's own words are the same for all errors of its database.
+    """
+    said = ""
+    while error is not None and not isinstance(error, SQLAlchemyError):
+        if isinstance(error, StorageInternalError):
+            said = str(error)
+        error = error.__cause__ or error.__context__
+    return str(error or said).strip().partition("\n")[0]
+
+
+class _Storage(RDBStorage):
+    def record_heartbeat(self, trial_id: int) -> None:
+        """In a thread of Optuna's, which an error would end, with a traceback on the terminal."""
+        try:
+            super().record_heartbeat(trial_id)
+        except AWAY as error:
+            log.debug("no sign of life of a trial: %s", database_error(error))
 
 
 @lru_cache(maxsize=4)
@@ -99,7 +117,7 @@ def open_storage(address: str, heartbeat: int) -> RDBStorage:
     sqlite = address.startswith("sqlite")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return RDBStorage(
+        return _Storage(
             address,
             engine_kwargs={"connect_args": {"timeout": LOCKED}}
             if sqlite
@@ -202,6 +220,19 @@ def give_up(study: Study, trial: FrozenTrial) -> None:
     """End a trial whose process is gone, unless another process has just done so."""
     with suppress(ValueError):  # Optuna's, of a trial that has ended
         study.tell(trial.number, state=TrialState.FAIL)
+
+
+def fail_unborn(
+    study: Study, others: Sequence[FrozenTrial], since: dict[int, float], heartbeat: int
+) -> None:
+    """End trials whose process died before it gave a name or a sign of life.
+
+    Only time that passes here counts: clocks of other hosts may be wrong.
+    """
+    for trial in others:
+        begun = since.setdefault(trial.number, time.monotonic())
+        if PROCESS not in trial.user_attrs and time.monotonic() - begun > 2 * heartbeat:
+            give_up(study, trial)
 
 
 def number_of(trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> int:

@@ -151,6 +151,8 @@ def _once(
         return
     # loky replaces a process that has grown by 300 MB; its job is not lost, and nobody need act
     warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
+    # of an error that ends all jobs, which is told by itself
+    warnings.filterwarnings("ignore", r"\d+ tasks which were still being", UserWarning)
     pool = joblib.Parallel(
         parallel.n_jobs,
         backend="loky",

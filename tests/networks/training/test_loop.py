@@ -168,7 +168,7 @@ def test_without_a_checkpoint_the_weights_are_the_same_and_nothing_is_stored(tmp
     assert done == [0] + [1] * 20  # from the first epoch again
 
 
-def train_with_dropout(checkpoint=None, *, seed=0, epochs=3, lr=0.1, stop_after=None):
+def train_with_dropout(checkpoint=None, *, seed=0, epochs=3, lr=0.1, stop_after=None, device="cpu"):
     """The first weights and the loss of each epoch."""
 
     def stop(epoch, loss, score):
@@ -184,7 +184,8 @@ def train_with_dropout(checkpoint=None, *, seed=0, epochs=3, lr=0.1, stop_after=
         model, epochs, lambda epoch: [torch.ones(4, 3)] * 2,
         lambda x: model(x).square().mean()[None], optimiser,
         torch.optim.lr_scheduler.ConstantLR(optimiser, factor=1.0), validate=lambda: 1.0,
-        keep="last", seed=seed, work=Work(checkpoint=checkpoint, on_epoch=stop),
+        keep="last", seed=seed,
+        work=Work(torch.device(device), checkpoint=checkpoint, on_epoch=stop),
     )  # fmt: skip
     return next(model.parameters()), fitted.losses
 
@@ -228,6 +229,45 @@ def test_dropout_leaves_the_caller_s_draws_alone():
     torch.manual_seed(5)
     train_with_dropout(epochs=3)
     assert torch.rand(2).equal(expected)
+
+
+class Gpu:
+    """What PyTorch has of a GPU's generator; an epoch is trained with its state alone."""
+
+    state = "the caller's"
+
+    def __init__(self):
+        self.seeds = []
+
+    def is_available(self):
+        return True
+
+    def get_rng_state(self):
+        return self.state
+
+    def manual_seed(self, seed):
+        assert self.state == "the caller's", "restored after each epoch"
+        self.state = seed
+        self.seeds.append(seed)
+
+    def set_rng_state(self, state):
+        self.state = state
+
+
+def test_dropout_on_a_gpu_has_a_seed_that_leaves_the_caller_s_draws_alone(monkeypatch):
+    gpu, module_of = Gpu(), torch.get_device_module
+    monkeypatch.setattr(
+        torch, "get_device_module",
+        lambda device: gpu if device == torch.device("mps") else module_of(device),
+    )  # fmt: skip
+    train_with_dropout(device="mps")
+    assert gpu.state == "the caller's" and len(set(gpu.seeds)) == 3
+    again = gpu.seeds.copy()
+    train_with_dropout(device="mps")
+    assert gpu.seeds == again * 2
+    gpu.seeds.clear()
+    train_with_dropout(device="mps", seed=1)
+    assert not set(gpu.seeds) & set(again)
 
 
 def test_work_can_be_left_out():

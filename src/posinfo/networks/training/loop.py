@@ -1,7 +1,7 @@
 """The one training loop: steps, and epochs that survive the end of the process."""
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any, TypeVar
@@ -163,14 +163,26 @@ def epoch_generator(seed: int, epoch: int) -> torch.Generator:
 @contextmanager
 def _seeded(seed: int, epoch: int, device: torch.device) -> Iterator[None]:
     """Within the block, what PyTorch draws depends on seed and epoch; the caller's draws do not."""
-    gpus = [device] if device.type == "cuda" and torch.cuda.is_available() else []
     layers = _seed_of(seed, epoch) + FOR_LAYERS
-    with torch.random.fork_rng(gpus):
+    # torch.manual_seed would seed all GPUs of the machine, which nothing restores
+    with torch.random.fork_rng([]), _seeded_gpu(layers, device):
         torch.default_generator.manual_seed(layers)
-        for gpu in gpus:  # torch.manual_seed would seed the other GPUs, which nothing restores
-            with torch.cuda.device(gpu):
-                torch.cuda.manual_seed(layers)
         yield
+
+
+@contextmanager
+def _seeded_gpu(seed: int, device: torch.device) -> Iterator[None]:
+    gpu = torch.get_device_module(device)  # torch.cuda or torch.mps
+    if device.type == "cpu" or not gpu.is_available():
+        yield
+        return
+    with torch.cuda.device(device) if device.type == "cuda" else nullcontext():
+        before = gpu.get_rng_state()
+        gpu.manual_seed(seed)
+        try:
+            yield
+        finally:
+            gpu.set_rng_state(before)
 
 
 def _seed_of(seed: int, epoch: int) -> int:
