@@ -77,7 +77,8 @@ class Folder:
     def results(self) -> dict[str, int]:
         """When each finished result was written (ns), by its folder."""
         store = self.root / "data/test/store"
-        return {str(path): path.stat().st_mtime_ns for path in store.rglob("result.json")}
+        found = [path for path in store.rglob("result.json") if path.parent.suffix != ".partial"]
+        return {str(path): path.stat().st_mtime_ns for path in found}
 
 
 Fault = Callable[[Folder, Folder, random.Random], Iterator[str]]
