@@ -3,6 +3,8 @@
 What was asked of it before its networks were trained stands in docs/papers/channel_attack.md.
 """
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -12,6 +14,7 @@ ZERO, PLANTED = "small_deeplab", "small_deeplab-circular-planted4"
 CIRCULAR, REFLECT = "small_deeplab-circular-shifted", "small_deeplab-reflect"
 ONLY_CIRCULAR, ONLY_SHIFTED = "small_deeplab-circular", "small_deeplab-shifted"
 ONE_SIDED = "small_deeplab-one_sided"
+not_so = partial(pytest.mark.xfail, strict=True, raises=AssertionError)
 PLANTED_CHANNELS = {128, 129, 130, 131}
 
 
@@ -58,22 +61,14 @@ def test_it_is_the_padding_that_takes_position_out_and_not_the_shifted_scenes(ch
     assert probes[ONLY_SHIFTED, 0] > 3 * probes[ONLY_CIRCULAR, 0]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="reflect padding has .26, .70 and 1.81 of zero padding's",
-)
+@not_so(reason="reflect padding has .26, .70 and 1.81 of zero padding's")
 def test_zero_padding_shows_at_least_three_times_what_reflect_does(channel_networks):
     probes = channel_networks.set_index(["network", "seed"]).probe_x
     for seed in range(3):
         assert probes[ZERO, seed] >= 3 * probes[REFLECT, seed]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="less by .035, from -.190 to .260: other networks may have it otherwise",
-)
+@not_so(reason="less by .035, from -.190 to .260: other networks may have it otherwise")
 def test_reflect_padding_shows_less_than_zero_padding(channel_networks):
     """Networks whose dropout had no seed had it so, in each of two runs."""
     probes = channel_networks.set_index(["network", "seed"]).probe_x

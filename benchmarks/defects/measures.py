@@ -111,7 +111,7 @@ DEFECTS = [
         Defect("only what is larger is separable", "bool(low > 0 or high < 0)", "bool(low > 0)"),
         Defect("two equal differences are a lead", "and signs < 1 - CONFIDENCE", "and signs < 1"),
         Defect("equal differences are never a lead", "signs < 1 - CONFIDENCE", "signs < 0"),
-        Defect("only differences equal to the last bit are equal", "<= rounding:", "== 0:"),
+        Defect("only differences equal to the last bit are equal", "> ROUNDING * scale:", "> 0:"),
         Defect(
             "units of one cell count as 0",
             "by_unit[against]).dropna()",

@@ -90,18 +90,17 @@ def _compared(
             continue
         low, high = mean_interval(differences.to_numpy())
         scale = by_unit[[cell, against]].abs().max(axis=None)
-        separable = _separable(differences.to_numpy(), ROUNDING * scale)
+        if np.ptp(differences) > ROUNDING * scale:
+            separable = bool(low > 0 or high < 0)
+        else:
+            separable = _signs_tell(differences.to_numpy(), ROUNDING * scale)
         values = differences.mean(), low, high, len(differences), separable
         yield dict(zip(_columns(over), (measure, cell, against, *values), strict=True))
 
 
-def _separable(differences: np.ndarray, rounding: float) -> bool:
-    count = len(differences)
-    if np.ptp(differences) <= rounding:
-        signs = binomtest(count, count).pvalue
-        return bool(abs(differences.mean()) > rounding and signs < 1 - CONFIDENCE)
-    low, high = mean_interval(differences)
-    return bool(low > 0 or high < 0)
+def _signs_tell(equal: np.ndarray, rounding: float) -> bool:
+    signs = binomtest(len(equal), len(equal)).pvalue
+    return bool(abs(equal.mean()) > rounding and signs < 1 - CONFIDENCE)
 
 
 def _of_one_place(

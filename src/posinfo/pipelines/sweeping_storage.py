@@ -27,7 +27,7 @@ from posinfo.plan import differences
 from posinfo.writing import UnwritableError
 
 DEFINITION, PROCESS, ERROR, STARTED = "definition", "process", "error", "started"
-UNWRITABLE = "unwritable"  # of a trial that a full disk has ended
+UNWRITABLE = "unwritable"  # of a trial that a full disk or a lost database has ended
 LOCKED = 60  # seconds to wait for another process that writes into the database
 AWAY = (SQLAlchemyError, StorageInternalError)  # what a database that cannot be used raises
 MOST_LOSSES = 3  # repetitions of a trial whose process was lost
