@@ -1,3 +1,5 @@
+import gc
+import importlib
 import os
 from pathlib import Path
 
@@ -11,8 +13,17 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 from posinfo.networks.readouts.config import ReadoutConfig
 from posinfo.work import Work
+from tests.integration.forked import LIBRARIES
 
 PROJECT = Path(__file__).parents[1]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Import libraries before modules of ours do, see ``tests``."""
+    if hasattr(config, "workerinput"):  # it runs a part of all tests; a single file may need less
+        for library in LIBRARIES:
+            importlib.import_module(library)
+        gc.freeze()  # collections pass by what stays to the end, and forks share it
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import closing
+from copy import deepcopy
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -149,6 +150,11 @@ def empty_database() -> bytes:
 
 def merged(environment: str) -> dict[str, Any]:
     """All parameters of an environment."""
+    return deepcopy(_loaded(environment))
+
+
+@cache
+def _loaded(environment: str) -> dict[str, Any]:
     arguments = {**CONFIG_LOADER_ARGS, "default_run_env": environment}
     return OmegaConfigLoader(str(PROJECT / "conf"), **arguments)["parameters"]
 

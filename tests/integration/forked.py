@@ -6,6 +6,7 @@ imported, so that each run finds the copy that it is started in. All forks hash 
 results do not depend on the order of a set is seen where workers of loky are compared with them.
 """
 
+import gc
 import importlib
 import json
 import math
@@ -116,6 +117,8 @@ def serve() -> None:
     for name in LIBRARIES:
         importlib.import_module(name)
     assert not set(OF_A_PROJECT) & set(sys.modules)
+    gc.collect()
+    gc.freeze()  # else each fork's collections write to, and thereby copy, all that it shares
     for line in sys.stdin:
         request = json.loads(line)
         if isinstance(request, int):
