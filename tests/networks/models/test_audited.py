@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import nn
 
+from posinfo.networks.models import audited
 from posinfo.networks.models.audited import AuditedConfig, given, require_answer, require_numbers
 from posinfo.networks.surgery.observed import OUTPUT
 from posinfo.networks.surgery.padded_layers import padded_layers
@@ -51,6 +52,19 @@ def test_what_cannot_be_audited_is_refused(changes, message):
         network.load(64)
     if message != "images of 64 px":  # a layer in the middle takes no images
         assert message in str(refusal.value)
+
+
+def test_networks_that_differ_in_their_seeds_alone_are_tried_once(monkeypatch):
+    sizes, real = [], audited.dry_run
+    monkeypatch.setattr(audited, "dry_run", lambda *given: sizes.append(given[1]) or real(*given))
+    for seed in range(2):
+        config(seed=seed).check(71)
+    tries = len(sizes)
+    assert tries and set(sizes) == {71}
+    config(seed=2).check(71)
+    assert len(sizes) == tries
+    config(seed=2, padding="circular").check(71)
+    assert len(sizes) > tries
 
 
 def test_outputs_that_are_no_answer():

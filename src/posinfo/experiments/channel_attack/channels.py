@@ -28,7 +28,7 @@ class ChannelsCell(Cell):
 
     def check(self) -> None:
         """Whether the latent is maps, by a dry run on shapes."""
-        sketch_and_run(self.network, self.classes, self.size)
+        sketch_and_run(self.network, self.classes, self.size)  # type: ignore[arg-type]
 
 
 def run(cell: ChannelsCell, inputs: Inputs, work: Work) -> Result:

@@ -1,5 +1,7 @@
 """Step 2: a segmentation network is trained on scenes, or read from a file."""
 
+from functools import lru_cache
+
 import torch
 from jaxtyping import Int64
 from pydantic import Field
@@ -48,7 +50,7 @@ class SegmenterCell(Cell):
         """Whether weights, logits and images fit, by a dry run on shapes."""
         if self.weights:
             load_segmenter(self.network, self.classes, self.seed)
-        answer = sketch_and_run(self.network, self.classes, self.size)
+        answer = sketch_and_run(self.network, self.classes, self.size)  # type: ignore[arg-type]
         logits = logits_of(answer, self.classes)
         if logits.shape[2:] != torch.Size(self.size):
             raise ValueError(
@@ -57,6 +59,7 @@ class SegmenterCell(Cell):
             )
 
 
+@lru_cache(maxsize=256)  # cells that differ in their seeds alone have one answer
 def sketch_and_run(config: SegmenterConfig, classes: int, size: tuple[int, int]) -> object:
     """What a network answers for an image, as far as shapes tell.
 

@@ -76,18 +76,8 @@ class AuditedConfig(Section):
                 too small, an unknown part or layer, no such output, or one that is neither logits
                 (n, k) nor maps (n, c, h, w).
         """
-        state = sketch_network(self.arch).state_dict()
-        inside = f"{self.part}." if self.part else ""
-        needed = frozenset(name for name in state if name.startswith(inside))
-        check_source(self.arch, self.weights, needed)
-
-        def observe(network: nn.Module, images: Tensor) -> None:
-            require_answer(self.observed(network, image_size)(images)[OUTPUT])
-
-        name = f"arch {self.arch!r} with padding {self.padding!r}"
-        require_legal(
-            lambda size: dry_run(self.arch, size, observe), image_size, name, "image_size"
-        )
+        check_source(self.arch, self.weights, _needed_tensors(self.arch, self.part))
+        _require_legal(self._of_any_seed(), image_size)  # type: ignore[arg-type]
 
     def observed(self, network: nn.Module, image_size: int) -> Observed:
         """What is audited of a network of this architecture.
@@ -96,7 +86,8 @@ class AuditedConfig(Section):
             network: the whole.
             image_size: side of the images in pixels; default layers may depend on it.
         """
-        part, layers = self.part_of(network), find_audited_layers(self, image_size)  # type: ignore[arg-type]
+        layers = find_audited_layers(self._of_any_seed(), image_size)  # type: ignore[arg-type]
+        part = self.part_of(network)
         last = is_channels_last(network, self.arch)
         return Observed(repad(part, self.padding), layers, self.output, last)
 
@@ -137,6 +128,10 @@ class AuditedConfig(Section):
             return run(part, lambda side: images.new_zeros(1, 3, side, side))
 
         return dry_run(self.arch, 1, of)
+
+    def _of_any_seed(self) -> "AuditedConfig":
+        """Networks that differ in their seeds alone have the same shapes."""
+        return self.model_copy(update={"seed": 0})
 
 
 class GivenNetwork(AuditedConfig):
@@ -220,6 +215,22 @@ def given(
         output=output, layers=layers, seed=0, module=network, given_colours=colours,
         channels_last=channels_last,
     )  # fmt: skip
+
+
+@lru_cache(maxsize=256)
+def _needed_tensors(arch: str, part: str) -> frozenset[str]:
+    """Names of the parameters and buffers of a part of a network; empty: of the whole."""
+    inside = f"{part}." if part else ""
+    return frozenset(name for name in sketch_network(arch).state_dict() if name.startswith(inside))
+
+
+@lru_cache(maxsize=256)
+def _require_legal(config: AuditedConfig, image_size: int) -> None:
+    def observe(network: nn.Module, images: Tensor) -> None:
+        require_answer(config.observed(network, image_size)(images)[OUTPUT])
+
+    name = f"arch {config.arch!r} with padding {config.padding!r}"
+    require_legal(lambda size: dry_run(config.arch, size, observe), image_size, name, "image_size")
 
 
 @lru_cache(maxsize=256)
