@@ -12,7 +12,7 @@ from posinfo.networks.surgery.padding import repad
 from tests.conftest import PROJECT
 
 TINY = {
-    "image_size": 32, "picture_size": 96, "max_shift": 4, "step": 2, "margins": [0, 2, 4, 8, 16],
+    "image_size": 32, "picture_size": 96, "max_shift": 4, "step": 2, "margins": [0, 16],
     "batch_padding": 8, "paddings": ["reflect"],
     "position": {
         "patterns": ["horizontal", "control_6"], "train_crops": 14, "test_crops": 4,
@@ -38,7 +38,7 @@ def pooled(*layers):
 def test_bounded_network_needs_the_margin_of_its_field_and_no_more():
     depth = 4
     layers = [nn.Conv2d(3 if n == 0 else 8, 8, 3, padding=1) for n in range(depth)]
-    numbers = found(chain(*layers), tolerance=1e-5).record["numbers"]
+    numbers = found(chain(*layers), tolerance=1e-5, margins=[0, 2, 4, 8]).record["numbers"]
     assert numbers["receptive_field"]["value"] == 1 + 2 * depth
     assert numbers["reach"]["value"] == numbers["margin"]["value"] == depth
     assert numbers["context_reach"]["value"] == depth
@@ -144,7 +144,7 @@ def test_tiles_that_a_network_refuses_or_that_never_close_are_named():
             assert images.shape[3] % 64 != 56, "widths of this kind are not taken"
             return super().forward(images)
 
-    made = found(nn.Sequential(Even(3, 8, 3, padding=1)), paddings=[])
+    made = found(nn.Sequential(Even(3, 8, 3, padding=1)), paddings=[], margins=[0, 8])
     assert "images of 96x56 px: widths of this kind are not taken" in made.html
     deep = nn.Sequential(nn.Conv2d(3, 8, 41), nn.Conv2d(8, 8, 3))
     gaping = found(deep, paddings=[], image_size=48, picture_size=128)

@@ -6,6 +6,7 @@ imported, so that each run finds the copy that it is started in. All forks hash 
 results do not depend on the order of a set is seen where workers of loky are compared with them.
 """
 
+import atexit
 import gc
 import importlib
 import json
@@ -26,6 +27,7 @@ LIBRARIES = (
     "omegaconf", "optuna", "pandas", "scipy.stats", "skimage.data", "sklearn.datasets",
     "sklearn.linear_model", "timm", "torch", "torchvision",
 )  # fmt: skip
+ENDED: list[int] = []  # the exit code of this process, once its program has ended by itself
 OF_A_PROJECT = ("posinfo", "kedro.framework.project")  # reads conf/logging.yml
 
 
@@ -114,6 +116,7 @@ def serve() -> None:
     To a list, fork and answer the fork's number; to such a number, answer the exit code that the
     fork has ended with, or null.
     """
+    atexit.register(leave)  # the first: what is registered later is called before
     for name in LIBRARIES:
         importlib.import_module(name)
     assert not set(OF_A_PROJECT) & set(sys.modules)
@@ -146,7 +149,21 @@ def run(
     os.chdir(folder)
     sys.path[0:1] = [folder, *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))]
     sys.argv = [module, *arguments]
-    runpy.run_module(module, run_name="__main__", alter_sys=True)
+    try:
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+    except SystemExit as ended:
+        if not isinstance(ended.code, str):  # else the interpreter prints it
+            ENDED.append(int(ended.code or 0))
+        raise
+    ENDED.append(0)
+
+
+def leave() -> None:
+    """All but free what the fork shares, which would be copied first; nobody would see it."""
+    if ENDED:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(ENDED[0])
 
 
 if __name__ == "__main__":

@@ -124,14 +124,22 @@ def configure(copy: Copy, jobs: int, backend: str) -> None:
     copy.configure(CELLS.format(epochs=EPOCHS, jobs=jobs, backend=backend))
 
 
+def forget_all_but_images(copy: Copy) -> None:
+    """Each step starts processes of Ray's, which import the libraries; images need none."""
+    for folder in copy.data.glob("store/permutenet/*"):
+        if folder.name != "images":
+            shutil.rmtree(folder)
+    shutil.rmtree(copy.data / "08_reporting")
+
+
 def test_backends_end_in_one_table_even_if_a_node_is_killed(project, cluster):
     scores = {}
     for jobs, backend in ((1, "sequential"), (2, "ray")):  # loky: test_permutenet
         configure(project, jobs, backend)
         said = project.done(PIPELINE, CONFIG, **cluster.environment)
-        assert len(computed(said)) == 5
+        assert len(computed(said)) == (4 if scores else 5)  # of which the images are kept
         scores[backend] = project.read(SCORES)
-        shutil.rmtree(project.data)
+        forget_all_but_images(project)
     assert scores["ray"] == scores["sequential"]
 
     configure(project, 2, "ray")

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from posinfo.experiment import Cell, Experiment, Report, Result, Step
 from posinfo.networks.training.devices import Machine, Parallel
-from posinfo.pipelines import progress, runner
+from posinfo.pipelines import progress, runner, workers
 from posinfo.pipelines.progress import StepBar
 from posinfo.pipelines.runner import CellsFailedError, run_step
 from posinfo.plan import plan
@@ -387,13 +387,14 @@ def test_only_what_is_long_is_foretold(store, messages, monkeypatch):
     assert not any("is done at" in line for line in messages(squares(a=1, b=2, c=3), store))
 
 
-def test_cells_of_a_process_that_dies_are_named(store):
+def test_cells_of_a_process_that_dies_are_named(store, monkeypatch):
+    monkeypatch.setattr(workers, "RERUNS", 1)
     with pytest.raises(CellsFailedError) as raised:
         killed = {label: NumberCell(number=i, error="killed") for i, label in enumerate("ab")}
         run_step(squares(**killed), store, machine(n_jobs=2), Told())
     text = str(raised.value)
     assert text.startswith("2 of 2 cells of squares failed")
-    lost = r"^  (\w): a worker was lost 4 times: TerminatedWorkerError"
+    lost = r"^  (\w): a worker was lost 2 times: TerminatedWorkerError"
     assert re.findall(lost, text, flags=re.MULTILINE) == ["a", "b"]
 
 
