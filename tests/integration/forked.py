@@ -129,7 +129,7 @@ def serve() -> None:
             answer = os.waitstatus_to_exitcode(status) if ended else None
         elif (answer := os.fork()) == 0:
             run(*request)
-            return  # the interpreter ends as it does after any program
+            return  # the interpreter ends as it does after any program, but for `leave`
         sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()
 
@@ -152,14 +152,17 @@ def run(
     try:
         runpy.run_module(module, run_name="__main__", alter_sys=True)
     except SystemExit as ended:
-        if not isinstance(ended.code, str):  # else the interpreter prints it
-            ENDED.append(int(ended.code or 0))
+        if ended.code is None or isinstance(ended.code, int):  # others are printed, too
+            ENDED.append(ended.code or 0)
         raise
     ENDED.append(0)
 
 
 def leave() -> None:
-    """All but free what the fork shares, which would be copied first; nobody would see it."""
+    """End without freeing what the fork shares, which would be copied first.
+
+    What goes wrong in that alone is seen where a run has an interpreter of its own.
+    """
     if ENDED:
         sys.stdout.flush()
         sys.stderr.flush()

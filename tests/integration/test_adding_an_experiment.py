@@ -29,7 +29,7 @@ def extended(project):
 
 
 def test_experiment_of_the_page_runs_in_processes_is_tracked_and_resumes(extended):
-    first = extended.run("--pipeline=border", "--params=parallel.n_jobs=2")
+    first = extended.run_afresh("--pipeline=border", "--params=parallel.n_jobs=2")
     assert first.returncode == 0, first.stdout + first.stderr
     assert "border: to compute: images 1 of 1, maps 9 of 9, compare 9 of 9" in first.stdout
     scores = pd.read_csv(extended.data / "08_reporting/border/scores.csv")

@@ -387,17 +387,6 @@ def test_only_what_is_long_is_foretold(store, messages, monkeypatch):
     assert not any("is done at" in line for line in messages(squares(a=1, b=2, c=3), store))
 
 
-def test_cells_of_a_process_that_dies_are_named(store, monkeypatch):
-    monkeypatch.setattr(workers, "RERUNS", 1)
-    with pytest.raises(CellsFailedError) as raised:
-        killed = {label: NumberCell(number=i, error="killed") for i, label in enumerate("ab")}
-        run_step(squares(**killed), store, machine(n_jobs=2), Told())
-    text = str(raised.value)
-    assert text.startswith("2 of 2 cells of squares failed")
-    lost = r"^  (\w): a worker was lost 2 times: TerminatedWorkerError"
-    assert re.findall(lost, text, flags=re.MULTILINE) == ["a", "b"]
-
-
 def test_failing_tracker_fails_its_cell_and_not_the_others(store):
     cells = squares(a=1, b=2)
 
@@ -429,6 +418,17 @@ def test_other_process_with_other_code_computes_nothing(store):
     with pytest.raises(CellsFailedError, match=r"1 of 2 .*\n  a: this worker on .* \(code\)"):
         run_step([other, cells[1]], store, machine(2), Told())
     assert other.key not in store and cells[1].key in store
+
+
+def test_cells_of_a_process_that_dies_are_named(store, monkeypatch):
+    monkeypatch.setattr(workers, "RERUNS", 1)
+    with pytest.raises(CellsFailedError) as raised:
+        killed = {label: NumberCell(number=i, error="killed") for i, label in enumerate("ab")}
+        run_step(squares(**killed), store, machine(n_jobs=2), Told())
+    text = str(raised.value)
+    assert text.startswith("2 of 2 cells of squares failed")
+    lost = r"^  (\w): a worker was lost 2 times: TerminatedWorkerError"
+    assert re.findall(lost, text, flags=re.MULTILINE) == ["a", "b"]
 
 
 def test_callback_of_an_epoch_stops_the_step(store):

@@ -2,7 +2,6 @@ import os
 import sqlite3
 import subprocess
 import sys
-from multiprocessing import get_context
 from pathlib import Path
 
 import mlflow
@@ -16,6 +15,8 @@ from posinfo.pipelines.tracking_store import (
     prepare,
     without_user,
 )
+from tests.conftest import PROJECT
+from tests.integration.forked import Fork
 
 VARIABLES = (
     "MLFLOW_TRACKING_URI", "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD",
@@ -23,15 +24,16 @@ VARIABLES = (
 )  # fmt: skip
 
 
+MAKE = """
+from tests.pipelines.test_tracking_store import config, prepare
+prepare(config("sqlite:///mlflow.db"))
+"""
+
+
 def config(address):
     kwargs = {"artifact_location": "artifacts"}
     experiment = {"name": "posinfo", "create_experiment_kwargs": kwargs}
     return {"server": {"mlflow_tracking_uri": address}, "tracking": {"experiment": experiment}}
-
-
-def make(folder):
-    os.chdir(folder)
-    prepare(config("sqlite:///mlflow.db"))
 
 
 @pytest.fixture(autouse=True)
@@ -45,14 +47,15 @@ def environment(monkeypatch, tmp_path):
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """A folder with a database, made by two processes that began at once."""
-    folder = tmp_path_factory.mktemp("made")
-    spawn = get_context("spawn")
-    both = [spawn.Process(target=make, args=(folder,)) for _ in range(2)]
-    for process in both:
-        process.start()
-    for process in both:
-        process.join()
-    assert [process.exitcode for process in both] == [0, 0]
+    folder, code = tmp_path_factory.mktemp("made"), tmp_path_factory.mktemp("code")
+    (code / "makes.py").write_text(MAKE)
+    paths = {"PYTHONPATH": os.pathsep.join(map(str, (code, PROJECT, PROJECT / "src")))}
+    said = code / "said.txt"
+    both = [
+        Fork("makes", folder=folder, said=(said, said), environment={**os.environ, **paths})
+        for _ in range(2)
+    ]
+    assert [process.wait() for process in both] == [0, 0], said.read_text()
     return folder
 
 

@@ -6,6 +6,7 @@ from functools import partial
 import pytest
 import torch
 from joblib.externals.loky import get_reusable_executor
+from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from posinfo.networks.training.devices import Machine, Parallel
 from posinfo.pipelines import workers
@@ -38,10 +39,6 @@ def killed_once(folder):
     return -1
 
 
-def killed():
-    os.kill(os.getpid(), 9)
-
-
 def refused():
     raise ValueError("3 is too many")
 
@@ -66,19 +63,23 @@ def test_other_processes_compute():
     assert os.getpid() not in dict(spread(jobs, parallel())).values()
 
 
-def test_what_a_lost_process_leaves_is_done_by_another(tmp_path):
-    jobs = {99: partial(killed_once, tmp_path), **squares(tmp_path)}
-    assert dict(spread(jobs, parallel())) == {99: -1, **{n: n**2 for n in range(6)}}
-    calls = [int(path.name.split("-")[0]) for path in tmp_path.glob("*-*")]
-    assert max(calls.count(number) for number in range(6)) <= 2
+def test_workers_are_in_the_folder_of_the_project(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    jobs = dict.fromkeys(range(2), os.getcwd)
+    assert set(dict(spread(jobs, parallel())).values()) == {str(tmp_path)}
 
 
 def test_processes_that_are_lost_too_often_end_the_run(monkeypatch):
-    monkeypatch.setattr(workers, "RERUNS", 1)
-    with pytest.raises(WorkersLostError) as raised:
-        list(spread({0: killed}, parallel()))
-    assert str(raised.value).startswith("a worker was lost 2 times: TerminatedWorkerError: ")
-    assert is_loss(raised.value.__cause__)
+    pools = []
+
+    def lost(*_, **__):
+        pools.append(1)
+        raise TerminatedWorkerError("as loky says it")
+
+    monkeypatch.setattr(workers.joblib, "Parallel", lost)  # test_runner kills real ones
+    with pytest.raises(WorkersLostError, match=r"^a worker was lost 4 times: TerminatedWorkerErr"):
+        list(spread({0: refused}, parallel()))
+    assert len(pools) == 4
 
 
 def test_error_of_a_job_is_no_loss(tmp_path):
@@ -90,12 +91,6 @@ def test_error_of_ray_says_that_a_process_has_died():
     kind = type("RayActorError", (Exception,), {})
     assert is_loss(type("ActorDiedError", (kind,), {})())
     assert not is_loss(RuntimeError("RayActorError"))
-
-
-def test_workers_are_in_the_folder_of_the_project(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    jobs = dict.fromkeys(range(2), os.getcwd)
-    assert set(dict(spread(jobs, parallel())).values()) == {str(tmp_path)}
 
 
 def test_worker_without_the_folder_is_told(tmp_path, monkeypatch):
@@ -158,9 +153,11 @@ def pinned_and_killed_once(folder):
 
 
 @pytest.mark.usefixtures("fresh_processes")
-def test_gpu_of_a_process_that_has_died_is_free(tmp_path):
-    jobs = {0: partial(pinned_and_killed_once, tmp_path)}
-    assert dict(spread(jobs, parallel())) == {0: -1}
+def test_what_a_lost_process_leaves_is_done_by_another_and_its_gpu_is_free(tmp_path):
+    jobs = {99: partial(pinned_and_killed_once, tmp_path), **squares(tmp_path)}
+    assert dict(spread(jobs, parallel())) == {99: -1, **{n: n**2 for n in range(6)}}
+    calls = [int(path.name.split("-")[0]) for path in tmp_path.glob("*-*")]
+    assert max(calls.count(number) for number in range(6)) <= 2
 
 
 def test_too_few_free_gpus_are_refused_and_none_is_kept(monkeypatch, tmp_path):

@@ -2,6 +2,7 @@ import pytest
 from pydantic import ValidationError
 
 from posinfo.experiments import CHANNEL_ATTACK
+from posinfo.experiments.channel_attack import train
 from posinfo.experiments.channel_attack.settings import ChannelAttackSettings
 from tests.experiments.conftest import base, changed, check, keys, planned
 
@@ -17,7 +18,7 @@ def settings(**changes):
     return ChannelAttackSettings.model_validate(sections(**changes))
 
 
-def test_default_cells():
+def test_default_cells(monkeypatch):
     cells = settings().cells
     assert list(cells) == [
         "small_deeplab", "small_deeplab-circular-planted4", "small_deeplab-circular-shifted",
@@ -26,7 +27,11 @@ def test_default_cells():
     ]  # fmt: skip
     assert cells["small_deeplab"].seeds == (0, 1, 2, 3, 4)
     assert cells["small_deeplab-circular-shifted"].seeds == (0, 1, 2)
+    built, real = [], train.build_segmenter
+    monkeypatch.setattr(train, "build_segmenter", lambda *a, **k: built.append(a) or real(*a, **k))
+    train.logits_shape.cache_clear()
     check(CHANNEL_ATTACK, BASE)
+    assert len(built) == 5  # each once: of those cells, three have the network of another one
 
 
 def test_a_row_changes_single_fields_of_the_attack():

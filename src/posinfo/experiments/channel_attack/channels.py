@@ -4,7 +4,7 @@ from pydantic import Field
 
 from posinfo.experiment import Cell, Inputs, Result
 from posinfo.experiments.channel_attack.scenes import LAYOUT_FREE, scenes_of
-from posinfo.experiments.channel_attack.train import sketch_and_run, trained_segmenter
+from posinfo.experiments.channel_attack.train import logits_shape, trained_segmenter
 from posinfo.measures.channel_rankings import channel_rows
 from posinfo.measures.channel_statistics import ChannelStatistics, channel_statistics
 from posinfo.networks.models.segmenters import SegmenterConfig
@@ -27,8 +27,8 @@ class ChannelsCell(Cell):
     size: tuple[int, int] = Field(exclude=True)
 
     def check(self) -> None:
-        """Whether the latent is maps, by a dry run on shapes."""
-        sketch_and_run(self.network, self.classes, self.size)  # type: ignore[arg-type]
+        """Whether the latent is maps, see ``logits_shape``."""
+        logits_shape(self.network, self.classes, self.size)  # type: ignore[arg-type]
 
 
 def run(cell: ChannelsCell, inputs: Inputs, work: Work) -> Result:

@@ -50,33 +50,34 @@ class SegmenterCell(Cell):
         """Whether weights, logits and images fit, by a dry run on shapes."""
         if self.weights:
             load_segmenter(self.network, self.classes, self.seed)
-        answer = sketch_and_run(self.network, self.classes, self.size)  # type: ignore[arg-type]
-        logits = logits_of(answer, self.classes)
-        if logits.shape[2:] != torch.Size(self.size):
+        shape = logits_shape(self.network, self.classes, self.size)  # type: ignore[arg-type]
+        if shape[2:] != self.size:
             raise ValueError(
                 f"arch {self.network.arch!r} must return a logit for each pixel: of images of "
-                f"{self.size[0]} x {self.size[1]} px it returns {tuple(logits.shape)}"
+                f"{self.size[0]} x {self.size[1]} px it returns {shape}"
             )
 
 
 @lru_cache(maxsize=256)  # cells that differ in their seeds alone have one answer
-def sketch_and_run(config: SegmenterConfig, classes: int, size: tuple[int, int]) -> object:
-    """What a network answers for an image, as far as shapes tell.
+def logits_shape(config: SegmenterConfig, classes: int, size: tuple[int, int]) -> tuple[int, ...]:
+    """Of the logits for an image, found by a dry run on shapes.
 
     Raises:
-        ValueError: its latent is no maps, see ``require_maps``, or the images are too small.
+        ValueError: its latent is no maps, see ``require_maps``, the images are too small, or its
+            answer has no logits, see ``logits_of``.
     """
     # a pretrained trunk is real all the same, and a function of the user's may compute
     with torch.device("cpu" if is_custom(config.arch) else "meta"):
         network = build_segmenter(config, classes, seed=0).eval().to("meta")
     images = torch.zeros(1, 3, *size, device="meta")
     try:
-        return require_maps(network, config.latent, images, f"arch {config.arch!r}")
+        answer = require_maps(network, config.latent, images, f"arch {config.arch!r}")
     except MapTooSmallError as error:
         raise ValueError(
             f"images of {size[0]} x {size[1]} px are too small: {error}; raise "
             "channel_attack.scenes.height and width, if they are scenes"
         ) from error
+    return tuple(logits_of(answer, classes).shape)
 
 
 def run(cell: SegmenterCell, inputs: Inputs, work: Work) -> Result:
