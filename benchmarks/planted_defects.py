@@ -13,6 +13,7 @@ Libraries are loaded once: each copy is tested in a fork of this process.
 """
 
 import argparse
+import gc
 import importlib
 import multiprocessing
 import os
@@ -144,6 +145,7 @@ def campaign(subjects: dict[str, list[Defect]]) -> int:
     os.environ.update(OMP_NUM_THREADS="1", DO_NOT_TRACK="1", MLFLOW_DISABLE_TELEMETRY="true")
     for name in LIBRARIES:
         importlib.import_module(name)
+    gc.freeze()  # else each fork's collections write to, and thereby copy, all that it shares
     left: list[tuple[str, Defect]] = []
     counts: dict[str, Counter[str]] = {}
     for subject, defects in subjects.items():
