@@ -196,7 +196,7 @@ DEFECTS = [
     ),
     *within(
         "experiments/audit/page.html.jinja",
-        "integration/test_audit.py -k browser",
+        "integration/test_audit.py -k 'browser or one_file'",
         Defect(
             "the page may ask for anything",
             "default-src 'none'; img-src data:",

@@ -82,6 +82,10 @@ def test_page_is_one_file_that_a_person_without_sight_can_read(audited):
     assert len(html) < 3_000_000
     assert not re.search(r"(src|href)=[\"'](?!data:|#)", html)
     assert html.count("<img") == html.count('alt="') and '<html lang="en">' in html
+    (policy,) = re.findall(r'http-equiv="Content-Security-Policy"\s+content="(.*?)"', html)
+    sources = dict(directive.split(maxsplit=1) for directive in policy.split(";"))
+    assert sources["default-src"] == "'none'"
+    assert set(sources.values()) == {"'none'", "data:", "'unsafe-inline'"}
     anchors = set(re.findall(r'href="#(\w+)"', html))
     assert anchors and all(f'id="{anchor}"' in html for anchor in anchors)
 
