@@ -237,6 +237,11 @@ DEFECTS = [
     ),
     *within(
         "experiments/channel_attack/train.py",
+        "experiments/channel_attack/test_settings.py -k default_cells",
+        Defect("each cell is tried", "lru_cache(maxsize=256)", "lru_cache(maxsize=0)"),
+    ),
+    *within(
+        "experiments/channel_attack/train.py",
         "integration/test_channel_attack.py",
         Defect(
             "colours of ImageNet",

@@ -145,6 +145,7 @@ DEFECTS = [
         Defect("networks in training are audited", "        if training:\n", "        if False:\n"),
         Defect("weights that are not there are run", "        if empty:\n", "        if False:\n"),
         Defect("NaN is an answer", "if of_image.isnan().any():", "if False:"),
+        Defect("each seed is tried", "_legal(self.of_any_seed(),", "_legal(self,"),
     ),
     *within(
         "experiments/audit/gates.py",

@@ -77,8 +77,9 @@ def test_processes_that_are_lost_too_often_end_the_run(monkeypatch):
         raise TerminatedWorkerError("as loky says it")
 
     monkeypatch.setattr(workers.joblib, "Parallel", lost)  # test_runner kills real ones
-    with pytest.raises(WorkersLostError, match=r"^a worker was lost 4 times: TerminatedWorkerErr"):
+    with pytest.raises(WorkersLostError, match=r"^a worker was lost 4 times: Terminated") as raised:
         list(spread({0: refused}, parallel()))
+    assert is_loss(raised.value.__cause__)
     assert len(pools) == 4
 
 

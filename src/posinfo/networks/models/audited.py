@@ -76,8 +76,8 @@ class AuditedConfig(Section):
                 too small, an unknown part or layer, no such output, or one that is neither logits
                 (n, k) nor maps (n, c, h, w).
         """
-        check_source(self.arch, self.weights, _needed_tensors(self.arch, self.part))
-        _require_legal(self._of_any_seed(), image_size)  # type: ignore[arg-type]
+        check_source(self.arch, self.weights, _tensors_of_part(self.arch, self.part))
+        _require_legal(self.of_any_seed(), image_size)  # type: ignore[arg-type]
 
     def observed(self, network: nn.Module, image_size: int) -> Observed:
         """What is audited of a network of this architecture.
@@ -86,7 +86,7 @@ class AuditedConfig(Section):
             network: the whole.
             image_size: side of the images in pixels; default layers may depend on it.
         """
-        layers = find_audited_layers(self._of_any_seed(), image_size)  # type: ignore[arg-type]
+        layers = find_audited_layers(self.of_any_seed(), image_size)  # type: ignore[arg-type]
         part = self.part_of(network)
         last = is_channels_last(network, self.arch)
         return Observed(repad(part, self.padding), layers, self.output, last)
@@ -129,8 +129,8 @@ class AuditedConfig(Section):
 
         return dry_run(self.arch, 1, of)
 
-    def _of_any_seed(self) -> "AuditedConfig":
-        """Networks that differ in their seeds alone have the same shapes."""
+    def of_any_seed(self) -> "AuditedConfig":
+        """The same with seed 0: networks that differ in their seeds alone have the same shapes."""
         return self.model_copy(update={"seed": 0})
 
 
@@ -218,7 +218,7 @@ def given(
 
 
 @lru_cache(maxsize=256)
-def _needed_tensors(arch: str, part: str) -> frozenset[str]:
+def _tensors_of_part(arch: str, part: str) -> frozenset[str]:
     """Names of the parameters and buffers of a part of a network; empty: of the whole."""
     inside = f"{part}." if part else ""
     return frozenset(name for name in sketch_network(arch).state_dict() if name.startswith(inside))

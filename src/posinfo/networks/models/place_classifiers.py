@@ -116,7 +116,7 @@ def needed_bytes(config: PlaceConfig, image_size: int, images: int, *, trained: 
         images: that are computed at once.
         trained: whether maps are kept for gradients; otherwise the largest one counts, twice.
     """
-    one = config.network.model_copy(update={"seed": 0})
+    one = config.network.of_any_seed()
     sizes = _map_bytes(config.model_copy(update={"network": one}), image_size)  # type: ignore[arg-type]
     return images * (sum(sizes) if trained else 2 * max(sizes))
 
